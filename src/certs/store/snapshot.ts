@@ -1,0 +1,70 @@
+/** The store in force: one immutable value, swapped whole. Whoever holds one sees one consistent set of decisions. */
+import type { Authority } from '../../core/authority.ts';
+import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
+import type { Policy } from './policy.ts';
+
+export interface StoreEntry {
+  readonly name: string;
+  /** As matched: canonical exact host, `*.suffix` or `*`. */
+  readonly host: string;
+  readonly port: number | '*';
+  readonly enabled: boolean;
+  readonly profile: string | null;
+  readonly withholdUnverified: boolean;
+  /** null where `problems` holds an error: such an entry still matches, and fails closed. */
+  readonly identity: ClientIdentity | null;
+  readonly problems: readonly Diagnosis[];
+  /** Place in certificates.yaml, from 0. */
+  readonly index: number;
+  /** 1-based line in certificates.yaml. */
+  readonly line: number;
+}
+
+/** A loser and why: `shadowed by NAME, later in the file`, `port 8443 is not 443`, … */
+export interface Candidate {
+  readonly name: string;
+  readonly why: string;
+}
+
+export interface CertificateChoice {
+  readonly entry: StoreEntry | null;
+  /** `exact host and port`, `wildcard *.corp.example, any port`, `named by Mtlsd-Certificate`, `no entry matches`. */
+  readonly reason: string;
+}
+
+/** What a client may ask for beside the authority. */
+export interface Wish {
+  /** The proxy's user name. */
+  readonly profile?: string | undefined;
+  /** Mtlsd-Certificate: an entry's name, or `none`. */
+  readonly certificate?: string | undefined;
+  /** Mtlsd-Verification. */
+  readonly verification?: 'enforce' | 'report' | undefined;
+}
+
+export interface Interception {
+  readonly mode: 'all' | 'listed';
+  readonly unmatched: 'intercept' | 'passthrough' | 'refuse';
+}
+
+export interface StoreSnapshot {
+  /** Counts up with every swap. */
+  readonly generation: number;
+  readonly entries: readonly StoreEntry[];
+  readonly interception: Interception;
+  /**
+   * Constant time however many entries.
+   * @throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN where `wish.certificate` names no enabled entry that matches the authority
+   */
+  chooseCertificate(authority: Authority, wish?: Wish): CertificateChoice;
+  /** Every other entry that has a bearing on the authority and why it lost; for `match`, not for the hot path. */
+  explainLosers(authority: Authority, wish?: Wish): readonly Candidate[];
+  /** The rule's policy or the global one; `wish.verification` replaces its mode. */
+  choosePolicy(authority: Authority, wish?: Wish): Policy;
+  /** Whether `interception.passthrough` lists it. */
+  passesThrough(authority: Authority): boolean;
+  /** Whether an entry or a rule lists it (for `mode: listed`). */
+  lists(authority: Authority): boolean;
+  /** The entry that wins over this one for everything it could match, or null. */
+  shadowedBy(entry: StoreEntry): StoreEntry | null;
+}

@@ -1,0 +1,79 @@
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { MtlsdError } from './errors.ts';
+
+declare const parsed: unique symbol;
+
+/**
+ * Where a request goes, in one canonical form, so that two spellings of one place are equal strings everywhere:
+ * lower case, A-labels, no trailing dot, IPv6 compressed and in brackets in `text`.
+ */
+export interface Authority {
+  /** Without brackets: `api.example`, `192.0.2.7`, `2001:db8::1`. */
+  readonly host: string;
+  readonly port: number;
+  readonly kind: 'name' | 'ipv4' | 'ipv6';
+  /** `host:port`, IPv6 in brackets. */
+  readonly text: string;
+  readonly [parsed]: true;
+}
+
+/**
+ * Parses `host:port` (RFC 9110 §7.2; RFC 3986 §3.2.2 for the brackets).
+ * @param defaultPort used where the text has no port; without it a port is required
+ * @throws MtlsdError BAD_AUTHORITY
+ */
+export function parseAuthority(text: string, defaultPort?: number): Authority {
+  const match = /^(?:\[([^\]]*)\]|([^:@/?#\\\s]*))(?::(\d{1,5}))?$/.exec(text);
+  if (!match) throw badAuthority(text, 'expected host:port');
+  const port = match[3] === undefined ? defaultPort : Number(match[3]);
+  if (port === undefined) throw badAuthority(text, 'the port is missing');
+  if (port < 1 || port > 65535) throw badAuthority(text, 'a port is a number from 1 to 65535');
+  return authorityOf(match[1] === undefined ? (match[2] ?? '') : `[${match[1]}]`, port);
+}
+
+/**
+ * @param host a name or address; IPv6 with or without brackets
+ * @throws MtlsdError BAD_AUTHORITY
+ */
+export function authorityOf(host: string, port: number): Authority {
+  const canonical = canonicalHost(host);
+  if (canonical === null) throw badAuthority(host, 'not a host name or address');
+  const kind = isIPv4(canonical) ? 'ipv4' : isIPv6(canonical) ? 'ipv6' : 'name';
+  const text = kind === 'ipv6' ? `[${canonical}]:${port}` : `${canonical}:${port}`;
+  return { host: canonical, port, kind, text } as Authority;
+}
+
+/** The canonical form of one host without its port, or null where it is none. Brackets are taken off. */
+export function canonicalHost(host: string): string | null {
+  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+  if (isIPv6(bare)) return canonicalIPv6(bare);
+  if (bare !== host) return null;
+  // U+3002 and its kin become dots here, as do IPv4 in its octal, hexadecimal and short forms (WHATWG URL §3.5).
+  const ascii = domainToASCII(bare).replace(/\.$/, '');
+  if (ascii === '' || ascii.length > 253 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(ascii)) return null;
+  return ascii.split('.').every((label) => label.length <= 63) ? ascii : null;
+}
+
+function canonicalIPv6(address: string): string | null {
+  if (address.includes('%')) return null; // a zone means something on one link only (RFC 6874)
+  const host = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  // ::ffff:a.b.c.d is the IPv4 host; two names for one place would be two sets of rules.
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
+  if (!mapped) return host;
+  const [high, low] = [Number.parseInt(mapped[1] ?? '', 16), Number.parseInt(mapped[2] ?? '', 16)];
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether an IP address (not a name) is this machine's loopback. */
+export function isLoopback(ip: string): boolean {
+  return isIPv4(ip) ? loopback.check(ip, 'ipv4') : isIPv6(ip) && loopback.check(ip, 'ipv6');
+}
+
+function badAuthority(text: string, why: string): MtlsdError {
+  return new MtlsdError('BAD_AUTHORITY', `${JSON.stringify(text.slice(0, 300))} is not an authority: ${why}`);
+}

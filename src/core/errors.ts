@@ -1,0 +1,130 @@
+/**
+ * Every failure that a client, the log or the API can be told of: one class and one table.
+ * `docs/errors.md` is held to the table by a test.
+ */
+
+/** Whose doing it was: decides the wording, and whether a retry can help. */
+export type Side = 'client' | 'origin' | 'mtlsd';
+
+interface CodeFacts {
+  readonly side: Side;
+  /** HTTP status of the answer in the origin's place. */
+  readonly status: number;
+  /** RFC 9209 §2.3 proxy error type. */
+  readonly proxyStatus: string;
+  /** What to do next where the error has no better hint of its own. */
+  readonly hint: string;
+}
+
+// biome-ignore format: a table reads best as a table
+export const ERROR_CODES = {
+  BAD_AUTHORITY: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'send CONNECT host:port, or a request with an absolute URI' },
+  BAD_REQUEST: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'the request breaks RFC 9112; look at what your client sends' },
+  REQUEST_TOO_LARGE: { side: 'client', status: 431, proxyStatus: 'http_request_error', hint: 'shorten the request fields, or raise limits.header_bytes in mtlsd.yaml' },
+  CLIENT_TLS_FAILED: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'make the client trust the local CA: mtlsd env, or mtlsd ca path' },
+  MISDIRECTED_REQUEST: { side: 'client', status: 421, proxyStatus: 'http_request_error', hint: 'open a connection of its own for that authority' },
+  PROXY_AUTHENTICATION_REQUIRED: { side: 'client', status: 407, proxyStatus: 'http_request_denied', hint: 'give the proxy credentials that mtlsd.yaml names under auth' },
+  POLICY_REFUSED: { side: 'mtlsd', status: 403, proxyStatus: 'http_request_denied', hint: 'mtlsd match URL shows the rule that refused it' },
+  LOOP_DETECTED: { side: 'client', status: 508, proxyStatus: 'proxy_loop_detected', hint: 'the request came back to this proxy; take the proxy setting off whatever sends it here' },
+  DNS_FAILED: { side: 'origin', status: 502, proxyStatus: 'dns_error', hint: 'check the name, and that this machine can resolve it' },
+  DNS_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'dns_timeout', hint: 'check that this machine reaches its name servers' },
+  CONNECTION_REFUSED: { side: 'origin', status: 502, proxyStatus: 'connection_refused', hint: 'check the port, and that the server is up' },
+  CONNECTION_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'connection_timeout', hint: 'check that a firewall or VPN lets this machine reach the server' },
+  CONNECTION_FAILED: { side: 'origin', status: 502, proxyStatus: 'destination_ip_unroutable', hint: 'check the network, the route and any VPN' },
+  CONNECTION_CLOSED: { side: 'origin', status: 502, proxyStatus: 'connection_terminated', hint: 'the server ended the connection; look at its log' },
+  RESPONSE_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'http_response_timeout', hint: 'raise timeouts.response in mtlsd.yaml if the server needs longer' },
+  RESPONSE_INVALID: { side: 'origin', status: 502, proxyStatus: 'http_protocol_error', hint: 'the response breaks HTTP; the server or a middlebox is at fault' },
+  TLS_FAILED: { side: 'origin', status: 502, proxyStatus: 'tls_protocol_error', hint: 'mtlsd probe URL shows what the server offers' },
+  TLS_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'connection_timeout', hint: 'the server took the connection and never finished its TLS handshake' },
+  SERVER_CERTIFICATE_REJECTED: { side: 'origin', status: 502, proxyStatus: 'tls_certificate_error', hint: 'trust its CA under trust.ca, or set mode: report for this host' },
+  CLIENT_CERTIFICATE_REQUIRED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'add a certificate for this host: mtlsd cert add' },
+  CLIENT_CERTIFICATE_REFUSED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'ask the server\'s operator which CA it accepts' },
+  CLIENT_CERTIFICATE_UNUSABLE: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert show NAME says what is wrong with it' },
+  CLIENT_CERTIFICATE_UNKNOWN: { side: 'client', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert list shows the names there are' },
+  UPSTREAM_PROXY_FAILED: { side: 'origin', status: 502, proxyStatus: 'proxy_internal_error', hint: 'check upstream_proxy in mtlsd.yaml, and that proxy\'s log' },
+  UPSTREAM_PROXY_AUTHENTICATION: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'the upstream proxy wants credentials: set them in upstream_proxy' },
+  CLIENT_GONE: { side: 'client', status: 499, proxyStatus: 'http_request_error', hint: 'the client ended its request before the response was through' },
+  SHUTTING_DOWN: { side: 'mtlsd', status: 503, proxyStatus: 'proxy_internal_response', hint: 'the daemon is draining; try again when it is back' },
+  OVERLOADED: { side: 'mtlsd', status: 503, proxyStatus: 'connection_limit_reached', hint: 'raise limits.connections in mtlsd.yaml, or close idle connections' },
+  BAD_CONFIGURATION: { side: 'mtlsd', status: 500, proxyStatus: 'proxy_configuration_error', hint: 'correct the file at the place named' },
+  INTERNAL: { side: 'mtlsd', status: 500, proxyStatus: 'proxy_internal_error', hint: 'this is a fault of mtlsd; please report it with the log line of this exchange' },
+} as const satisfies Record<string, CodeFacts>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** One thing found wrong with a TLS connection. `code` is OpenSSL's or Node's own name. */
+export interface Problem {
+  readonly code: string;
+  /** Place in the chain, 0 the leaf; null where it is about the connection. */
+  readonly depth: number | null;
+  readonly subject: string | null;
+  /** One sentence with the data: names, dates, sizes. */
+  readonly message: string;
+  /** What to do next; lower case, no full stop. */
+  readonly hint: string;
+  /** True where a rule's `allow` list let it through. */
+  readonly allowed?: boolean;
+}
+
+/** A TLS alert that the other side sent, RFC 8446 §6. */
+export interface Alert {
+  readonly number: number;
+  /** The RFC's name: `certificate_required`. */
+  readonly name: string;
+}
+
+export interface ErrorData {
+  /** What to do next, when more is known than the table does. */
+  hint?: string;
+  problems?: readonly Problem[];
+  alert?: Alert | null;
+  /** Id of the connection record that tells more. */
+  connection?: string;
+  /** True only where it is sure that nothing of the request reached the origin. */
+  nothingSent?: boolean;
+  cause?: unknown;
+}
+
+export class MtlsdError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly problems: readonly Problem[];
+  readonly alert: Alert | null;
+  readonly connection: string | null;
+  readonly nothingSent: boolean;
+
+  /** @param message one sentence, lower case, no full stop: what happened and to what */
+  constructor(code: ErrorCode, message: string, data: ErrorData = {}) {
+    super(message, data.cause === undefined ? undefined : { cause: data.cause });
+    this.name = 'MtlsdError';
+    this.code = code;
+    this.hint = data.hint ?? ERROR_CODES[code].hint;
+    this.problems = data.problems ?? [];
+    this.alert = data.alert ?? null;
+    this.connection = data.connection ?? null;
+    this.nothingSent = data.nothingSent ?? false;
+  }
+
+  get side(): Side {
+    return ERROR_CODES[this.code].side;
+  }
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+  get proxyStatus(): string {
+    return ERROR_CODES[this.code].proxyStatus;
+  }
+}
+
+/** The error as one of ours: unknown ones become INTERNAL, with the original as cause. */
+export function asMtlsdError(error: unknown): MtlsdError {
+  if (error instanceof MtlsdError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new MtlsdError('INTERNAL', message, { cause: error });
+}
+
+/** `error.code` of a Node system or OpenSSL error, where it has one. */
+export function nativeCode(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
