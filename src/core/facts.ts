@@ -1,4 +1,6 @@
 /** X.509 (RFC 5280) as plain data: the shape that log, API, page, store and verdict share. */
+import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 
 /** Subject or issuer, its common attributes by name; `text` holds all of them. */
 export interface NameFacts {
@@ -35,4 +37,165 @@ export interface CertificateFacts {
   readonly signature: string;
   /** Extended key usage by name (`serverAuth`) or OID; null where the extension is absent. */
   readonly extended_key_usage: readonly string[] | null;
+}
+
+/**
+ * A certificate's facts. Never throws: what an odd certificate does not yield reads `unknown`, since a record with a
+ * hole beats a connection without a record. All text is safe to print on one line.
+ */
+export function certificateFacts(x509: X509Certificate): CertificateFacts {
+  const known = seen.get(x509.fingerprint256);
+  if (known) {
+    seen.delete(x509.fingerprint256);
+    seen.set(x509.fingerprint256, known);
+    return known;
+  }
+  const facts = Object.freeze(read(x509));
+  seen.set(facts.fingerprint256, facts);
+  if (seen.size > MOST_KEPT) seen.delete(seen.keys().next().value ?? '');
+  return facts;
+}
+
+/**
+ * The facts by fingerprint: every connection to a host brings the same chain, and reading one takes 0.2 ms, most of it
+ * the check of its own signature. 256 chains' worth of leaves at 16 KiB of names each is 4 MiB at the worst.
+ */
+const seen = new Map<string, CertificateFacts>();
+const MOST_KEPT = 256;
+
+/** A name in a certificate is whatever its maker wrote; these keep a record to a few lines and a log line to one. */
+const LONGEST_NAME = 1024;
+const LONGEST_SAN_LIST = 16 * 1024;
+
+function read(x509: X509Certificate): CertificateFacts {
+  const legacy = attempt(() => x509.toLegacyObject(), null);
+  return {
+    subject: attempt(() => oneLine(x509.subject), 'unknown'),
+    issuer: attempt(() => oneLine(x509.issuer), 'unknown'),
+    subject_name: nameFacts(legacy?.subject),
+    issuer_name: nameFacts(legacy?.issuer),
+    sans: attempt(() => subjectAltNames(x509.subjectAltName), []),
+    not_before: attempt(() => rfc3339(x509.validFromDate), 'unknown'),
+    not_after: attempt(() => rfc3339(x509.validToDate), 'unknown'),
+    serial: attempt(() => x509.serialNumber, 'unknown'),
+    fingerprint256: x509.fingerprint256,
+    fingerprint1: x509.fingerprint,
+    spki256: attempt(() => spkiHash(x509), 'unknown'),
+    self_signed: attempt(() => isSelfSigned(x509), false),
+    ca: attempt(() => x509.ca, false),
+    key: attempt(() => keyName(x509.publicKey), 'unknown'),
+    signature: attempt(() => x509.signatureAlgorithm ?? x509.signatureAlgorithmOid, 'unknown'),
+    extended_key_usage: attempt(() => extendedKeyUsage(x509), null),
+  };
+}
+
+function attempt<T>(reading: () => T, otherwise: T): T {
+  try {
+    return reading();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Issuer is subject and the signature verifies with its own key (RFC 5280 §3.2 calls it self-signed). */
+export function isSelfSigned(x509: X509Certificate): boolean {
+  return x509.subject === x509.issuer && attempt(() => x509.verify(x509.publicKey), false);
+}
+
+/** base64 SHA-256 of the SubjectPublicKeyInfo (RFC 7469 §2.4). */
+export function spkiHash(x509: X509Certificate): string {
+  return createHash('sha256')
+    .update(x509.publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64');
+}
+
+/** `2026-08-01T12:00:00Z`: certificates count whole seconds. */
+export function rfc3339(date: Date): string {
+  return date.toISOString().replace('.000Z', 'Z');
+}
+
+/** Text from the other side made safe to print: no control, format, line or surrogate character survives. */
+export function printable(text: string, longest = LONGEST_NAME): string {
+  const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16);
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex.padStart(4, '0')}`;
+  });
+}
+
+/**
+ * Node gives one attribute a line in encoded order, with RFC 2253 escapes. Most names are encoded from the country down
+ * and read the other way round (RFC 4514 §2.1); some CAs encode them common name first, and those stay as they are.
+ */
+function oneLine(name: string | undefined): string {
+  const attributes = (name ?? '').split('\n');
+  if (!attributes[0]?.startsWith('CN=') || attributes.at(-1)?.startsWith('CN=')) attributes.reverse();
+  return printable(attributes.join(', '));
+}
+
+function nameFacts(name: object | undefined): NameFacts {
+  const attributes = name as Record<string, string | string[] | undefined> | undefined;
+  const first = (key: string): string | null => {
+    const value = attributes?.[key];
+    const text = Array.isArray(value) ? value.at(-1) : value;
+    return text === undefined ? null : printable(text);
+  };
+  return {
+    common_name: first('CN'),
+    organization: first('O'),
+    organizational_unit: first('OU'),
+    country: first('C'),
+    state: first('ST'),
+    locality: first('L'),
+  };
+}
+
+const SAN_PREFIXES: Record<string, string> = { 'IP Address': 'IP', email: 'EMAIL' };
+
+/** Splits Node's text form; a value with a comma or a quote in it arrives as a JSON string. */
+function subjectAltNames(text: string | undefined): string[] {
+  const names: string[] = [];
+  let left = LONGEST_SAN_LIST;
+  for (const [, type = '', quoted, plain] of (text ?? '').matchAll(
+    /([^:,]+):(?:("(?:[^"\\]|\\.)*")|([^,]*))(?:, |$)/g,
+  )) {
+    const value = quoted === undefined ? (plain ?? '') : String(JSON.parse(quoted));
+    const name = printable(`${SAN_PREFIXES[type] ?? type}:${type === 'IP Address' ? compressed(value) : value}`);
+    left -= name.length;
+    if (left < 0) return [...names, '…'];
+    names.push(name);
+  }
+  return names;
+}
+
+function compressed(ip: string): string {
+  return isIPv6(ip) ? new URL(`http://[${ip}]/`).hostname.slice(1, -1) : ip;
+}
+
+const CURVES: Record<string, string> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
+
+function keyName(key: KeyObject): string {
+  const details = key.asymmetricKeyDetails ?? {};
+  const type = key.asymmetricKeyType ?? 'unknown';
+  if (type === 'ec')
+    return `EC ${CURVES[details.namedCurve ?? ''] ?? details.namedCurve ?? 'with explicit parameters'}`;
+  if (type === 'rsa' || type === 'rsa-pss' || type === 'dsa') return `${type.toUpperCase()} ${details.modulusLength}`;
+  return type.startsWith('ed') ? `E${type.slice(1)}` : type;
+}
+
+// RFC 5280 §4.2.1.12 and the two that are seen beside them.
+const EXTENDED_KEY_USAGES: Record<string, string> = {
+  '1.3.6.1.5.5.7.3.1': 'serverAuth',
+  '1.3.6.1.5.5.7.3.2': 'clientAuth',
+  '1.3.6.1.5.5.7.3.3': 'codeSigning',
+  '1.3.6.1.5.5.7.3.4': 'emailProtection',
+  '1.3.6.1.5.5.7.3.8': 'timeStamping',
+  '1.3.6.1.5.5.7.3.9': 'OCSPSigning',
+  '2.5.29.37.0': 'anyExtendedKeyUsage',
+};
+
+function extendedKeyUsage(x509: X509Certificate): string[] | null {
+  // Node calls it keyUsage; it is the extended one.
+  const usages = x509.keyUsage as readonly string[] | undefined;
+  return usages?.map((oid) => EXTENDED_KEY_USAGES[oid] ?? oid) ?? null;
 }
