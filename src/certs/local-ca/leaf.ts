@@ -1,0 +1,34 @@
+/** The certificate that stands in for a server towards the client. */
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import type { LocalCa } from './local-ca.ts';
+import { mint } from './mint.ts';
+
+const HOUR_MS = 3_600_000;
+/**
+ * Apple's systems refuse server certificates of more than 825 days, those of CAs that the user added too
+ * (support.apple.com/HT210176). 90 days are far below it and far above the time that a daemon runs between renewals; the
+ * leaf lives in memory only, so a short life costs nothing.
+ */
+const LIFE_MS = 90 * 24 * HOUR_MS;
+/** A client's clock may be behind ours. */
+const SKEW_MS = HOUR_MS;
+/** RFC 5280 appendix A.1, ub-common-name. */
+const LONGEST_COMMON_NAME = 64;
+
+/**
+ * A leaf for one host, signed by the local CA. Its validity never leaves the CA's.
+ * @param host canonical name, or IP address without brackets
+ */
+export function mintLeaf(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): X509Certificate {
+  const { validFromDate, validToDate } = ca.certificate;
+  return mint({
+    // Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it.
+    ...(host.length <= LONGEST_COMMON_NAME ? { subject: { commonName: host } } : {}),
+    issuer: ca.issuer,
+    publicKey,
+    notBefore: new Date(Math.max(now - SKEW_MS, validFromDate.getTime())),
+    notAfter: new Date(Math.min(now + LIFE_MS, validToDate.getTime())),
+    hosts: [host],
+    purposes: ['serverAuth'],
+  });
+}

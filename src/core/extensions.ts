@@ -1,0 +1,95 @@
+/** What node:crypto does not tell of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
+import type { X509Certificate } from 'node:crypto';
+import { children, type Element, elements, oidText } from './der.ts';
+
+export interface Extension {
+  readonly critical: boolean;
+  /** The DER inside the OCTET STRING. */
+  readonly value: Buffer;
+}
+
+export interface CertificateParts {
+  /** DER of the Name, byte for byte: an issued certificate must repeat it so. */
+  readonly subject: Buffer;
+  readonly issuer: Buffer;
+  /** By OID in dots. */
+  readonly extensions: ReadonlyMap<string, Extension>;
+}
+
+const TAG_BOOLEAN = 0x01;
+const TAG_INTEGER = 0x02;
+const TAG_VERSION = 0xa0;
+const TAG_EXTENSIONS = 0xa3;
+
+/**
+ * The parts of a certificate (RFC 5280 §4.1).
+ * @throws RangeError where the DER is damaged
+ */
+export function certificateParts(x509: X509Certificate): CertificateParts {
+  const [tbs] = children(x509.raw);
+  const fields = children(need(tbs).raw);
+  // version is absent in v1; then serial, signature, issuer, validity, subject, key
+  const first = fields[0]?.tag === TAG_VERSION ? 1 : 0;
+  const extensions = new Map<string, Extension>();
+  const list = fields.find((field) => field.tag === TAG_EXTENSIONS);
+  for (const extension of list ? children(children(list.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : []) {
+    const parts = children(extension.raw);
+    const critical = parts[1]?.tag === TAG_BOOLEAN && parts[1].value[0] !== 0;
+    extensions.set(oidText(need(parts[0]).value), { critical, value: need(parts.at(-1)).value });
+  }
+  return { issuer: need(fields[first + 2]).raw, subject: need(fields[first + 4]).raw, extensions };
+}
+
+function need(element: Element | undefined): Element {
+  if (!element) throw new RangeError('a field of the certificate is missing');
+  return element;
+}
+
+export const OID = {
+  subjectKeyIdentifier: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
+  certificatePolicies: '2.5.29.32',
+  policyMappings: '2.5.29.33',
+  authorityKeyIdentifier: '2.5.29.35',
+  policyConstraints: '2.5.29.36',
+  extendedKeyUsage: '2.5.29.37',
+  inhibitAnyPolicy: '2.5.29.54',
+} as const;
+
+/** RFC 5280 §4.2.1.9; null where the extension is absent. `pathLength` is null where there is no limit. */
+export function basicConstraints(parts: CertificateParts): { ca: boolean; pathLength: number | null } | null {
+  const extension = parts.extensions.get(OID.basicConstraints);
+  if (!extension) return null;
+  const fields = children(extension.value);
+  const ca = fields[0]?.tag === TAG_BOOLEAN && fields[0].value[0] !== 0;
+  const limit = fields.find((field) => field.tag === TAG_INTEGER);
+  return { ca, pathLength: limit ? limit.value.readUIntBE(0, Math.min(limit.value.length, 6)) : null };
+}
+
+export type KeyUsage = 'digitalSignature' | 'keyEncipherment' | 'keyAgreement' | 'keyCertSign' | 'cRLSign';
+
+// RFC 5280 §4.2.1.3: the bit's place counted from the most significant one.
+const KEY_USAGE_BITS: Record<KeyUsage, number> = {
+  digitalSignature: 0,
+  keyEncipherment: 2,
+  keyAgreement: 4,
+  keyCertSign: 5,
+  cRLSign: 6,
+};
+
+/** Whether the key may be used so; a certificate without the extension allows all (RFC 5280 §4.2.1.3). */
+export function mayUseKey(parts: CertificateParts, usage: KeyUsage): boolean {
+  const extension = parts.extensions.get(OID.keyUsage);
+  if (!extension) return true;
+  const [bits] = elements(extension.value);
+  return ((bits?.value[1] ?? 0) & (0x80 >> KEY_USAGE_BITS[usage])) !== 0;
+}
+
+/** RFC 5280 §4.2.1.2; null where the extension is absent. */
+export function subjectKeyIdentifier(parts: CertificateParts): Buffer | null {
+  const extension = parts.extensions.get(OID.subjectKeyIdentifier);
+  return extension ? (elements(extension.value)[0]?.value ?? null) : null;
+}
