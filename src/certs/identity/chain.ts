@@ -1,0 +1,158 @@
+/** Leaf and chain out of certificates in any order, and what can be said about them. */
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { certificateFacts, isSelfSigned, rfc3339 } from '../../core/facts.ts';
+import { diagnosis, shellWord } from './diagnosis.ts';
+import type { Diagnosis } from './identity.ts';
+
+/** RFC 5280 §4.2.1.12; anyExtendedKeyUsage stands for all of them. */
+const clientAuth = '1.3.6.1.5.5.7.3.2';
+const anyUsage = '2.5.29.37.0';
+/** Longer chains than any CA makes; servers give up earlier (OpenSSL's default depth is 100, Go's much less in practice). */
+const maxChain = 16;
+
+export interface Chain {
+  readonly leaf: X509Certificate;
+  /** Leaf first, each certified by the next; without a self-signed root, which the server has to have anyway. */
+  readonly chain: readonly X509Certificate[];
+  readonly problems: readonly Diagnosis[];
+}
+
+/** @returns null where no certificate belongs to the key */
+export function orderChain(certificates: readonly X509Certificate[], key: KeyObject, file: string): Chain | null {
+  const leafIndex = certificates.findIndex((certificate) => certificate.checkPrivateKey(key));
+  const leaf = certificates[leafIndex];
+  if (!leaf) return null;
+  const problems: Diagnosis[] = [];
+  const rest = new Set(certificates.filter((certificate) => certificate.fingerprint256 !== leaf.fingerprint256));
+  const linked = [leaf];
+  let top = leaf;
+  while (!isSelfSigned(top) && linked.length < maxChain) {
+    const issuer = [...rest].find((candidate) => issued(candidate, top));
+    if (!issuer) break;
+    rest.delete(issuer);
+    linked.push(issuer);
+    top = issuer;
+  }
+  if (linked.some((certificate, i) => certificates.indexOf(certificate) !== i)) {
+    problems.push(
+      diagnosis(
+        'CHAIN_OUT_OF_ORDER',
+        file,
+        `the certificates in ${file} are not in order, leaf first; they are sent in the right order`,
+        'nothing needs to be done for mtlsd; other programs want the leaf first, then each issuer',
+      ),
+    );
+  }
+  problems.push(...gapProblems(top, [...rest], file));
+  // RFC 8446 §4.4.2: the trust anchor may be left out. One that is the leaf itself is what the server pinned.
+  const chain = linked.length > 1 && isSelfSigned(top) ? linked.slice(0, -1) : linked;
+  return { leaf, chain, problems: [...problems, ...usageProblems(leaf, file)] };
+}
+
+/** Names and key identifiers first, then the signature: checkIssued alone says nothing about it. */
+function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
+  try {
+    return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function gapProblems(top: X509Certificate, rest: readonly X509Certificate[], file: string): Diagnosis[] {
+  const issuer = certificateFacts(top).issuer;
+  const others = rest.map((certificate) => certificateFacts(certificate).subject).join('; ');
+  const complete = isSelfSigned(top);
+  // A lone certificate with a "CA Issuers" address comes from a CA that expects its intermediates to be fetched; without
+  // one it is most likely issued by a root, and a warning would be noise.
+  const fetchable = /CA Issuers/.exec(top.infoAccess ?? '') !== null;
+  if (!complete && (rest.some((certificate) => certificate.ca) || fetchable)) {
+    const also = others === '' ? '' : `; the file also holds ${others}, which did not issue it`;
+    return [
+      diagnosis(
+        'INTERMEDIATE_MISSING',
+        file,
+        `the certificate of ${issuer} is missing in ${file}${also}`,
+        `append it to the file, unless the server knows it: cat intermediate.pem >> ${shellWord(file)}`,
+      ),
+    ];
+  }
+  if (rest.length === 0) return [];
+  return [
+    diagnosis(
+      'UNRELATED_CERTIFICATE',
+      file,
+      `${file} holds certificates that are not in the chain and are not sent: ${others}`,
+      'take them out of the file',
+    ),
+  ];
+}
+
+function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
+  const problems: Diagnosis[] = [];
+  const { subject } = certificateFacts(leaf);
+  const usages = leaf.keyUsage as string[] | undefined; // Node gives the extended key usage under this name
+  if (usages && usages.length > 0 && !usages.includes(clientAuth) && !usages.includes(anyUsage)) {
+    const names = certificateFacts(leaf).extended_key_usage?.join(', ') ?? usages.join(', ');
+    problems.push(
+      diagnosis(
+        'NOT_CLIENT_CERTIFICATE',
+        file,
+        `${subject} is not a client certificate: its extended key usage is ${names}, without clientAuth`,
+        'most servers refuse it; ask the CA for a certificate with clientAuth',
+      ),
+    );
+  }
+  // `openssl req -x509` makes CA certificates, and as self-signed ones they are what servers pin.
+  if (leaf.ca && !isSelfSigned(leaf)) {
+    problems.push(
+      diagnosis(
+        'CA_CERTIFICATE',
+        file,
+        `${subject} is a CA certificate, not a client's`,
+        'most servers refuse it; ask for a client certificate issued by this CA',
+      ),
+    );
+  }
+  const signature = certificateFacts(leaf).signature;
+  if (/md5|md2|sha1\b|sha-?1With|SHA1/i.test(signature)) {
+    problems.push(
+      diagnosis(
+        'WEAK_SIGNATURE',
+        file,
+        `${subject} is signed with ${signature}, which many servers refuse`,
+        'ask the CA to issue it again with SHA-256',
+      ),
+    );
+  }
+  return problems;
+}
+
+/** Changes with time, so asked for anew and never kept with the identity. */
+export function dateProblems(leaf: X509Certificate, file: string | null, now = new Date()): Diagnosis[] {
+  const { subject } = certificateFacts(leaf);
+  if (now > leaf.validToDate) {
+    return [
+      diagnosis(
+        'CERTIFICATE_EXPIRED',
+        file,
+        `${subject} expired ${rfc3339(leaf.validToDate)}; it is ${rfc3339(whole(now))}`,
+        'renew it and replace the file; the new one is used at once',
+      ),
+    ];
+  }
+  if (now < leaf.validFromDate) {
+    return [
+      diagnosis(
+        'CERTIFICATE_NOT_YET_VALID',
+        file,
+        `${subject} is valid from ${rfc3339(leaf.validFromDate)}; it is ${rfc3339(whole(now))}`,
+        "check this machine's clock, or wait",
+      ),
+    ];
+  }
+  return [];
+}
+
+function whole(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}

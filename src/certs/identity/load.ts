@@ -1,0 +1,237 @@
+/** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import tls from 'node:tls';
+import { certificateFacts } from '../../core/facts.ts';
+import { Secret } from '../../core/secret.ts';
+import { orderChain } from './chain.ts';
+import { decryptKey, decodePfx } from './decoder.ts';
+import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import type { ClientIdentity, Diagnosis } from './identity.ts';
+import { type KeyPart, partsOf, wrongKind } from './parts.ts';
+import { type PassphraseSource, readPassphrase } from './passphrase.ts';
+import { type FileSource, type ReadFile, readIdentityFile } from './read-file.ts';
+
+export interface IdentitySource {
+  readonly cert: FileSource | null;
+  readonly key: FileSource | null;
+  readonly pfx: FileSource | null;
+  /** Friendly name of the key in a PFX with several. */
+  readonly alias: string | null;
+  readonly passphrase: PassphraseSource | null;
+}
+
+export interface LoadedIdentity {
+  readonly identity: ClientIdentity | null;
+  /** Without those that depend on the date: `dateProblems` tells them anew each time. */
+  readonly problems: readonly Diagnosis[];
+  /** The file that holds the certificate, for messages about it. */
+  readonly file: string | null;
+}
+
+/** Never rejects: a fault is a problem of severity error and no identity. */
+export async function loadIdentity(source: IdentitySource): Promise<LoadedIdentity> {
+  const problems: Diagnosis[] = [];
+  const main = source.pfx ?? source.cert;
+  const file = main === null ? null : 'path' in main ? main.path : main.label;
+  try {
+    const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
+    return { identity: identityOf(found, problems), problems, file };
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error;
+    return { identity: null, problems: [error.diagnosis, ...problems], file };
+  }
+}
+
+interface Found {
+  readonly key: KeyObject;
+  readonly keyFile: string;
+  readonly certificates: readonly X509Certificate[];
+  readonly certFile: string;
+}
+
+async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise<Found> {
+  if (!source.cert)
+    throw new Unusable(
+      'CERTIFICATE_MISSING',
+      null,
+      'neither a certificate nor a PFX is named',
+      'name one under cert: or pfx:',
+    );
+  const certRead = await readIdentityFile(source.cert, true);
+  const inCert = partsOf(certRead, 'cert');
+  const keyRead = source.key ? await readIdentityFile(source.key, true) : certRead;
+  const inKey = source.key ? partsOf(keyRead, 'key') : inCert;
+  noteReads(problems, certRead, keyRead);
+  const certificates = inCert.certificates;
+  if (certificates.length === 0)
+    throw new Unusable(
+      'CERTIFICATE_MISSING',
+      certRead.file,
+      `${certRead.file} holds a private key and no certificate`,
+      'name the certificate under cert: and this file under key:',
+    );
+  const part = inKey.keys[0];
+  if (!part) throw keyMissing(source, certRead, keyRead);
+  const passphrase = await passphraseFor(source, part.form !== 'plain', keyRead.file, problems);
+  const key = await openKey(part, passphrase, keyRead.file);
+  return { key, keyFile: keyRead.file, certificates, certFile: certRead.file };
+}
+
+function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): Unusable {
+  if (!source.key)
+    return new Unusable(
+      'KEY_MISSING',
+      certRead.file,
+      `${certRead.file} holds no private key and the entry names none`,
+      'name the key file under key:',
+    );
+  return new Unusable(
+    'KEY_MISSING',
+    keyRead.file,
+    `${keyRead.file} holds a certificate and no private key`,
+    'name the file with the private key under key:',
+  );
+}
+
+async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagnosis[]): Promise<Found> {
+  const read = await readIdentityFile(pfx, true);
+  noteReads(problems, read);
+  if (read.kind !== 'pfx') throw wrongKind(read.kind, read.file, 'pfx');
+  if (read.truncated)
+    throw new Unusable(
+      'FILE_TRUNCATED',
+      read.file,
+      `${read.file} is truncated: it is a PFX whose end is missing`,
+      'copy the file again, as it was handed out',
+    );
+  const passphrase = source.passphrase ? await readPassphrase(source.passphrase) : null;
+  const found = await decodePfx(read.bytes, passphrase, read.file, source.alias, problems);
+  return { ...found, keyFile: read.file, certFile: read.file };
+}
+
+function noteReads(problems: Diagnosis[], ...reads: readonly ReadFile[]): void {
+  for (const problem of reads.flatMap((read) => read.problems)) {
+    if (!problems.some((known) => known.code === problem.code && known.file === problem.file)) problems.push(problem);
+  }
+}
+
+async function passphraseFor(
+  source: IdentitySource,
+  needed: boolean,
+  file: string,
+  problems: Diagnosis[],
+): Promise<Secret> {
+  if (!needed) {
+    if (source.passphrase)
+      problems.push(
+        diagnosis(
+          'PASSPHRASE_UNNEEDED',
+          file,
+          `the key in ${file} is not encrypted; the passphrase is not used`,
+          'leave passphrase: out, or encrypt the key',
+        ),
+      );
+    return new Secret('');
+  }
+  if (!source.passphrase)
+    throw new Unusable(
+      'PASSPHRASE_MISSING',
+      file,
+      `the key in ${file} is encrypted and the entry has no passphrase`,
+      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] } to the entry',
+    );
+  return readPassphrase(source.passphrase);
+}
+
+async function openKey(part: KeyPart, passphrase: Secret, file: string): Promise<KeyObject> {
+  return part.form === 'plain' ? keyOf(part.der, part.type, file) : decryptKey(part, passphrase, file);
+}
+
+export function keyOf(der: Buffer, type: 'pkcs8' | 'pkcs1' | 'sec1', file: string): KeyObject {
+  try {
+    return createPrivateKey({ key: der, format: 'der', type });
+  } catch {
+    throw new Unusable(
+      'KEY_INVALID',
+      file,
+      `the private key in ${file} is damaged or of a kind that TLS has no use for`,
+      `look at it with: openssl pkey -in ${shellWord(file)} -noout -text`,
+    );
+  }
+}
+
+function identityOf({ key, keyFile, certificates, certFile }: Found, problems: Diagnosis[]): ClientIdentity {
+  const ordered = orderChain(certificates, key, certFile);
+  if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
+  problems.push(...ordered.problems);
+  const { leaf, chain } = ordered;
+  const certPem = chain.map((certificate) => certificate.toString()).join('');
+  const keyPem = new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString());
+  refuseWeak(certPem, keyPem, certificateFacts(leaf), certFile);
+  const hash = createHash('sha256').update(createPublicKey(key).export({ type: 'spki', format: 'der' }));
+  for (const certificate of chain) hash.update(certificate.raw);
+  return Object.freeze({
+    id: hash.digest('hex'),
+    leaf,
+    chain,
+    facts: chain.map(certificateFacts),
+    certPem,
+    keyPem: () => keyPem.reveal(),
+  });
+}
+
+function mismatch(
+  key: KeyObject,
+  keyFile: string,
+  certificates: readonly X509Certificate[],
+  certFile: string,
+): Unusable {
+  const leaf = certificates.find((certificate) => !certificate.ca) ?? certificates[0];
+  const facts = leaf ? certificateFacts(leaf) : null;
+  const message = `the key in ${keyFile} (${describeKey(key)}) is not the key of ${facts?.subject} (${facts?.key}) in ${certFile}`;
+  return new Unusable(
+    'KEY_MISMATCH',
+    keyFile,
+    message,
+    `compare: openssl x509 -in ${shellWord(certFile)} -noout -pubkey, and openssl pkey -in ${shellWord(keyFile)} -pubout`,
+  );
+}
+
+function describeKey(key: KeyObject): string {
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
+  return [key.asymmetricKeyType?.toUpperCase(), namedCurve ?? modulusLength].filter(Boolean).join(' ');
+}
+
+/** OpenSSL refuses small keys and old digests when the context is made: better told now than at the first request. */
+function refuseWeak(
+  certPem: string,
+  keyPem: Secret,
+  { subject, key, signature }: { subject: string; key: string; signature: string },
+  file: string,
+): void {
+  try {
+    tls.createSecureContext({ cert: certPem, key: keyPem.reveal() });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    if (/KEY_TOO_SMALL/.test(code))
+      throw new Unusable(
+        'KEY_TOO_WEAK',
+        file,
+        `${subject} has a key of ${key}, too weak for TLS`,
+        'ask the CA for a certificate with RSA 2048, or better EC P-256',
+      );
+    if (/MD_TOO_WEAK/.test(code))
+      throw new Unusable(
+        'WEAK_SIGNATURE',
+        file,
+        `${subject} is signed with ${signature}, too weak for TLS`,
+        'ask the CA to issue it again with SHA-256',
+      );
+    throw new Unusable(
+      'TLS_REFUSES',
+      file,
+      `OpenSSL refuses ${subject} (${key}): ${code}`,
+      `check both files: openssl x509 -in ${shellWord(file)} -noout -text`,
+    );
+  }
+}

@@ -1,0 +1,116 @@
+/** Where a passphrase comes from: the store itself, the environment, a file, or a program's output. */
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { nativeCode } from '../../core/errors.ts';
+import { Secret } from '../../core/secret.ts';
+import { shellWord, Unusable } from './diagnosis.ts';
+
+export type PassphraseSource =
+  | { readonly text: Secret }
+  | { readonly env: string }
+  /** An absolute path. */
+  | { readonly file: string }
+  /** Run without a shell, in the folder of the store. */
+  | { readonly command: readonly string[]; readonly cwd: string };
+
+/** A password manager may ask its user for a fingerprint; longer than this and a start hangs on it. */
+const commandTimeoutMs = 10_000;
+/** Longer than any passphrase, shorter than a mistake such as `cat` of the wrong file. */
+const maxLength = 4096;
+
+/**
+ * @throws Unusable PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
+ *   that may be the passphrase
+ */
+export async function readPassphrase(source: PassphraseSource): Promise<Secret> {
+  if ('text' in source) return source.text;
+  if ('env' in source) return fromEnvironment(source.env);
+  return 'file' in source ? fromFile(source.file) : fromCommand(source.command, source.cwd);
+}
+
+function fromEnvironment(name: string): Secret {
+  const value = process.env[name];
+  if (value !== undefined) return new Secret(value);
+  throw unavailable(
+    null,
+    `the variable ${name} is not set in the daemon's environment`,
+    `start the daemon with ${name} set, or use passphrase: { file: PATH }`,
+  );
+}
+
+async function fromFile(file: string): Promise<Secret> {
+  try {
+    const bytes = await readFile(file);
+    if (bytes.length > maxLength)
+      throw unavailable(
+        file,
+        `the passphrase file ${file} has ${bytes.length} bytes; a passphrase has at most ${maxLength}`,
+        'name the file that holds the passphrase and nothing else',
+      );
+    return new Secret(withoutLineBreak(bytes.toString('utf8')));
+  } catch (error) {
+    if (error instanceof Unusable) throw error;
+    throw unavailable(
+      file,
+      `the passphrase file ${file} can't be read: ${nativeCode(error) ?? 'unknown error'}`,
+      `check that it exists and that the daemon may read it: ls -l ${shellWord(file)}`,
+    );
+  }
+}
+
+function fromCommand(command: readonly string[], cwd: string): Promise<Secret> {
+  const [program = '', ...args] = command;
+  const hint = `run it yourself as the daemon's user: ${command.map(shellWord).join(' ')}`;
+  const failed = (why: string) => unavailable(null, `the passphrase command ${program} ${why}`, hint);
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      windowsHide: true,
+      detached: process.platform !== 'win32',
+    });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let why: string | null = null;
+    const end = (reason: string) => {
+      why ??= reason;
+      killGroup(child.pid);
+      child.stdout.destroy();
+    };
+    const timer = setTimeout(() => end(`took longer than ${commandTimeoutMs / 1000} s`), commandTimeoutMs);
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxLength) end(`wrote more than ${maxLength} bytes`);
+      else chunks.push(chunk);
+    });
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(failed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      if (why !== null) reject(failed(why));
+      else if (code !== 0) reject(failed(code === null ? `was ended by ${signal}` : `failed with exit code ${code}`));
+      else resolve(new Secret(withoutLineBreak(Buffer.concat(chunks).toString('utf8'))));
+    });
+  });
+}
+
+/** The program's own children too: `sh -c` and wrappers leave them behind otherwise. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}
+
+/** One line break at the end belongs to the tool that wrote it; spaces may be the passphrase's own. */
+function withoutLineBreak(text: string): string {
+  return text.replace(/\r?\n$/, '').replace(/^\uFEFF/, '');
+}
+
+function unavailable(file: string | null, message: string, hint: string): Unusable {
+  return new Unusable('PASSPHRASE_UNAVAILABLE', file, message, hint);
+}

@@ -1,0 +1,98 @@
+/** Reads one file of an identity, bounded, with its fault told. */
+import { constants, open } from 'node:fs/promises';
+import { nativeCode } from '../../core/errors.ts';
+import { detect, type Detected } from './detect.ts';
+import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import type { Diagnosis } from './identity.ts';
+
+/** On disk, or in hand (an upload that is looked at before it is kept); `label` names it in messages. */
+export type FileSource = { readonly path: string } | { readonly bytes: Buffer; readonly label: string };
+
+/** A key, a chain and a PFX have a few KiB; a bundle of all public CAs has a quarter of one MiB. */
+const maxBytes = 1024 * 1024;
+
+export interface ReadFile extends Detected {
+  readonly file: string;
+  readonly bytes: Buffer;
+  readonly problems: readonly Diagnosis[];
+}
+
+/**
+ * @param secret whether it holds a key, so that others must not read it
+ * @throws Unusable FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE, FILE_EMPTY
+ */
+export async function readIdentityFile(source: FileSource, secret: boolean): Promise<ReadFile> {
+  const file = 'path' in source ? source.path : source.label;
+  const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: source.bytes, mode: 0 };
+  if (bytes.length > maxBytes) throw tooLarge(file, bytes.length);
+  const detected = detect(bytes);
+  if (detected.kind === 'empty')
+    throw new Unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
+  const exposed = secret && holdsKey(detected) && (mode & 0o004) !== 0 && process.platform !== 'win32';
+  return { ...detected, file, bytes, problems: exposed ? [readableByEveryone(file)] : [] };
+}
+
+export function readableByEveryone(file: string): Diagnosis {
+  return diagnosis(
+    'FILE_READABLE_BY_EVERYONE',
+    file,
+    `${file} holds a secret and every user of this machine can read it`,
+    `chmod 600 ${shellWord(file)}`,
+  );
+}
+
+function holdsKey({ kind, text }: Detected): boolean {
+  return text === null ? kind !== 'certificate' : text.includes('PRIVATE KEY-----');
+}
+
+async function readBounded(file: string): Promise<{ bytes: Buffer; mode: number }> {
+  try {
+    // Without O_NONBLOCK, opening a FIFO waits for its writer for good.
+    const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const { size, mode } = await handle.stat().then((stats) => {
+        if (stats.isFile()) return stats;
+        throw new Unusable(
+          'FILE_UNREADABLE',
+          file,
+          `${file} is ${stats.isDirectory() ? 'a folder' : 'not a regular file'}`,
+          'name the file itself',
+        );
+      });
+      if (size > maxBytes) throw tooLarge(file, size);
+      return { bytes: await handle.readFile(), mode };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof Unusable) throw error;
+    throw unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, error: unknown): Unusable {
+  const code = nativeCode(error) ?? 'unknown error';
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new Unusable(
+      'FILE_MISSING',
+      file,
+      `${file} does not exist`,
+      "check the path; a relative one starts at the store file's folder",
+    );
+  }
+  return new Unusable(
+    'FILE_UNREADABLE',
+    file,
+    `${file} can't be read: ${code}`,
+    `check who may read it: ls -l ${shellWord(file)}`,
+  );
+}
+
+function tooLarge(file: string, size: number): Unusable {
+  return new Unusable(
+    'FILE_TOO_LARGE',
+    file,
+    `${file} has ${size} bytes; certificates and keys have at most ${maxBytes}`,
+    'name the file of the certificate or key itself',
+  );
+}

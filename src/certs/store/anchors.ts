@@ -1,0 +1,56 @@
+/** Trust anchors of the store and of its rules; one that can't be read is a mistake of the file, with its place. */
+import path from 'node:path';
+import { asMtlsdError } from '../../core/errors.ts';
+import { detect } from '../identity/detect.ts';
+import { Unusable } from '../identity/diagnosis.ts';
+import { toPem } from '../identity/pem.ts';
+import { readIdentityFile } from '../identity/read-file.ts';
+import { loadTrust, type TrustAnchors } from '../trust.ts';
+import type { ParsedSections, ParsedTrust, StoreProblem } from './parsed.ts';
+
+export type Anchors = { readonly files: readonly string[] } & (
+  | { readonly ok: true; readonly of: (trust: ParsedTrust) => TrustAnchors }
+  | { readonly ok: false; readonly problems: readonly StoreProblem[] }
+);
+
+/** @param file of the store; paths in it are relative to its folder */
+export async function loadAnchors(sections: ParsedSections, file: string): Promise<Anchors> {
+  const folder = path.dirname(file);
+  const trusts = [sections.trust, ...sections.rules.flatMap((rule) => rule.trust ?? [])];
+  const pems = new Map<string, string>();
+  const problems: StoreProblem[] = [];
+  for (const ca of trusts.flatMap((trust) => trust.ca)) {
+    const full = path.resolve(folder, ca.path);
+    if (pems.has(full)) continue;
+    try {
+      const pem = await readPem(full);
+      loadTrust({ system: false, ca: [{ pem, file: full }] });
+      pems.set(full, pem);
+    } catch (error) {
+      const { message, expected } = told(error);
+      problems.push({ file, line: ca.line, column: ca.column, message, expected });
+    }
+  }
+  const files = trusts.flatMap((trust) => trust.ca.map((ca) => path.resolve(folder, ca.path)));
+  if (problems.length > 0) return { ok: false, files, problems };
+  const of = (trust: ParsedTrust) => {
+    const ca = trust.ca
+      .map((item) => path.resolve(folder, item.path))
+      .map((full) => ({ file: full, pem: pems.get(full) ?? '' }));
+    return loadTrust({ system: trust.system, ca });
+  };
+  return { ok: true, files, of };
+}
+
+async function readPem(file: string): Promise<string> {
+  const { bytes, text } = await readIdentityFile({ path: file }, false);
+  if (text !== null) return text;
+  return detect(bytes).kind === 'certificate' ? toPem('CERTIFICATE', bytes) : bytes.toString('latin1');
+}
+
+function told(error: unknown): { message: string; expected: string } {
+  if (error instanceof Unusable)
+    return { message: error.diagnosis.message, expected: 'a file of CA certificates, PEM or DER' };
+  const { message, hint } = asMtlsdError(error);
+  return { message, expected: hint.replace(/^expected /, '') };
+}

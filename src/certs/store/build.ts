@@ -1,0 +1,132 @@
+/** Parsed store + loaded identities + trust anchors -> the snapshot in force. */
+import type { Authority } from '../../core/authority.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import { hostPortText } from './hosts.ts';
+import { coversHost, coversPort, HostIndex, reasonOf } from './match.ts';
+import type { ParsedSections } from './parsed.ts';
+import type { Policies, PolicyPair } from './policies.ts';
+import type { Policy } from './policy.ts';
+import type { Candidate, CertificateChoice, Interception, StoreEntry, StoreSnapshot, Wish } from './snapshot.ts';
+
+const noneAsked: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
+const noneMatches: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
+
+export interface SnapshotParts {
+  readonly generation: number;
+  /** In the order of the file. */
+  readonly entries: readonly StoreEntry[];
+  readonly sections: ParsedSections;
+  readonly policies: Policies;
+}
+
+export function buildSnapshot(parts: SnapshotParts): StoreSnapshot {
+  return new Snapshot(parts);
+}
+
+class Snapshot implements StoreSnapshot {
+  readonly generation: number;
+  readonly entries: readonly StoreEntry[];
+  readonly interception: Interception;
+  readonly #byName = new Map<string, StoreEntry>();
+  /** One index per profile; `null` holds the entries that serve everybody. Choices are made here, once. */
+  readonly #byProfile = new Map<string | null, HostIndex<CertificateChoice>>();
+  readonly #listed = new HostIndex<true>();
+  readonly #passthrough = new HostIndex<true>();
+  readonly #policies: Policies;
+  readonly #shadows = new Map<StoreEntry, StoreEntry>();
+
+  constructor({ generation, entries, sections, policies }: SnapshotParts) {
+    this.generation = generation;
+    this.entries = entries;
+    this.interception = { mode: sections.interception.mode, unmatched: sections.interception.unmatched };
+    this.#policies = policies;
+    const winners = new Map<StoreEntry, StoreEntry[]>();
+    for (const entry of entries) {
+      this.#byName.set(entry.name, entry);
+      if (!entry.enabled) continue;
+      this.#listed.add(entry, true);
+      let index = this.#byProfile.get(entry.profile);
+      if (!index) this.#byProfile.set(entry.profile, (index = new HostIndex()));
+      const replaced = index.add(entry, Object.freeze({ entry, reason: reasonOf(entry) }))?.entry;
+      if (replaced) {
+        // The last of several is the winner over all of them.
+        const losers = [...(winners.get(replaced) ?? []), replaced];
+        winners.delete(replaced);
+        winners.set(entry, losers);
+      }
+    }
+    for (const [winner, losers] of winners) for (const loser of losers) this.#shadows.set(loser, winner);
+    for (const rule of sections.rules) this.#listed.add(rule, true);
+    for (const item of sections.interception.passthrough) this.#passthrough.add(item, true);
+  }
+
+  chooseCertificate(authority: Authority, wish: Wish = {}): CertificateChoice {
+    if (wish.certificate !== undefined) return this.#named(authority, wish.certificate);
+    const own = wish.profile === undefined ? undefined : this.#byProfile.get(wish.profile)?.find(authority);
+    return own ?? this.#byProfile.get(null)?.find(authority) ?? noneMatches;
+  }
+
+  #named(authority: Authority, name: string): CertificateChoice {
+    if (name === 'none') return noneAsked;
+    const entry = this.#byName.get(name);
+    if (!entry) throw unknown(`no certificate is named ${JSON.stringify(name.slice(0, 100))}`);
+    if (!entry.enabled) throw unknown(`the certificate ${name} is disabled`, `mtlsd cert enable ${name}`);
+    if (!coversHost(entry.host, authority) || !coversPort(entry.port, authority.port)) {
+      throw unknown(`the certificate ${name} is for ${hostPortText(entry)}, not for ${authority.text}`);
+    }
+    return { entry, reason: 'named by Mtlsd-Certificate' };
+  }
+
+  explainLosers(authority: Authority, wish: Wish = {}): readonly Candidate[] {
+    const winner = this.#choiceOrNull(authority, wish)?.entry ?? null;
+    const losers: Candidate[] = [];
+    for (const entry of this.entries) {
+      if (entry === winner || !coversHost(entry.host, authority)) continue;
+      losers.push({ name: entry.name, why: this.#whyLost(entry, authority, wish, winner) });
+    }
+    return losers;
+  }
+
+  #choiceOrNull(authority: Authority, wish: Wish): CertificateChoice | null {
+    try {
+      return this.chooseCertificate(authority, wish);
+    } catch {
+      return null; // the wish names nothing that fits: every entry lost
+    }
+  }
+
+  #whyLost(entry: StoreEntry, { port }: Authority, wish: Wish, winner: StoreEntry | null): string {
+    if (!entry.enabled) return 'disabled';
+    if (!coversPort(entry.port, port)) return `port ${entry.port} is not ${port}`;
+    if (wish.certificate !== undefined) {
+      return wish.certificate === 'none' ? 'none was asked for' : `${wish.certificate} was asked for by name`;
+    }
+    if (entry.profile !== null && entry.profile !== wish.profile) return `only for profile ${entry.profile}`;
+    if (!winner) return 'not chosen';
+    if (entry.profile === null && winner.profile !== null) return `${winner.name} is for profile ${winner.profile}`;
+    if (entry.host !== winner.host) return `${winner.name} has the closer host, ${winner.host}`;
+    if (entry.port !== winner.port) return `${winner.name} has the exact port`;
+    return `shadowed by ${winner.name}, later in the file`;
+  }
+
+  choosePolicy(authority: Authority, wish: Wish = {}): Policy {
+    const pair: PolicyPair = this.#policies.rules.find(authority) ?? this.#policies.global;
+    return wish.verification === undefined ? pair.plain : pair[wish.verification];
+  }
+
+  passesThrough(authority: Authority): boolean {
+    return this.#passthrough.find(authority) !== undefined;
+  }
+
+  lists(authority: Authority): boolean {
+    return this.#listed.find(authority) !== undefined;
+  }
+
+  shadowedBy(entry: StoreEntry): StoreEntry | null {
+    return this.#shadows.get(entry) ?? null;
+  }
+}
+
+function unknown(message: string, hint?: string): MtlsdError {
+  return new MtlsdError('CLIENT_CERTIFICATE_UNKNOWN', message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,256 @@
+/**
+ * certificates.yaml, defined once: the TypeScript types, the validation at load and `config/certificates.schema.json` all
+ * come from here. `errorMessage` says what was expected; editors that know the keyword show it too.
+ */
+import { type Static, Type } from 'typebox';
+
+/** A name goes into URLs, log lines and the Mtlsd-Certificate field, so it holds nothing that needs escaping there. */
+const namePattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
+
+const closed = { additionalProperties: false } as const;
+
+const name = (description: string) =>
+  Type.String({
+    pattern: namePattern,
+    // `Mtlsd-Certificate: none` means no certificate at all.
+    not: { const: 'none' },
+    description,
+    errorMessage: 'up to 100 letters, digits, ".", "_" or "-", starting with a letter or digit, and not "none"',
+  });
+
+const path = (description: string) =>
+  Type.String({ minLength: 1, description, errorMessage: 'a path, relative to this file or absolute' });
+
+const hostPattern = Type.String({
+  // A URL, a port or white space in here is the commonest mistake; the loader looks at the rest (IDN, label lengths).
+  pattern: '^(\\*|(\\*\\.)?[^\\s/:*@?#\\\\\\[\\]]+|\\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\\]?)$',
+  description: 'An exact host name, "*.suffix" (any depth, not the apex), "*" for every host, or an IP address.',
+  errorMessage: 'a host alone: an exact name, "*.suffix", "*" or an IP address',
+});
+
+const port = Type.Union([Type.Integer({ minimum: 1, maximum: 65535 }), Type.Literal('*')], {
+  default: 443,
+  description: 'The port, 443 when left out; "*" is any port.',
+  errorMessage: 'a port from 1 to 65535, or "*" in quotes for any port',
+});
+
+const Passphrase = Type.Union(
+  [
+    Type.String({ description: 'The passphrase itself. Better kept outside this file.' }),
+    Type.Object(
+      { env: Type.String({ pattern: '^[^=\\s]+$', description: "A variable of the daemon's environment." }) },
+      closed,
+    ),
+    Type.Object(
+      { file: Type.String({ minLength: 1, description: 'A file that holds it; a last line break is left off.' }) },
+      closed,
+    ),
+    Type.Object(
+      {
+        command: Type.Array(Type.String(), {
+          minItems: 1,
+          description: 'A program and its arguments, run without a shell; its output is the passphrase.',
+        }),
+      },
+      closed,
+    ),
+  ],
+  {
+    description: 'What unlocks the key or the PFX.',
+    errorMessage: 'text in quotes, or { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, ...] }',
+  },
+);
+
+const Certificate = Type.Object(
+  {
+    name: Type.Optional(name('Unique; made from the host when left out.')),
+    host: hostPattern,
+    port: Type.Optional(port),
+    cert: Type.Optional(
+      path('The certificate, PEM or DER, with or without its chain (and, when key is left out, the key).'),
+    ),
+    key: Type.Optional(path('The private key; left out when the cert file holds it too.')),
+    pfx: Type.Optional(path('A PKCS#12 file (.pfx, .p12) in place of cert and key.')),
+    alias: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Which key of the PFX, by its friendly name, where it holds several.',
+        errorMessage: 'the friendly name of a key in the PFX',
+      }),
+    ),
+    passphrase: Type.Optional(Passphrase),
+    enabled: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description: 'false keeps the entry and never uses it.',
+        errorMessage: 'true or false',
+      }),
+    ),
+    profile: Type.Optional(name("Used only by clients that ask for it, as the proxy's user name.")),
+    withhold_unverified: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'true sends the certificate only to a server that passed verification.',
+        errorMessage: 'true or false',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    description: 'A client certificate and the hosts that it is for.',
+    errorMessage: 'an entry: host with cert (and key), or with pfx',
+    oneOf: [{ required: ['cert'] }, { required: ['pfx'] }],
+    dependentRequired: { key: ['cert'], alias: ['pfx'] },
+  },
+);
+
+const Trust = Type.Object(
+  {
+    system: Type.Optional(
+      Type.Boolean({ default: true, description: "The system's trust anchors.", errorMessage: 'true or false' }),
+    ),
+    ca: Type.Optional(
+      Type.Array(path('A PEM or DER file of CA certificates.'), {
+        description: 'CA certificates that are trusted as well.',
+        errorMessage: 'a list of paths of CA certificates',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    description: 'Whom servers may be certified by.',
+    errorMessage: '{ system: true or false, ca: [PATH, ...] }',
+  },
+);
+
+const mode = Type.Enum(['enforce', 'report'], {
+  default: 'enforce',
+  description: 'enforce refuses a server that fails verification; report records every problem and lets it through.',
+  errorMessage: '"enforce" or "report"',
+});
+
+const Rule = Type.Object(
+  {
+    host: hostPattern,
+    port: Type.Optional(port),
+    mode: Type.Optional(mode),
+    trust: Type.Optional(Trust),
+    allow: Type.Optional(
+      Type.Array(
+        Type.String({ pattern: '^[A-Z][A-Z0-9_]*$', errorMessage: 'a problem code such as CERT_HAS_EXPIRED' }),
+        {
+          description: 'Problem codes that are let through while all others are enforced.',
+          errorMessage: 'a list of problem codes such as [CERT_HAS_EXPIRED]',
+        },
+      ),
+    ),
+    pins: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: '^sha256/[A-Za-z0-9+/]{43}=$',
+          errorMessage: '"sha256/" and the base64 SHA-256 of a public key',
+        }),
+        {
+          description: "One of these public keys (SPKI) has to be in the server's chain, as well as all else.",
+          errorMessage: 'a list of pins such as ["sha256/BASE64="]',
+        },
+      ),
+    ),
+    min_version: Type.Optional(
+      Type.Enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'], {
+        default: 'TLSv1.2',
+        description: 'The oldest TLS version to agree to.',
+        errorMessage: 'TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3',
+      }),
+    ),
+    max_version: Type.Optional(
+      Type.Enum(['TLSv1.2', 'TLSv1.3'], {
+        default: 'TLSv1.3',
+        description: 'The newest TLS version to offer.',
+        errorMessage: 'TLSv1.2 or TLSv1.3',
+      }),
+    ),
+    server_name: Type.Optional(
+      Type.String({
+        pattern: '^[^\\s/:*@?#\\\\\\[\\]]+$',
+        description: "The name to send as SNI and to verify, in place of the authority's host.",
+        errorMessage: 'a host name',
+      }),
+    ),
+  },
+  { ...closed, description: 'How one server is verified.', errorMessage: 'a rule: host and what differs for it' },
+);
+
+const Verification = Type.Object(
+  {
+    mode: Type.Optional(mode),
+    rules: Type.Optional(
+      Type.Array(Rule, {
+        description: 'Exceptions by host; matched as certificates are.',
+        errorMessage: 'a list of rules',
+      }),
+    ),
+  },
+  { ...closed, description: 'How servers are verified.', errorMessage: '{ mode: ..., rules: [...] }' },
+);
+
+const Interception = Type.Object(
+  {
+    mode: Type.Optional(
+      Type.Enum(['all', 'listed'], {
+        default: 'all',
+        description: 'all intercepts every host; listed only those with a certificate or a rule.',
+        errorMessage: '"all" or "listed"',
+      }),
+    ),
+    passthrough: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern:
+            '^(\\*|(\\*\\.)?[^\\s/:*@?#\\\\\\[\\]]+|\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(:(\\d{1,5}|\\*))?$',
+          errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
+        }),
+        {
+          description: 'Hosts that are tunnelled untouched; any port unless one is given.',
+          errorMessage: 'a list of hosts such as ["*.pinned.example", "bank.example:443"]',
+        },
+      ),
+    ),
+    unmatched: Type.Optional(
+      Type.Enum(['intercept', 'passthrough', 'refuse'], {
+        default: 'intercept',
+        description: 'In mode all: what happens to hosts with no certificate.',
+        errorMessage: '"intercept", "passthrough" or "refuse"',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    description: 'Which connections are looked into.',
+    errorMessage: '{ mode: ..., passthrough: [...], unmatched: ... }',
+  },
+);
+
+export const StoreFile = Type.Object(
+  {
+    version: Type.Literal(1, { description: 'The version of this format.', errorMessage: '1' }),
+    certificates: Type.Optional(
+      Type.Array(Certificate, { description: 'The client certificates.', errorMessage: 'a list of entries' }),
+    ),
+    trust: Type.Optional(Trust),
+    verification: Type.Optional(Verification),
+    interception: Type.Optional(Interception),
+  },
+  { ...closed, description: 'The certificate store of mtlsd.', errorMessage: 'version: 1 and the sections of a store' },
+);
+
+export type StoreFile = Static<typeof StoreFile>;
+export type CertificateFields = Static<typeof Certificate>;
+export type PassphraseFields = Static<typeof Passphrase>;
+export type TrustFields = Static<typeof Trust>;
+export type VerificationFields = Static<typeof Verification>;
+export type RuleFields = Static<typeof Rule>;
+export type InterceptionFields = Static<typeof Interception>;
+
+export { Certificate as CertificateSchema, Rule as RuleSchema, Trust as TrustSchema };
+export { Interception as InterceptionSchema, Verification as VerificationSchema };
