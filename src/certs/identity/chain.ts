@@ -17,13 +17,24 @@ export interface Chain {
   readonly problems: readonly Diagnosis[];
 }
 
-/** @returns null where no certificate belongs to the key */
-export function orderChain(certificates: readonly X509Certificate[], key: KeyObject, file: string): Chain | null {
+/**
+ * @param inFile whether the order of the certificates is the file's own, to be told where it is wrong; a PFX has none
+ * @returns null where no certificate belongs to the key
+ */
+export function orderChain(
+  certificates: readonly X509Certificate[],
+  key: KeyObject,
+  file: string,
+  inFile = true,
+): Chain | null {
   const leafIndex = certificates.findIndex((certificate) => certificate.checkPrivateKey(key));
   const leaf = certificates[leafIndex];
   if (!leaf) return null;
   const problems: Diagnosis[] = [];
-  const rest = new Set(certificates.filter((certificate) => certificate.fingerprint256 !== leaf.fingerprint256));
+  // By fingerprint: files repeat certificates, a PFX with several keys does as a rule.
+  const distinct = new Map(certificates.map((certificate) => [certificate.fingerprint256, certificate]));
+  distinct.delete(leaf.fingerprint256);
+  const rest = new Set(distinct.values());
   const linked = [leaf];
   let top = leaf;
   while (!isSelfSigned(top) && linked.length < maxChain) {
@@ -33,7 +44,7 @@ export function orderChain(certificates: readonly X509Certificate[], key: KeyObj
     linked.push(issuer);
     top = issuer;
   }
-  if (linked.some((certificate, i) => certificates.indexOf(certificate) !== i)) {
+  if (inFile && linked.some(({ fingerprint256 }, i) => certificates[i]?.fingerprint256 !== fingerprint256)) {
     problems.push(
       diagnosis(
         'CHAIN_OUT_OF_ORDER',

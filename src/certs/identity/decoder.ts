@@ -1,49 +1,149 @@
-/** Opens what is encrypted. First form: in this thread; PFX follows. */
-import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
-import { nativeCode } from '../../core/errors.ts';
+/** Opens what is encrypted, and picks the key of a PFX. */
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { certificateFacts, printable } from '../../core/facts.ts';
 import type { Secret } from '../../core/secret.ts';
-import { Unusable } from './diagnosis.ts';
+import { decodeInThread } from './decode-thread.ts';
+import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
-import type { KeyPart } from './parts.ts';
-import { toPem } from './pem.ts';
+import { keyOf } from './keys.ts';
+import { certificateOf, type KeyPart } from './parts.ts';
+import type { DecodeCode } from './pbe.ts';
+import type { PfxContent } from './pkcs12.ts';
 
+/** @throws Unusable PASSPHRASE_WRONG, ENCRYPTION_UNSUPPORTED, DECRYPTION_TOO_COSTLY, KEY_INVALID */
 export async function decryptKey(
   part: Exclude<KeyPart, { form: 'plain' }>,
   passphrase: Secret,
   file: string,
 ): Promise<KeyObject> {
-  try {
-    if (part.form === 'encrypted')
-      return createPrivateKey({ key: part.der, format: 'der', type: 'pkcs8', passphrase: passphrase.reveal() });
-    const label = part.type === 'pkcs1' ? 'RSA PRIVATE KEY' : 'EC PRIVATE KEY';
-    const pem = toPem(label, part.der).replace(
-      '-----\n',
-      `-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: ${part.dekInfo}\n\n`,
-    );
-    return createPrivateKey({ key: pem, passphrase: passphrase.reveal() });
-  } catch (error) {
-    if (nativeCode(error) === 'ERR_OSSL_EVP_UNSUPPORTED')
-      throw new Unusable(
-        'ENCRYPTION_UNSUPPORTED',
-        file,
-        `the key in ${file} is encrypted with an algorithm that is not supported`,
-        'encrypt it again: openssl pkcs8 -topk8',
-      );
-    throw new Unusable(
-      'PASSPHRASE_WRONG',
-      file,
-      `the passphrase does not open the key in ${file}`,
-      'check the passphrase of the entry',
-    );
-  }
+  const answer = await decodeInThread({ kind: 'key', part, passphrase: passphrase.reveal() });
+  if (!answer.ok) throw faultOf(answer.code, answer.detail, file, 'key', true);
+  return keyOf(answer.content.keys[0]?.der ?? new Uint8Array(), 'pkcs8', file);
 }
 
+export interface PfxIdentity {
+  readonly key: KeyObject;
+  /** Those of the chosen key and its issuers; what belongs to other keys is left out. */
+  readonly certificates: readonly X509Certificate[];
+}
+
+/**
+ * @param alias friendly name of the wanted key
+ * @param problems gets SEVERAL_KEYS
+ * @throws Unusable the above, and PASSPHRASE_MISSING, PFX_INVALID, KEY_MISSING, CERTIFICATE_MISSING, ALIAS_UNKNOWN
+ */
 export async function decodePfx(
-  _bytes: Buffer,
-  _passphrase: Secret | null,
+  bytes: Buffer,
+  passphrase: Secret | null,
   file: string,
-  _alias: string | null,
-  _problems: Diagnosis[],
-): Promise<{ key: KeyObject; certificates: readonly X509Certificate[] }> {
-  throw new Unusable('PFX_INVALID', file, `${file} can't be read yet`, 'use cert: and key:');
+  alias: string | null,
+  problems: Diagnosis[],
+): Promise<PfxIdentity> {
+  const answer = await decodeInThread({ kind: 'pfx', der: bytes, passphrase: passphrase?.reveal() ?? null });
+  if (!answer.ok) throw faultOf(answer.code, answer.detail, file, 'PFX', passphrase !== null);
+  return chooseKey(answer.content, file, alias, problems);
+}
+
+interface Candidate extends PfxIdentity {
+  readonly name: string;
+  readonly leaf: X509Certificate | undefined;
+}
+
+function chooseKey(content: PfxContent, file: string, alias: string | null, problems: Diagnosis[]): PfxIdentity {
+  if (content.keys.length === 0)
+    throw new Unusable(
+      'KEY_MISSING',
+      file,
+      `${file} holds no private key, only certificates`,
+      'export it again with its private key',
+    );
+  if (content.certificates.length === 0)
+    throw new Unusable(
+      'CERTIFICATE_MISSING',
+      file,
+      `${file} holds a private key and no certificate`,
+      'export it again with its certificate',
+    );
+  const certificates = content.certificates.map(({ der, friendlyName }) => ({
+    certificate: certificateOf(Buffer.from(der), file),
+    friendlyName,
+  }));
+  const keys = content.keys.map((item) => {
+    const key = keyOf(item.der, 'pkcs8', file);
+    const own = certificates.find(({ certificate }) => certificate.checkPrivateKey(key));
+    const name =
+      item.friendlyName ??
+      own?.friendlyName ??
+      (own ? certificateFacts(own.certificate).subject : 'a key without a certificate');
+    return { key, leaf: own?.certificate, name: printable(name, 200) };
+  });
+  const leaves = new Set(keys.map(({ leaf }) => leaf));
+  const candidates = keys.map((key): Candidate => {
+    const rest = certificates
+      .map(({ certificate }) => certificate)
+      .filter((certificate) => certificate !== key.leaf && !leaves.has(certificate));
+    return { ...key, certificates: key.leaf ? [key.leaf, ...rest] : rest };
+  });
+  return pick(candidates, file, alias, problems);
+}
+
+function pick(candidates: readonly Candidate[], file: string, alias: string | null, problems: Diagnosis[]): Candidate {
+  const names = candidates.map(({ name }) => name).join('; ');
+  if (alias !== null) {
+    // Java lowers the case of aliases.
+    const named = candidates.find(({ name }) => name.toLowerCase() === alias.toLowerCase());
+    if (!named)
+      throw new Unusable(
+        'ALIAS_UNKNOWN',
+        file,
+        `${file} holds no key named ${JSON.stringify(alias)}; it holds ${names}`,
+        'write one of these under alias:',
+      );
+    return named;
+  }
+  const best =
+    candidates.find(({ leaf }) => leaf && isCurrent(leaf)) ?? candidates.find(({ leaf }) => leaf) ?? candidates[0];
+  if (!best)
+    throw new Unusable('KEY_MISSING', file, `${file} holds no private key`, 'export it again with its private key');
+  if (candidates.length > 1)
+    problems.push(
+      diagnosis(
+        'SEVERAL_KEYS',
+        file,
+        `${file} holds ${candidates.length} keys: ${names}; ${best.name} is used`,
+        'choose one with alias: NAME in the entry',
+      ),
+    );
+  return best;
+}
+
+function isCurrent(leaf: X509Certificate): boolean {
+  const now = new Date();
+  return !leaf.ca && leaf.validFromDate <= now && now <= leaf.validToDate;
+}
+
+function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | 'PFX', given: boolean): Unusable {
+  const f = shellWord(file);
+  const again =
+    what === 'key'
+      ? `openssl pkcs8 -topk8 -in ${f} -out ${shellWord(`${file}.new`)} -provider legacy -provider default`
+      : `openssl pkcs12 -legacy -in ${f} -nodes -out ${shellWord(`${file}.pem`)}, then use that as cert`;
+  // biome-ignore format: a table reads best as a table
+  const faults: Record<DecodeCode, readonly [message: string, hint: string]> = {
+    PASSPHRASE_WRONG: [`the passphrase does not open the ${what} in ${file}`, `try it by hand: ${what === 'key' ? `openssl pkey -in ${f} -noout` : `openssl pkcs12 -in ${f} -noout`}`],
+    ENCRYPTION_UNSUPPORTED: [`the ${what} in ${file} is encrypted in a way that is not supported: ${detail}`, `encrypt it anew: ${again}`],
+    DECRYPTION_TOO_COSTLY: [`opening the ${what} in ${file} takes too much: ${detail}`, `encrypt it anew with fewer rounds: ${again}`],
+    PFX_INVALID: [`${file} is a damaged PFX: ${detail}`, 'copy the file again, as it was handed out'],
+    KEY_INVALID: [`the private key in ${file} is damaged or of a kind that TLS has no use for`, 'copy the file again, as it was handed out'],
+  };
+  if (code === 'PASSPHRASE_WRONG' && !given) {
+    return new Unusable(
+      'PASSPHRASE_MISSING',
+      file,
+      `${file} needs a passphrase and the entry has none`,
+      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] } to the entry',
+    );
+  }
+  const [message, hint] = faults[code];
+  return new Unusable(code, file, message, hint);
 }

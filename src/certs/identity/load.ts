@@ -1,5 +1,5 @@
 /** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
@@ -7,6 +7,7 @@ import { orderChain } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
 import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
 import type { ClientIdentity, Diagnosis } from './identity.ts';
+import { describeKey, keyOf } from './keys.ts';
 import { type KeyPart, partsOf, wrongKind } from './parts.ts';
 import { type PassphraseSource, readPassphrase } from './passphrase.ts';
 import { type FileSource, type ReadFile, readIdentityFile } from './read-file.ts';
@@ -47,6 +48,8 @@ interface Found {
   readonly keyFile: string;
   readonly certificates: readonly X509Certificate[];
   readonly certFile: string;
+  /** Whether the certificates lie in an order that somebody chose. */
+  readonly inOrder: boolean;
 }
 
 async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise<Found> {
@@ -70,11 +73,14 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
       `${certRead.file} holds a private key and no certificate`,
       'name the certificate under cert: and this file under key:',
     );
-  const part = inKey.keys[0];
-  if (!part) throw keyMissing(source, certRead, keyRead);
-  const passphrase = await passphraseFor(source, part.form !== 'plain', keyRead.file, problems);
-  const key = await openKey(part, passphrase, keyRead.file);
-  return { key, keyFile: keyRead.file, certificates, certFile: certRead.file };
+  if (inKey.keys.length === 0) throw keyMissing(source, certRead, keyRead);
+  const encrypted = inKey.keys.some((part) => part.form !== 'plain');
+  const passphrase = await passphraseFor(source, encrypted, keyRead.file, problems);
+  const keys: KeyObject[] = [];
+  for (const part of inKey.keys) keys.push(await openKey(part, passphrase, keyRead.file));
+  const key = keys.find((key) => certificates.some((certificate) => certificate.checkPrivateKey(key))) ?? keys[0];
+  if (!key) throw keyMissing(source, certRead, keyRead);
+  return { key, keyFile: keyRead.file, certificates, certFile: certRead.file, inOrder: true };
 }
 
 function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): Unusable {
@@ -106,7 +112,7 @@ async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagno
     );
   const passphrase = source.passphrase ? await readPassphrase(source.passphrase) : null;
   const found = await decodePfx(read.bytes, passphrase, read.file, source.alias, problems);
-  return { ...found, keyFile: read.file, certFile: read.file };
+  return { ...found, keyFile: read.file, certFile: read.file, inOrder: false };
 }
 
 function noteReads(problems: Diagnosis[], ...reads: readonly ReadFile[]): void {
@@ -147,21 +153,8 @@ async function openKey(part: KeyPart, passphrase: Secret, file: string): Promise
   return part.form === 'plain' ? keyOf(part.der, part.type, file) : decryptKey(part, passphrase, file);
 }
 
-export function keyOf(der: Buffer, type: 'pkcs8' | 'pkcs1' | 'sec1', file: string): KeyObject {
-  try {
-    return createPrivateKey({ key: der, format: 'der', type });
-  } catch {
-    throw new Unusable(
-      'KEY_INVALID',
-      file,
-      `the private key in ${file} is damaged or of a kind that TLS has no use for`,
-      `look at it with: openssl pkey -in ${shellWord(file)} -noout -text`,
-    );
-  }
-}
-
-function identityOf({ key, keyFile, certificates, certFile }: Found, problems: Diagnosis[]): ClientIdentity {
-  const ordered = orderChain(certificates, key, certFile);
+function identityOf({ key, keyFile, certificates, certFile, inOrder }: Found, problems: Diagnosis[]): ClientIdentity {
+  const ordered = orderChain(certificates, key, certFile, inOrder);
   if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
   problems.push(...ordered.problems);
   const { leaf, chain } = ordered;
@@ -195,11 +188,6 @@ function mismatch(
     message,
     `compare: openssl x509 -in ${shellWord(certFile)} -noout -pubkey, and openssl pkey -in ${shellWord(keyFile)} -pubout`,
   );
-}
-
-function describeKey(key: KeyObject): string {
-  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
-  return [key.asymmetricKeyType?.toUpperCase(), namedCurve ?? modulusLength].filter(Boolean).join(' ');
 }
 
 /** OpenSSL refuses small keys and old digests when the context is made: better told now than at the first request. */

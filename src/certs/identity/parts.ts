@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { derKind, type FileKind, KIND_NAMES } from './detect.ts';
 import { type DiagnosisCode, shellWord, Unusable } from './diagnosis.ts';
+import { noUseHint } from './keys.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 import type { ReadFile } from './read-file.ts';
 
@@ -101,7 +102,7 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Unu
     base64: ['FORMAT_UNKNOWN', `decode it first: base64 -d ${f} > ${shellWord(`${file}.decoded`)}`],
     request: ['WRONG_KIND', 'send it to the CA and use the certificate that comes back'],
     unknown: ['FORMAT_UNKNOWN', `look at what it is: file ${f}`],
-    dsa: ['WRONG_KIND', 'TLS 1.3 has no DSA; ask the CA for a certificate with an EC or RSA key'],
+    dsa: ['WRONG_KIND', noUseHint],
   };
   const otherwise =
     role === 'pfx' ? 'write cert: and key: in place of pfx:' : `name a file with ${wanted} under ${role}:`;

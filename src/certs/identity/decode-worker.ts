@@ -1,0 +1,75 @@
+/** The thread in which passphrases open keys and PFX files: deriving a key takes what its file says, up to seconds. */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { parentPort } from 'node:worker_threads';
+import { nativeCode } from '../../core/errors.ts';
+import { Asn1Error, items, octets, parseAsn1 } from './asn1.ts';
+import type { KeyPart } from './parts.ts';
+import { type DecodeCode, DecodeError, decrypt, decryptTraditional } from './pbe.ts';
+import { toPem } from './pem.ts';
+import { decodePkcs12, passwords, type PfxContent } from './pkcs12.ts';
+
+export type DecodeJob =
+  | { readonly kind: 'key'; readonly part: Exclude<KeyPart, { form: 'plain' }>; readonly passphrase: string }
+  | { readonly kind: 'pfx'; readonly der: Uint8Array; readonly passphrase: string | null };
+
+export type DecodeAnswer =
+  | { readonly ok: true; readonly content: PfxContent }
+  | { readonly ok: false; readonly code: DecodeCode; readonly detail: string };
+
+function decode(job: DecodeJob): DecodeAnswer {
+  try {
+    if (job.kind === 'pfx') return { ok: true, content: decodePkcs12(job.der, job.passphrase) };
+    // A Buffer arrives in this thread as a plain Uint8Array.
+    const key = openKey({ ...job.part, der: Buffer.from(job.part.der) }, job.passphrase);
+    return {
+      ok: true,
+      content: { keys: [{ der: key.export({ type: 'pkcs8', format: 'der' }), friendlyName: null }], certificates: [] },
+    };
+  } catch (error) {
+    if (error instanceof DecodeError) return { ok: false, code: error.code, detail: error.message };
+    const code = job.kind === 'pfx' ? 'PFX_INVALID' : 'KEY_INVALID';
+    return { ok: false, code, detail: nativeCode(error) ?? 'unexpected structure' };
+  }
+}
+
+/** Node first; what it has dropped (RC2, single DES, PBES1 with MD5) by our own hand. */
+function openKey(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: string): KeyObject {
+  try {
+    return openWithNode(part, passphrase);
+  } catch (error) {
+    const code = nativeCode(error) ?? '';
+    if (code !== 'ERR_OSSL_EVP_UNSUPPORTED' && code !== 'ERR_OSSL_UNSUPPORTED') {
+      if (code === 'ERR_OSSL_BAD_DECRYPT' || passphrase === '')
+        throw new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+    }
+  }
+  let wrong: unknown = new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+  for (const password of passwords(passphrase)) {
+    try {
+      if (part.form === 'traditional')
+        return createPrivateKey({
+          key: decryptTraditional(part.dekInfo, part.der, password),
+          format: 'der',
+          type: part.type,
+        });
+      const [algorithm, data] = items(parseAsn1(part.der));
+      if (!algorithm) throw new Asn1Error('an algorithm is missing');
+      return createPrivateKey({ key: decrypt(algorithm, octets(data), password), format: 'der', type: 'pkcs8' });
+    } catch (error) {
+      if (error instanceof DecodeError && error.code !== 'PASSPHRASE_WRONG') throw error;
+      // Random bytes that happen to have good padding are no key: the passphrase is as wrong.
+      if (error instanceof Asn1Error) wrong = new DecodeError('KEY_INVALID', error.message);
+    }
+  }
+  throw wrong;
+}
+
+function openWithNode(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: string): KeyObject {
+  if (part.form === 'encrypted') return createPrivateKey({ key: part.der, format: 'der', type: 'pkcs8', passphrase });
+  const label = part.type === 'pkcs1' ? 'RSA PRIVATE KEY' : 'EC PRIVATE KEY';
+  const headers = `Proc-Type: 4,ENCRYPTED\nDEK-Info: ${part.dekInfo}\n\n`;
+  return createPrivateKey({ key: toPem(label, part.der).replace('-----\n', `-----\n${headers}`), passphrase });
+}
+
+const port = parentPort;
+port?.on('message', (job: DecodeJob) => port.postMessage(decode(job)));
