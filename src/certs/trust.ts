@@ -117,8 +117,9 @@ export function secureContextFor(options: ContextOptions): tls.SecureContext {
   }
   const context = tls.createSecureContext({
     ca: [...trust.pems],
-    // Who names an intermediate under trust.ca wants it trusted, as with curl; OpenSSL alone would ask for its root.
-    allowPartialTrustChain: true,
+    // Who names an intermediate under trust.ca wants it trusted, as with curl; OpenSSL alone would ask for its root. Only
+    // then, since the flag changes the code of a missing issuer from the one that users know.
+    allowPartialTrustChain: trust.certificates.some(({ subject, issuer }) => subject !== issuer),
     minVersion,
     maxVersion,
     // OpenSSL 3 has no TLS 1.0 and 1.1 above security level 0: their handshakes are signed over MD5 and SHA-1.

@@ -93,3 +93,9 @@ export function subjectKeyIdentifier(parts: CertificateParts): Buffer | null {
   const extension = parts.extensions.get(OID.subjectKeyIdentifier);
   return extension ? (elements(extension.value)[0]?.value ?? null) : null;
 }
+
+/** The keyIdentifier of RFC 5280 §4.2.1.1; null where there is none. */
+export function authorityKeyIdentifier(parts: CertificateParts): Buffer | null {
+  const extension = parts.extensions.get(OID.authorityKeyIdentifier);
+  return extension ? (children(extension.value).find((field) => field.tag === 0x80)?.value ?? null) : null;
+}

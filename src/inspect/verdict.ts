@@ -1,0 +1,229 @@
+/**
+ * From what a server showed and what it is held to, to every problem and whether to go on. Pure: no sockets, no clock but
+ * the one handed in.
+ *
+ * Node's verify callback lets every handshake go on, and `authorizationError` is only the last problem that OpenSSL met:
+ * an expired certificate of an unknown issuer reads CERT_HAS_EXPIRED alone (measured, Node 24.21). So an `allow` list can't
+ * be held against that code; it is held against the whole list, made here from the chain itself.
+ */
+import type { X509Certificate } from 'node:crypto';
+import tls from 'node:tls';
+import type { Problem } from '../core/errors.ts';
+import { certificateFacts, printable } from '../core/facts.ts';
+import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
+import { type Path, pathsFrom } from './path.ts';
+import { type Finding, isAllowable, problemHint, problemMeaning } from './problems.ts';
+
+export interface Observed {
+  /** Leaf first, as `peerChain` reads it. */
+  readonly chain: readonly X509Certificate[];
+  /** `socket.authorizationError`: OpenSSL's or Node's code; null where OpenSSL accepts the chain. */
+  readonly opensslError: string | null;
+  /** The name or IP address to verify: the authority's host, or the rule's server_name. */
+  readonly host: string;
+  /** Node itself found that the name does not match. */
+  readonly wrongName?: boolean;
+  /** `socket.getProtocol()` */
+  readonly protocol: string;
+  readonly time?: Date;
+  /** The rule's place for hints; default `host` and 443. */
+  readonly authority?: { readonly host: string; readonly port: number };
+}
+
+export interface Expectation {
+  readonly mode: 'enforce' | 'report';
+  readonly anchors: readonly X509Certificate[];
+  /** Codes let through in enforce. */
+  readonly allow: readonly string[];
+  /** base64 SHA-256 of SPKIs; one of them has to be on the path. */
+  readonly pins: readonly string[];
+  readonly minVersion: string;
+  /** The local CA: a server that shows a leaf of it is refused in every mode. */
+  readonly refuseIssuedBy?: X509Certificate;
+}
+
+export interface Verdict {
+  readonly problems: Problem[];
+  /** Nothing found beyond what `allow` names. */
+  readonly authorized: boolean;
+  /** Authorized, or only reporting. */
+  readonly proceed: boolean;
+}
+
+/** Node's own code for HOSTNAME_MISMATCH. */
+const WRONG_NAME = 'ERR_TLS_CERT_ALTNAME_INVALID';
+
+/** Refused in report mode too: there is nothing to report on, or the certificate proves a loop or a stolen key. */
+const ALWAYS_FATAL = new Set(['LOCAL_CA_LEAF', 'NO_PEER_CERTIFICATE']);
+
+const VIOLATIONS = new Set(['PERMITTED_VIOLATION', 'EXCLUDED_VIOLATION']);
+
+/** What Node calls UNSPECIFIED, under OpenSSL's own names. */
+const UNNAMED_BY_NODE = new Set([
+  'EE_KEY_TOO_SMALL',
+  'CA_KEY_TOO_SMALL',
+  'CA_MD_TOO_WEAK',
+  'EC_KEY_EXPLICIT_PARAMS',
+  'UNHANDLED_CRITICAL_EXTENSION',
+  'INVALID_EXTENSION',
+  ...VIOLATIONS,
+]);
+
+/** Every problem of a server's certificate and connection, and whether to go on. Never throws. */
+export function judge(observed: Observed, expectation: Expectation): Verdict {
+  // Node asks for the name only once OpenSSL has accepted the chain.
+  if (observed.opensslError === WRONG_NAME)
+    return judge({ ...observed, opensslError: null, wrongName: true }, expectation);
+  const time = observed.time ?? new Date();
+  const best = bestPath(observed, expectation, time);
+  const findings = [
+    ...localCaFindings(observed.chain, expectation.refuseIssuedBy),
+    ...best.findings,
+    ...nameFindings(observed),
+    ...versionFindings(observed.protocol, expectation.minVersion),
+    ...pinFindings(best.path, expectation.pins),
+  ];
+  const { host, port } = observed.authority ?? { host: observed.host, port: 443 };
+  const problems = findings.map((finding): Problem => {
+    const hint = problemHint(finding.code, host, port);
+    return { ...finding, hint, ...(isAllowed(finding, expectation.allow) ? { allowed: true } : {}) };
+  });
+  // Name constraints are OpenSSL's to check. Where its one code is let through, it may have hidden another; unless the rule
+  // lets the very violation through.
+  const constrained = best.path !== null && hasUncheckedConstraints(best.path);
+  const waived = problems.some(({ code, allowed }) => allowed === true && VIOLATIONS.has(code));
+  if (observed.opensslError !== null && constrained && !waived && problems.every(({ allowed }) => allowed === true)) {
+    problems.push(problemOf('CONSTRAINTS_UNCHECKED', null, host, port));
+  }
+  const authorized = problems.every((problem) => problem.allowed === true);
+  const fatal = problems.some((problem) => ALWAYS_FATAL.has(problem.code));
+  return { problems, authorized, proceed: !fatal && (authorized || expectation.mode === 'report') };
+}
+
+function problemOf(code: string, depth: number | null, host: string, port: number): Problem {
+  return { code, depth, subject: null, message: problemMeaning(code), hint: problemHint(code, host, port) };
+}
+
+function isAllowed({ code, depth }: Finding, allow: readonly string[]): boolean {
+  if (!isAllowable(code)) return false;
+  // One thing with two names: OpenSSL's depends on whether an intermediate is among the anchors.
+  if (depth === 0 && LONE_LEAF.includes(code)) return LONE_LEAF.some((name) => allow.includes(name));
+  return allow.includes(code);
+}
+
+const LONE_LEAF: readonly string[] = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'];
+
+interface Best {
+  readonly path: Path | null;
+  readonly findings: Finding[];
+}
+
+/** The path with the fewest problems that no rule lets through, since any one good path is enough (RFC 5280 §6). */
+function bestPath(observed: Observed, expectation: Expectation, time: Date): Best {
+  const { chain, opensslError } = observed;
+  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')] };
+  let best: Best | null = null;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const path of pathsFrom(chain, expectation.anchors)) {
+    // What OpenSSL accepts is settled; only strength is asked again, as it may have been told to overlook it.
+    const findings = [...(opensslError === null ? [] : pathFindings(path, time)), ...strengthFindings(path)];
+    const weight = findings.filter((finding) => !isAllowed(finding, expectation.allow)).length + findings.length / 1000;
+    if (weight < fewest) [best, fewest] = [{ path, findings }, weight];
+  }
+  const found = best ?? { path: null, findings: [] };
+  return { path: found.path, findings: withCodeOf(opensslError, found.findings) };
+}
+
+/** OpenSSL stays the judge: its code is always in the list, under its own name or under the one that Node does not tell. */
+function withCodeOf(opensslError: string | null, findings: Finding[]): Finding[] {
+  if (opensslError === null) return findings;
+  if (findings.some((finding) => finding.code === opensslError)) return findings;
+  if (opensslError === 'UNSPECIFIED' && findings.some((finding) => UNNAMED_BY_NODE.has(finding.code))) return findings;
+  if (LONE_LEAF.includes(opensslError)) {
+    const lone = findings.find((finding) => finding.depth === 0 && LONE_LEAF.includes(finding.code));
+    if (lone) return findings.map((finding) => (finding === lone ? { ...finding, code: opensslError } : finding));
+  }
+  return [...findings, about(printable(opensslError, 100))];
+}
+
+function about(code: string, message = problemMeaning(code)): Finding {
+  return { code, depth: null, subject: null, message };
+}
+
+function localCaFindings(chain: readonly X509Certificate[], ca: X509Certificate | undefined): Finding[] {
+  const depth = ca ? chain.findIndex((certificate) => isOf(certificate, ca)) : -1;
+  const certificate = chain[depth];
+  if (!certificate) return [];
+  const { subject } = certificateFacts(certificate);
+  return [
+    { code: 'LOCAL_CA_LEAF', depth, subject, message: `the server showed a certificate of the local CA: ${subject}` },
+  ];
+}
+
+function isOf(certificate: X509Certificate, ca: X509Certificate): boolean {
+  if (certificateFacts(certificate).spki256 === certificateFacts(ca).spki256) return true;
+  if (certificate.issuer !== ca.subject) return false;
+  try {
+    return verified(certificate, ca);
+  } catch {
+    return true; // in doubt it is ours
+  }
+}
+
+/** tls.checkServerIdentity is what Node itself would ask: subjectAltName, and the common name only where there is none. */
+function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
+  const [leaf] = chain;
+  if (!leaf) return [];
+  let matches = wrongName !== true;
+  try {
+    matches &&= tls.checkServerIdentity(host, leaf.toLegacyObject()) === undefined;
+  } catch {
+    matches = false; // it can't be compared
+  }
+  if (matches) return [];
+  const { subject, subject_name, sans } = certificateFacts(leaf);
+  const names = sans.filter((san) => /^(DNS|IP):/.test(san));
+  const has = names.length > 0 ? names.slice(0, MOST_NAMES) : [subject_name.common_name ?? 'no name at all'];
+  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  const message = `the certificate is not valid for ${host}; it is only valid for ${has.join(', ')}${more}`;
+  return [{ code: 'HOSTNAME_MISMATCH', depth: 0, subject, message }];
+}
+
+/** A shared hosting certificate has a hundred; ten are enough to see whose it is. */
+const MOST_NAMES = 10;
+
+const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+
+function versionFindings(protocol: string, minVersion: string): Finding[] {
+  if (VERSIONS.indexOf(protocol) >= Math.max(VERSIONS.indexOf(minVersion), 0)) return [];
+  return [about('TLS_VERSION_TOO_LOW', `the connection uses ${protocol}; the rule asks for ${minVersion} at least`)];
+}
+
+/**
+ * A pin may name any key on the path, but only as far up as signatures verify: a server may send the certificate of a
+ * pinned CA that never signed its own.
+ */
+function pinFindings(path: Path | null, pins: readonly string[]): Finding[] {
+  const [leaf] = path?.certificates ?? [];
+  if (pins.length === 0 || !path || !leaf) return [];
+  const seen: string[] = [];
+  for (const [depth, certificate] of path.certificates.entries()) {
+    const { spki256 } = certificateFacts(certificate);
+    if (pins.includes(spki256)) return [];
+    seen.push(`sha256/${spki256}`);
+    const issuer = path.certificates[depth + 1];
+    if (!issuer || !verifies(certificate, issuer)) break;
+  }
+  const { subject } = certificateFacts(leaf);
+  return [
+    { code: 'PIN_MISMATCH', depth: 0, subject, message: `no key on the path is pinned; they are ${seen.join(', ')}` },
+  ];
+}
+
+function verifies(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return verified(certificate, issuer);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,449 @@
+/**
+ * Every kind of bad server certificate that OpenSSL and we tell apart, each alone and many in pairs, with what is found in
+ * it. Verdict and daemon are run over the same table.
+ */
+import {
+  ago,
+  ahead,
+  type Authority,
+  type CertificateOptions,
+  createPki,
+  DAY,
+  type Issued,
+  KEY_USAGE,
+  type Pki,
+} from './pki.ts';
+
+export interface Authorities {
+  readonly pki: Pki;
+  /** Trusted unless the row says otherwise. */
+  readonly root: Authority;
+  /** Not trusted. */
+  readonly other: Authority;
+  /** Below `root`, pathlen 0. */
+  readonly intermediate: Authority;
+}
+
+export interface BadChain {
+  readonly name: string;
+  readonly make: (authorities: Authorities) => Promise<Shown>;
+  /** `CODE@depth`, for a server asked as `localhost`. */
+  readonly problems: readonly string[];
+  /** What Node's authorizationError says in the handshake: one of them, or UNSPECIFIED; null for none. */
+  readonly openssl: string | null;
+}
+
+export interface Shown {
+  readonly leaf: Issued;
+  /** PEM that the server sends, leaf first. */
+  readonly sent: string;
+  /** Anchors; default the root. */
+  readonly trust?: readonly Issued[];
+}
+
+export async function createAuthorities(): Promise<Authorities> {
+  const pki = await createPki();
+  const root = await pki.root({ cn: 'root' });
+  const other = await pki.root({ cn: 'other root' });
+  const intermediate = await root.intermediate({ cn: 'intermediate', pathLength: 0 });
+  return { pki, root, other, intermediate };
+}
+
+export const expired = { notBefore: ago(9 * DAY), notAfter: ago(3 * DAY) };
+const future = { notBefore: ahead(2 * DAY), notAfter: ahead(9 * DAY) };
+
+const whole = (leaf: Issued) => ({ leaf, sent: leaf.chainPem });
+const alone = (leaf: Issued) => ({ leaf, sent: leaf.certPem });
+const under = async (authority: Authority | Promise<Authority>, options: CertificateOptions = {}) =>
+  whole(await (await authority).issue(options));
+
+export const BAD_CHAINS: readonly BadChain[] = [
+  { name: 'nothing wrong', make: ({ intermediate }) => under(intermediate), problems: [], openssl: null },
+  {
+    name: 'nothing wrong, root sent',
+    make: async ({ root, intermediate }) => {
+      const leaf = await intermediate.issue();
+      return { leaf, sent: leaf.chainPem + root.certPem };
+    },
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'nothing wrong, chain out of order with a stranger',
+    make: async ({ other, intermediate }) => {
+      const leaf = await intermediate.issue();
+      return { leaf, sent: leaf.certPem + other.certPem + intermediate.certPem };
+    },
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'trusted self-signed leaf',
+    make: async ({ pki }) => {
+      const leaf = await pki.selfSigned();
+      return { ...alone(leaf), trust: [leaf] };
+    },
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'trusted intermediate, no root',
+    make: async ({ intermediate }) => ({
+      ...alone(await intermediate.issue()),
+      trust: [intermediate],
+    }),
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'expired leaf',
+    make: ({ intermediate }) => under(intermediate, expired),
+    problems: ['CERT_HAS_EXPIRED@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'leaf not yet valid',
+    make: ({ intermediate }) => under(intermediate, future),
+    problems: ['CERT_NOT_YET_VALID@0'],
+    openssl: 'CERT_NOT_YET_VALID',
+  },
+  {
+    name: 'expired intermediate',
+    make: ({ root }) => under(root.intermediate(expired)),
+    problems: ['CERT_HAS_EXPIRED@1'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'intermediate not yet valid',
+    make: ({ root }) => under(root.intermediate(future)),
+    problems: ['CERT_NOT_YET_VALID@1'],
+    openssl: 'CERT_NOT_YET_VALID',
+  },
+  {
+    name: 'expired root',
+    make: async ({ pki }) => {
+      const old = await pki.root({ cn: 'old', ...expired });
+      return { ...(await under(old)), trust: [old] };
+    },
+    problems: ['CERT_HAS_EXPIRED@1'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'self-signed leaf',
+    make: async ({ pki }) => alone(await pki.selfSigned()),
+    problems: ['DEPTH_ZERO_SELF_SIGNED_CERT@0'],
+    openssl: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  },
+  {
+    name: 'untrusted root sent',
+    make: async ({ other }) => {
+      const leaf = await other.issue();
+      return { leaf, sent: leaf.certPem + other.certPem };
+    },
+    problems: ['SELF_SIGNED_CERT_IN_CHAIN@1'],
+    openssl: 'SELF_SIGNED_CERT_IN_CHAIN',
+  },
+  {
+    name: 'unknown issuer, leaf alone',
+    make: async ({ other }) => alone(await other.issue()),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  },
+  {
+    name: 'unknown issuer above an intermediate',
+    make: ({ other }) => under(other.intermediate()),
+    problems: ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY@1'],
+    openssl: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  },
+  {
+    name: 'missing intermediate',
+    make: async ({ intermediate }) => alone(await intermediate.issue()),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  },
+  {
+    name: 'missing intermediate, partial trust',
+    make: async ({ other, intermediate }) => ({
+      ...alone(await intermediate.issue()),
+      trust: [await other.intermediate()],
+    }),
+    problems: ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY@0'],
+    openssl: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  },
+  {
+    name: 'an issuer with the name of the root and another key',
+    make: async ({ other }) => under(await other.intermediate({ cn: 'root' })),
+    problems: ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY@1'],
+    openssl: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  },
+  {
+    name: 'wrong authority key identifier',
+    make: ({ intermediate }) => under(intermediate, { wrongAki: true }),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  },
+  {
+    name: 'broken signature',
+    make: ({ intermediate }) => under(intermediate, { brokenSignature: true }),
+    problems: ['CERT_SIGNATURE_FAILURE@0'],
+    openssl: 'CERT_SIGNATURE_FAILURE',
+  },
+  {
+    name: 'broken signature of an intermediate',
+    make: ({ root }) => under(root.intermediate({ brokenSignature: true })),
+    problems: ['CERT_SIGNATURE_FAILURE@1'],
+    openssl: 'CERT_SIGNATURE_FAILURE',
+  },
+  {
+    name: 'forged by name, without key identifiers',
+    make: async ({ pki }) =>
+      under(await (await pki.root({ cn: 'root', noKeyIdentifiers: true })).intermediate({ noKeyIdentifiers: true })),
+    problems: ['CERT_SIGNATURE_FAILURE@1'],
+    openssl: 'CERT_SIGNATURE_FAILURE',
+  },
+  {
+    name: 'for clients only',
+    make: ({ intermediate }) => under(intermediate, { eku: ['clientAuth'] }),
+    problems: ['INVALID_PURPOSE@0'],
+    openssl: 'INVALID_PURPOSE',
+  },
+  {
+    name: 'for any purpose, which OpenSSL does not take for a server',
+    make: ({ intermediate }) => under(intermediate, { eku: ['any'] }),
+    problems: ['INVALID_PURPOSE@0'],
+    openssl: 'INVALID_PURPOSE',
+  },
+  {
+    name: 'a key for signing CRLs',
+    make: ({ intermediate }) => under(intermediate, { keyUsage: KEY_USAGE.cRLSign }),
+    problems: ['INVALID_PURPOSE@0'],
+    openssl: 'INVALID_PURPOSE',
+  },
+  {
+    name: 'issued by an intermediate for clients',
+    make: ({ root }) => under(root.intermediate({ eku: ['clientAuth'] })),
+    problems: ['INVALID_PURPOSE@1'],
+    openssl: 'INVALID_PURPOSE',
+  },
+  {
+    name: 'issued by no CA',
+    make: ({ root }) => under(root.intermediate({ ca: false, keyUsage: KEY_USAGE.keyCertSign })),
+    problems: ['INVALID_CA@1', 'INVALID_PURPOSE@1'],
+    openssl: 'INVALID_PURPOSE',
+  },
+  {
+    name: 'issued by a CA that does not say so',
+    make: ({ root }) => under(root.intermediate({ noBasicConstraints: true })),
+    problems: ['INVALID_CA@1'],
+    openssl: 'INVALID_CA',
+  },
+  {
+    name: 'issued by a CA that may not sign',
+    make: ({ root }) => under(root.intermediate({ keyUsage: KEY_USAGE.digitalSignature })),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0', 'UNSPECIFIED@null'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'path too long',
+    make: async ({ intermediate }) => under(await intermediate.intermediate({ cn: 'one too many' })),
+    problems: ['PATH_LENGTH_EXCEEDED@2'],
+    openssl: 'PATH_LENGTH_EXCEEDED',
+  },
+  {
+    name: 'RSA 1024',
+    make: ({ intermediate }) => under(intermediate, { key: 'rsa1024' }),
+    problems: ['EE_KEY_TOO_SMALL@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'a CA of RSA 1024',
+    make: ({ root }) => under(root.intermediate({ key: 'rsa1024' })),
+    problems: ['CA_KEY_TOO_SMALL@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'SHA-1',
+    make: ({ intermediate }) => under(intermediate, { digest: 'SHA-1' }),
+    problems: ['CA_MD_TOO_WEAK@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'an intermediate signed with SHA-1',
+    make: ({ root }) => under(root.intermediate({ digest: 'SHA-1' })),
+    problems: ['CA_MD_TOO_WEAK@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'a root signed with SHA-1, which proves nothing and harms nothing',
+    make: async ({ pki }) => {
+      const old = await pki.root({ cn: 'sha1', digest: 'SHA-1' });
+      return { ...(await under(old)), trust: [old] };
+    },
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'unknown critical extension',
+    make: ({ intermediate }) => under(intermediate, { unknownCritical: '1.3.6.1.4.1.99999.1' }),
+    problems: ['UNHANDLED_CRITICAL_EXTENSION@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'name not permitted',
+    make: ({ root }) => under(root.intermediate({ permittedDns: ['permitted.example'] })),
+    problems: ['PERMITTED_VIOLATION@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'name excluded',
+    make: ({ root }) => under(root.intermediate({ excludedDns: ['localhost'] })),
+    problems: ['EXCLUDED_VIOLATION@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'address not permitted',
+    make: ({ root }) => under(root.intermediate({ permittedIps: ['192.0.2.7'] }), { sans: ['localhost', '192.0.2.8'] }),
+    problems: ['PERMITTED_VIOLATION@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'constraints that are kept',
+    make: ({ root }) =>
+      under(root.intermediate({ permittedDns: ['localhost'], permittedIps: ['192.0.2.7'] }), {
+        sans: ['localhost', '192.0.2.7'],
+      }),
+    problems: [],
+    openssl: null,
+  },
+  {
+    name: 'wrong name',
+    make: ({ intermediate }) =>
+      under(intermediate, { cn: 'elsewhere.example', sans: ['elsewhere.example', '*.localhost'] }),
+    problems: ['HOSTNAME_MISMATCH@0'],
+    openssl: null,
+  },
+  {
+    name: 'no name',
+    make: ({ intermediate }) => under(intermediate, { cn: null }),
+    problems: ['HOSTNAME_MISMATCH@0'],
+    openssl: null,
+  },
+  // Pairs: OpenSSL tells one of them.
+  {
+    name: 'expired + unknown issuer',
+    make: async ({ other }) => alone(await other.issue(expired)),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0', 'CERT_HAS_EXPIRED@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + untrusted root',
+    make: async ({ other }) => {
+      const leaf = await other.issue(expired);
+      return { leaf, sent: leaf.certPem + other.certPem };
+    },
+    problems: ['CERT_HAS_EXPIRED@0', 'SELF_SIGNED_CERT_IN_CHAIN@1'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + self-signed',
+    make: async ({ pki }) => alone(await pki.selfSigned(expired)),
+    problems: ['DEPTH_ZERO_SELF_SIGNED_CERT@0', 'CERT_HAS_EXPIRED@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + wrong name',
+    make: ({ intermediate }) => under(intermediate, { ...expired, cn: 'elsewhere.example' }),
+    problems: ['CERT_HAS_EXPIRED@0', 'HOSTNAME_MISMATCH@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + for clients',
+    make: ({ intermediate }) => under(intermediate, { ...expired, eku: ['clientAuth'] }),
+    problems: ['CERT_HAS_EXPIRED@0', 'INVALID_PURPOSE@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + broken signature',
+    make: ({ intermediate }) => under(intermediate, { ...expired, brokenSignature: true }),
+    problems: ['CERT_HAS_EXPIRED@0', 'CERT_SIGNATURE_FAILURE@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + unknown critical extension',
+    make: ({ intermediate }) => under(intermediate, { ...expired, unknownCritical: '1.2.3.4' }),
+    problems: ['CERT_HAS_EXPIRED@0', 'UNHANDLED_CRITICAL_EXTENSION@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + issued by no CA',
+    make: ({ root }) => under(root.intermediate({ ca: false, keyUsage: KEY_USAGE.keyCertSign }), expired),
+    problems: ['CERT_HAS_EXPIRED@0', 'INVALID_CA@1', 'INVALID_PURPOSE@1'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + path too long',
+    make: async ({ intermediate }) => under(await intermediate.intermediate(), expired),
+    problems: ['CERT_HAS_EXPIRED@0', 'PATH_LENGTH_EXCEEDED@2'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + RSA 1024',
+    make: ({ intermediate }) => under(intermediate, { ...expired, key: 'rsa1024' }),
+    problems: ['CERT_HAS_EXPIRED@0', 'EE_KEY_TOO_SMALL@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + SHA-1',
+    make: ({ intermediate }) => under(intermediate, { ...expired, digest: 'SHA-1' }),
+    problems: ['CERT_HAS_EXPIRED@0', 'CA_MD_TOO_WEAK@0'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + expired intermediate',
+    make: ({ root }) => under(root.intermediate(expired), expired),
+    problems: ['CERT_HAS_EXPIRED@0', 'CERT_HAS_EXPIRED@1'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + name not permitted',
+    make: ({ root }) => under(root.intermediate({ permittedDns: ['permitted.example'] }), expired),
+    problems: ['CERT_HAS_EXPIRED@0', 'PERMITTED_VIOLATION@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'not yet valid + unknown issuer',
+    make: ({ other }) => under(other.intermediate(), future),
+    problems: ['CERT_NOT_YET_VALID@0', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY@1'],
+    openssl: 'CERT_NOT_YET_VALID',
+  },
+  {
+    name: 'wrong name + unknown issuer',
+    make: async ({ other }) => alone(await other.issue({ cn: 'elsewhere.example' })),
+    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0', 'HOSTNAME_MISMATCH@0'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  },
+  {
+    name: 'wrong name + self-signed',
+    make: async ({ pki }) => alone(await pki.selfSigned({ cn: 'elsewhere.example' })),
+    problems: ['DEPTH_ZERO_SELF_SIGNED_CERT@0', 'HOSTNAME_MISMATCH@0'],
+    openssl: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+  },
+  {
+    name: 'RSA 1024 + SHA-1',
+    make: ({ intermediate }) => under(intermediate, { key: 'rsa1024', digest: 'SHA-1' }),
+    problems: ['EE_KEY_TOO_SMALL@0', 'CA_MD_TOO_WEAK@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'RSA 1024 + self-signed',
+    make: async ({ pki }) => alone(await pki.selfSigned({ key: 'rsa1024' })),
+    problems: ['DEPTH_ZERO_SELF_SIGNED_CERT@0', 'EE_KEY_TOO_SMALL@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'for clients + unknown issuer',
+    make: ({ other }) => under(other.intermediate(), { eku: ['clientAuth'] }),
+    problems: ['INVALID_PURPOSE@0', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY@1'],
+    openssl: 'INVALID_PURPOSE',
+  },
+];
