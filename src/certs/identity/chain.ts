@@ -140,6 +140,7 @@ function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
 
 /** Changes with time, so asked for anew and never kept with the identity. */
 export function dateProblems(leaf: X509Certificate, file: string | null, now = new Date()): Diagnosis[] {
+  if (now >= leaf.validFromDate && now <= leaf.validToDate) return [];
   const { subject } = certificateFacts(leaf);
   if (now > leaf.validToDate) {
     return [
@@ -151,17 +152,14 @@ export function dateProblems(leaf: X509Certificate, file: string | null, now = n
       ),
     ];
   }
-  if (now < leaf.validFromDate) {
-    return [
-      diagnosis(
-        'CERTIFICATE_NOT_YET_VALID',
-        file,
-        `${subject} is valid from ${rfc3339(leaf.validFromDate)}; it is ${rfc3339(whole(now))}`,
-        "check this machine's clock, or wait",
-      ),
-    ];
-  }
-  return [];
+  return [
+    diagnosis(
+      'CERTIFICATE_NOT_YET_VALID',
+      file,
+      `${subject} is valid from ${rfc3339(leaf.validFromDate)}; it is ${rfc3339(whole(now))}`,
+      "check this machine's clock, or wait",
+    ),
+  ];
 }
 
 function whole(date: Date): Date {

@@ -6,58 +6,71 @@ import { coversHost, coversPort, HostIndex, reasonOf } from './match.ts';
 import type { ParsedSections } from './parsed.ts';
 import type { Policies, PolicyPair } from './policies.ts';
 import type { Policy } from './policy.ts';
-import type { Candidate, CertificateChoice, Interception, StoreEntry, StoreSnapshot, Wish } from './snapshot.ts';
+import { Turns } from './turns.ts';
+import type {
+  Candidate,
+  CertificateChoice,
+  Interception,
+  StoreEntry,
+  StoreSections,
+  StoreSnapshot,
+  Wish,
+} from './snapshot.ts';
 
 const noneAsked: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
 const noneMatches: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
 
 export interface SnapshotParts {
   readonly generation: number;
+  readonly version: string;
   /** In the order of the file. */
   readonly entries: readonly StoreEntry[];
   readonly sections: ParsedSections;
   readonly policies: Policies;
 }
 
-export function buildSnapshot(parts: SnapshotParts): StoreSnapshot {
-  return new Snapshot(parts);
+export async function buildSnapshot(parts: SnapshotParts): Promise<StoreSnapshot> {
+  const snapshot = new Snapshot(parts);
+  const turns = new Turns();
+  for (const entry of parts.entries) {
+    if (turns.over) await turns.next();
+    snapshot.index(entry);
+  }
+  return snapshot;
 }
 
 class Snapshot implements StoreSnapshot {
   readonly generation: number;
+  readonly version: string;
   readonly entries: readonly StoreEntry[];
   readonly interception: Interception;
+  readonly sections: StoreSections;
   readonly #byName = new Map<string, StoreEntry>();
   /** One index per profile; `null` holds the entries that serve everybody. Choices are made here, once. */
   readonly #byProfile = new Map<string | null, HostIndex<CertificateChoice>>();
   readonly #listed = new HostIndex<true>();
   readonly #passthrough = new HostIndex<true>();
   readonly #policies: Policies;
-  readonly #shadows = new Map<StoreEntry, StoreEntry>();
 
-  constructor({ generation, entries, sections, policies }: SnapshotParts) {
+  constructor({ generation, version, entries, sections, policies }: SnapshotParts) {
     this.generation = generation;
+    this.version = version;
     this.entries = entries;
     this.interception = { mode: sections.interception.mode, unmatched: sections.interception.unmatched };
+    this.sections = sections.written;
     this.#policies = policies;
-    const winners = new Map<StoreEntry, StoreEntry[]>();
-    for (const entry of entries) {
-      this.#byName.set(entry.name, entry);
-      if (!entry.enabled) continue;
-      this.#listed.add(entry, true);
-      let index = this.#byProfile.get(entry.profile);
-      if (!index) this.#byProfile.set(entry.profile, (index = new HostIndex()));
-      const replaced = index.add(entry, Object.freeze({ entry, reason: reasonOf(entry) }))?.entry;
-      if (replaced) {
-        // The last of several is the winner over all of them.
-        const losers = [...(winners.get(replaced) ?? []), replaced];
-        winners.delete(replaced);
-        winners.set(entry, losers);
-      }
-    }
-    for (const [winner, losers] of winners) for (const loser of losers) this.#shadows.set(loser, winner);
     for (const rule of sections.rules) this.#listed.add(rule, true);
     for (const item of sections.interception.passthrough) this.#passthrough.add(item, true);
+  }
+
+  /** In the order of the file: among equals the last one added wins. Only while the snapshot is being built. */
+  index(entry: StoreEntry): void {
+    this.#byName.set(entry.name, entry);
+    if (!entry.enabled) return;
+    this.#listed.add(entry, true);
+    let index = this.#byProfile.get(entry.profile);
+    if (!index) this.#byProfile.set(entry.profile, (index = new HostIndex()));
+    index.add(entry, Object.freeze({ entry, reason: reasonOf(entry) }));
   }
 
   chooseCertificate(authority: Authority, wish: Wish = {}): CertificateChoice {
@@ -123,7 +136,9 @@ class Snapshot implements StoreSnapshot {
   }
 
   shadowedBy(entry: StoreEntry): StoreEntry | null {
-    return this.#shadows.get(entry) ?? null;
+    // Only one with the same host, port and profile wins whatever the authority and the client.
+    const winner = entry.enabled ? this.#byProfile.get(entry.profile)?.at(entry)?.entry : null;
+    return winner && winner !== entry ? winner : null;
   }
 }
 

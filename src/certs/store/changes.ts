@@ -1,5 +1,7 @@
 /** What a reload changed, for the log and for pools. */
+import type { ParsedStore } from './parsed.ts';
 import type { StoreEntry } from './snapshot.ts';
+import { Turns } from './turns.ts';
 
 export interface StoreChange {
   /** Counts of what is in force now. */
@@ -10,42 +12,57 @@ export interface StoreChange {
   readonly changed: readonly string[];
   readonly removed: readonly string[];
   /** Of `trust`, `verification` and `interception`, those that differ. */
-  readonly sections: readonly ('trust' | 'verification' | 'interception')[];
+  readonly sections: readonly SectionName[];
 }
 
-/** An entry with the hash of its fields as written. */
-export interface Signed {
-  readonly entry: StoreEntry;
-  readonly signature: string;
-}
+export type SectionName = 'trust' | 'verification' | 'interception';
 
 /** The sections as texts that differ when their meaning does. */
-export type SectionPrints = Readonly<Record<StoreChange['sections'][number], string>>;
+export type SectionPrints = Readonly<Record<SectionName, string>>;
 
-export function changeBetween(
-  before: { readonly entries: ReadonlyMap<string, Signed>; readonly sections: SectionPrints } | null,
-  after: { readonly entries: ReadonlyMap<string, Signed>; readonly sections: SectionPrints },
-): StoreChange {
+/** What is compared of a store in force. */
+export interface Comparable {
+  readonly entries: ReadonlyMap<string, StoreEntry>;
+  /** Of each entry's problems, as they were when it was put in force. */
+  readonly problems: ReadonlyMap<string, string>;
+  readonly sections: SectionPrints;
+}
+
+export async function changeBetween(before: Comparable | null, after: Comparable): Promise<StoreChange> {
+  const turns = new Turns();
   const added: string[] = [];
   const changed: string[] = [];
   let usable = 0;
-  for (const [name, signed] of after.entries) {
-    if (signed.entry.identity) usable++;
+  for (const [name, entry] of after.entries) {
+    if (turns.over) await turns.next();
+    if (entry.identity) usable++;
     const old = before?.entries.get(name);
     if (!old) added.push(name);
-    else if (!sameEntry(old, signed)) changed.push(name);
+    else if (!sameEntry(old, entry) || before?.problems.get(name) !== after.problems.get(name)) changed.push(name);
   }
-  const removed = before ? [...before.entries.keys()].filter((name) => !after.entries.has(name)) : [];
+  const removed: string[] = [];
+  for (const name of before?.entries.keys() ?? []) if (!after.entries.has(name)) removed.push(name);
   const names = ['trust', 'verification', 'interception'] as const;
   const sections = before ? names.filter((name) => before.sections[name] !== after.sections[name]) : [];
   return { entries: after.entries.size, usable, added, changed, removed, sections };
 }
 
-function sameEntry(a: Signed, b: Signed): boolean {
-  const codes = ({ entry }: Signed) => entry.problems.map((problem) => `${problem.code} ${problem.message}`).join('\n');
-  return a.signature === b.signature && a.entry.identity?.id === b.entry.identity?.id && codes(a) === codes(b);
+function sameEntry(a: StoreEntry, b: StoreEntry): boolean {
+  return a.etag === b.etag && a.identity?.id === b.identity?.id;
+}
+
+/** By their codes, since the sentences tell the time of day; '' for most entries. */
+export function problemsPrint({ problems }: StoreEntry): string {
+  return problems.length === 0 ? '' : problems.map(({ code }) => code).join();
 }
 
 export function isEmpty({ added, changed, removed, sections }: StoreChange): boolean {
   return added.length + changed.length + removed.length + sections.length === 0;
+}
+
+/** Without places in the file: a comment above a rule changes nothing. */
+export function sectionPrints({ trust, mode, rules, interception }: ParsedStore, trustId: string): SectionPrints {
+  const plain = (value: unknown) =>
+    JSON.stringify(value, (key, v: unknown) => (key === 'line' || key === 'column' ? undefined : v));
+  return { trust: plain([trust, trustId]), verification: plain([mode, rules]), interception: plain(interception) };
 }

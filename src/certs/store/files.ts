@@ -1,7 +1,7 @@
 /** The files that a store names: whether they changed, and which folders tell. */
-import { createHash } from 'node:crypto';
 import { lstat, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { Turns } from './turns.ts';
 
 /** How many stat calls are under way at once; libuv runs four, the rest keep them busy. */
 const concurrency = 64;
@@ -9,8 +9,12 @@ const concurrency = 64;
 /** Runs `work` on all items, a few at a time. */
 export async function each<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const iterator = items[Symbol.iterator]();
+  const turns = new Turns();
   const runner = async () => {
-    for (let next = iterator.next(); !next.done; next = iterator.next()) await work(next.value);
+    for (let next = iterator.next(); !next.done; next = iterator.next()) {
+      await work(next.value);
+      if (turns.over) await turns.next();
+    }
   };
   await Promise.all(Array.from({ length: atOnce }, runner));
 }
@@ -97,8 +101,4 @@ async function linkTarget(file: string): Promise<string | null | undefined> {
   } catch {
     return undefined;
   }
-}
-
-export function digest(parts: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64');
 }

@@ -4,8 +4,9 @@ import { Secret } from '../../core/secret.ts';
 import { type IdentitySource, type LoadedIdentity, loadIdentity } from '../identity/load.ts';
 import type { PassphraseSource } from '../identity/passphrase.ts';
 import { readableByEveryone } from '../identity/read-file.ts';
-import { digest, each, fingerprints } from './files.ts';
+import { each, fingerprints } from './files.ts';
 import type { ParsedEntry } from './parsed.ts';
+import { Turns } from './turns.ts';
 
 /** Reading is asynchronous and checking is not: a few at a time keep the disk busy and let requests in between. */
 const concurrency = 4;
@@ -29,12 +30,17 @@ function passphraseSource({ passphrase }: ParsedEntry, folder: string): Passphra
   return 'command' in passphrase ? { command: passphrase.command, cwd: folder } : passphrase;
 }
 
-/** Every file that an entry names, absolute. */
-export function filesOf(entry: ParsedEntry, folder: string): string[] {
-  const passphrase = entry.passphrase && 'file' in entry.passphrase ? entry.passphrase.file : null;
-  return [entry.cert, entry.key, entry.pfx, passphrase]
-    .filter((file) => file !== null)
-    .map((file) => path.resolve(folder, file));
+/** Every file that the entries name, absolute; one list per entry. */
+export async function filesOf(entries: readonly ParsedEntry[], folder: string): Promise<string[][]> {
+  const turns = new Turns();
+  const files: string[][] = [];
+  for (const { cert, key, pfx, passphrase } of entries) {
+    if (turns.over) await turns.next();
+    const secret = passphrase && 'file' in passphrase ? passphrase.file : null;
+    const named = [cert, key, pfx, secret].filter((file) => file !== null);
+    files.push(named.map((file) => path.resolve(folder, file)));
+  }
+  return files;
 }
 
 export class Identities {
@@ -43,38 +49,56 @@ export class Identities {
   /**
    * One result per entry, in their order. A result is used again while no file, passphrase or variable that it came from
    * changed; failures are tried anew.
+   * @param files of each entry
    */
-  async load(entries: readonly ParsedEntry[], file: string): Promise<LoadedIdentity[]> {
-    const folder = path.dirname(file);
-    const prints = await fingerprints([file, ...entries.flatMap((entry) => filesOf(entry, folder))]);
-    const storeIsPublic = (Number(prints.get(file)?.split(':')[5] ?? 0) & 0o004) !== 0 && process.platform !== 'win32';
-    const keys = entries.map((entry) => cacheKey(entry, folder, prints));
+  async load(
+    entries: readonly ParsedEntry[],
+    files: readonly (readonly string[])[],
+    storeFile: string,
+  ): Promise<LoadedIdentity[]> {
+    const folder = path.dirname(storeFile);
+    const prints = await fingerprints([storeFile, ...files.flat()]);
+    const turns = new Turns();
+    const keys: string[] = [];
     const wanted = new Map<string, ParsedEntry>();
-    for (const [i, entry] of entries.entries()) wanted.set(keys[i] ?? '', entry);
+    for (const [i, entry] of entries.entries()) {
+      if (turns.over) await turns.next();
+      const key = cacheKey(entry, files[i] ?? [], prints);
+      keys.push(key);
+      wanted.set(key, entry);
+    }
     const next = new Map<string, LoadedIdentity>();
     await each(wanted, concurrency, async ([key, entry]) => {
       const known = this.#loaded.get(key);
       next.set(key, known?.identity ? known : await loadOne(entry, folder));
     });
     this.#loaded = next;
+    const exposed = isPublic(prints.get(storeFile));
     return entries.map((entry, i) => {
       const loaded = next.get(keys[i] ?? '') as LoadedIdentity;
-      if (!storeIsPublic || entry.passphrase === null || !('text' in entry.passphrase)) return loaded;
-      return { ...loaded, problems: [...loaded.problems, readableByEveryone(file)] };
+      if (!exposed || entry.passphrase === null || !('text' in entry.passphrase)) return loaded;
+      return { ...loaded, problems: [...loaded.problems, readableByEveryone(storeFile)] };
     });
   }
 }
 
 async function loadOne(entry: ParsedEntry, folder: string): Promise<LoadedIdentity> {
   // A command may ask its user for a fingerprint: not for an entry that is switched off.
-  if (!entry.enabled && entry.passphrase && 'command' in entry.passphrase)
-    return { identity: null, problems: [], file: null };
+  const asks = entry.passphrase !== null && 'command' in entry.passphrase;
+  if (!entry.enabled && asks) return { identity: null, problems: [], file: null };
   return loadIdentity(sourceOf(entry, folder));
 }
 
-function cacheKey(entry: ParsedEntry, folder: string, prints: ReadonlyMap<string, string>): string {
-  const { cert, key, pfx, alias, passphrase, enabled } = entry;
-  const variable = passphrase && 'env' in passphrase ? (process.env[passphrase.env] ?? '') : '';
-  const files = filesOf(entry, folder).map((file) => prints.get(file) ?? '');
-  return digest([JSON.stringify([cert, key, pfx, alias, passphrase, variable, enabled]), ...files]);
+/** Stays in this process: it holds the passphrase, as the text of the store does. */
+function cacheKey(entry: ParsedEntry, files: readonly string[], prints: ReadonlyMap<string, string>): string {
+  const { alias, passphrase, enabled } = entry;
+  const variable = passphrase && 'env' in passphrase ? process.env[passphrase.env] : undefined;
+  const secret = passphrase === null ? '' : JSON.stringify([passphrase, variable, enabled]);
+  const roles = entry.pfx === null ? (entry.key === null ? 'c' : 'ck') : 'p';
+  return [roles, alias ?? '', secret, ...files.flatMap((file) => [file, prints.get(file) ?? ''])].join('\0');
+}
+
+/** Whether others may read the file, by its fingerprint's last part. */
+function isPublic(print: string | undefined): boolean {
+  return (Number(print?.split(':').at(-1) ?? 0) & 0o004) !== 0 && process.platform !== 'win32';
 }

@@ -15,12 +15,14 @@ export class HostIndex<T> {
   readonly #suffix = new Map<string, Ports<T>>();
   readonly #any: Ports<T> = new Map();
 
-  /** @returns what it replaces: the value that had the same host and port */
-  add({ host, port }: HostPort, value: T): T | undefined {
-    const ports = this.#portsOf(host);
-    const replaced = ports.get(port);
-    ports.set(port, value);
-    return replaced;
+  /** Replaces what had the same host and port. */
+  add({ host, port }: HostPort, value: T): void {
+    this.#portsOf(host).set(port, value);
+  }
+
+  /** What was added last with exactly this pattern. */
+  at({ host, port }: HostPort): T | undefined {
+    return this.#portsOf(host).get(port);
   }
 
   find({ host, port, kind }: Authority): T | undefined {

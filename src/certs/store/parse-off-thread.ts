@@ -1,5 +1,7 @@
-/** Parses the store without holding up the event loop, and bounds what a hostile file can cost. */
+/** Parses and edits the store without holding up the event loop, and bounds what a hostile file can cost. */
 import { Worker } from 'node:worker_threads';
+import { type EditOutcome, editText } from './edit-text.ts';
+import { EditError, type StoreEdit } from './edit-value.ts';
 import { parseStore } from './parse.ts';
 import type { ParseJob, ParseMessage } from './parse-worker.ts';
 import type { ParsedEntry, ParseOutcome } from './parsed.ts';
@@ -7,46 +9,63 @@ import type { ParsedEntry, ParseOutcome } from './parsed.ts';
 /** About 100 entries, parsed in some 10 ms; a thread costs more than that to start. */
 const inlineBytes = 16 * 1024;
 /** 10,000 entries have 1.5 MB; this is room for ten times as many. */
-export const maxStoreBytes = 16 * 1024 * 1024;
-/** 10,000 entries take about 1.5 s on a slow machine. */
+const maxStoreBytes = 16 * 1024 * 1024;
+/** 10,000 entries take about 1.5 s to parse and 5 s to edit on a slow machine. */
 const timeLimitMs = 30_000;
+/** The tree of 16 MiB of YAML has about 600 MB. A bomb ends its thread and not the daemon. */
+const memoryLimitMb = 1024;
 
 export async function parseOffThread(text: string, file: string): Promise<ParseOutcome> {
-  if (text.length > maxStoreBytes) {
-    const message = `the file has ${text.length} characters`;
-    return { ok: false, problems: [{ file, line: 1, column: 1, message, expected: `at most ${maxStoreBytes}` }] };
-  }
-  return text.length <= inlineBytes ? parseStore(text, file) : parseInWorker({ text, file });
-}
-
-function parseInWorker(job: ParseJob): Promise<ParseOutcome> {
-  // The same folder holds .ts from a checkout and .js in the package.
-  const script = new URL(import.meta.url.endsWith('.ts') ? './parse-worker.ts' : './parse-worker.js', import.meta.url);
   const failed = (message: string): ParseOutcome => ({
     ok: false,
-    problems: [
-      { file: job.file, line: 1, column: 1, message, expected: 'a file that is parsed with modest time and memory' },
-    ],
+    problems: [{ file, line: 1, column: 1, message, expected: 'a file that is parsed with modest time and memory' }],
   });
+  if (text.length > maxStoreBytes) return failed(`the file has ${text.length} characters, over ${maxStoreBytes}`);
+  if (text.length <= inlineBytes) return parseStore(text, file);
+  const entries: ParsedEntry[] = [];
+  let outcome: ParseOutcome | null = null;
+  return inWorker<ParseOutcome>({ text, file }, failed, (message) => {
+    if ('parsed' in message) outcome = message.parsed;
+    else if ('entries' in message && message.entries !== null) entries.push(...message.entries);
+    else return outcome?.ok ? { ok: true, store: { ...outcome.store, entries } } : outcome;
+    return outcome?.ok ? null : outcome;
+  });
+}
+
+/** @returns the outcome; from a thread, its store comes without the entries */
+export async function editOffThread(text: string, edit: StoreEdit, file: string): Promise<EditOutcome> {
+  if (text.length <= inlineBytes) return editText(text, edit, file);
+  const failed = (message: string): EditOutcome => {
+    const { code, hint, problems } = new EditError('BROKEN_FILE', message, 'make the file smaller');
+    return { ok: false, code, message, hint, problems };
+  };
+  return inWorker<EditOutcome>({ text, file, edit }, failed, (message) =>
+    'edited' in message ? message.edited : null,
+  );
+}
+
+/** @param take gets each message: a result ends the job, null asks for the next one */
+function inWorker<T>(
+  job: ParseJob,
+  failed: (message: string) => T,
+  take: (message: ParseMessage) => T | null,
+): Promise<T> {
+  // The same folder holds .ts from a checkout and .js in the package.
+  const script = new URL(import.meta.url.endsWith('.ts') ? './parse-worker.ts' : './parse-worker.js', import.meta.url);
   return new Promise((resolve) => {
-    // A bomb ends this thread and not the daemon.
-    const worker = new Worker(script, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: 1024 } });
-    const entries: ParsedEntry[] = [];
-    let outcome: ParseOutcome | null = null;
-    const end = (result: ParseOutcome) => {
+    const worker = new Worker(script, { workerData: job, resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb } });
+    const end = (result: T) => {
       clearTimeout(timer);
       resolve(result);
       void worker.terminate();
     };
-    const timer = setTimeout(() => end(failed(`parsing took longer than ${timeLimitMs / 1000} s`)), timeLimitMs);
-    worker.on('error', () => end(failed('parsing needs too much memory')));
+    const timer = setTimeout(() => end(failed(`it takes longer than ${timeLimitMs / 1000} s`)), timeLimitMs);
+    worker.on('error', () => end(failed('it takes too much memory')));
     worker.on('message', (message: ParseMessage) => {
-      if ('outcome' in message) outcome = message.outcome;
-      else if (message.entries !== null) entries.push(...message.entries);
-      else if (outcome?.ok) return end({ ok: true, store: { ...outcome.store, entries } });
-      if (outcome && !outcome.ok) return end(outcome);
+      const result = take(message);
+      if (result !== null) return end(result);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is for browser windows
-      worker.postMessage('next');
+      return worker.postMessage('next');
     });
   });
 }

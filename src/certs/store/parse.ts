@@ -10,6 +10,7 @@ import type {
   ParsedEntry,
   ParsedPassphrase,
   ParsedRule,
+  ParsedStore,
   ParsedTrust,
   ParseOutcome,
   Place,
@@ -22,6 +23,15 @@ import { type Mistake, validateStore } from './validate.ts';
 const maxProblems = 50;
 /** Enough for a defaults block used by every one of forty entries, far below what a bomb needs. */
 const maxAliases = 1000;
+
+/** YAML 1.2 core only: no merge keys, no timestamps, no "yes" that turns into true. */
+export const yamlOptions = {
+  version: '1.2',
+  schema: 'core',
+  merge: false,
+  strict: true,
+  prettyErrors: false,
+} as const;
 
 type Path = readonly (string | number)[];
 
@@ -39,15 +49,7 @@ export function parseStore(text: string, file: string): ParseOutcome {
   let document: Document.Parsed;
   let value: unknown;
   try {
-    // YAML 1.2 core only: no merge keys, no timestamps, no "yes" that turns into true.
-    document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      merge: false,
-      strict: true,
-      prettyErrors: false,
-      lineCounter: lines,
-    });
+    document = parseDocument(text, { ...yamlOptions, lineCounter: lines });
     const broken = [...document.errors, ...document.warnings];
     if (broken.length > 0) {
       return fail(
@@ -80,7 +82,7 @@ export function parseStore(text: string, file: string): ParseOutcome {
 /** What the schema can't say: hosts that canonicalise, names that are unique, and then the defaults. */
 class StoreBuilder {
   readonly mistakes: Mistake[] = [];
-  readonly store;
+  readonly store: ParsedStore;
   readonly #placeOf: (path: Path, atKey?: boolean) => Place;
 
   constructor(value: StoreFile, placeOf: (path: Path, atKey?: boolean) => Place) {
@@ -89,6 +91,11 @@ class StoreBuilder {
     const entries = this.#entries(certificates);
     this.store = {
       entries,
+      written: {
+        trust: { system: true, ca: [], ...trust },
+        verification: { mode: 'enforce', rules: [], ...verification },
+        interception: { mode: 'all', passthrough: [], unmatched: 'intercept', ...interception },
+      },
       trust: this.#trust(trust, ['trust']),
       mode: verification.mode ?? 'enforce',
       rules: (verification.rules ?? []).map((rule, i): ParsedRule => {
@@ -124,7 +131,7 @@ class StoreBuilder {
           return parsed ?? { host: text, port: '*' as const };
         }),
       },
-    } as const;
+    };
   }
 
   #entries(fields: readonly CertificateFields[]): ParsedEntry[] {
@@ -163,7 +170,7 @@ class StoreBuilder {
       return {
         ...parsed,
         ...this.#placeOf(['certificates', i]),
-        signature: createHash('sha256').update(JSON.stringify(parsed)).digest('base64'),
+        signature: createHash('sha256').update(JSON.stringify(parsed)).digest('base64url'),
       };
     });
   }

@@ -1,5 +1,7 @@
 /** certificates.yaml as checked plain data: what the parser's thread hands over. */
 
+import type { StoreSections } from './snapshot.ts';
+
 /** One mistake in a store file. */
 export interface StoreProblem {
   readonly file: string;
@@ -70,6 +72,8 @@ export interface HostPort {
 }
 
 export interface ParsedSections {
+  /** As written, with defaults. */
+  readonly written: StoreSections;
   readonly trust: ParsedTrust;
   readonly mode: 'enforce' | 'report';
   readonly rules: readonly ParsedRule[];

@@ -2,6 +2,7 @@
 import type { Authority } from '../../core/authority.ts';
 import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
+import type { InterceptionFields, RuleFields, TrustFields } from './schema.ts';
 
 export interface StoreEntry {
   readonly name: string;
@@ -18,6 +19,31 @@ export interface StoreEntry {
   readonly index: number;
   /** 1-based line in certificates.yaml. */
   readonly line: number;
+  /** What it names, as written. */
+  readonly source: EntrySource;
+  /** Differs whenever a field of the entry does; for `ifMatch` of an edit. */
+  readonly etag: string;
+}
+
+/** Paths as written in the file; where the passphrase comes from and never the passphrase. */
+export interface EntrySource {
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly pfx: string | null;
+  readonly alias: string | null;
+  readonly passphrase:
+    | 'text'
+    | { readonly env: string }
+    | { readonly file: string }
+    | { readonly command: readonly string[] }
+    | null;
+}
+
+/** The sections as written, with their defaults; field names are the file's own. */
+export interface StoreSections {
+  readonly trust: Required<TrustFields>;
+  readonly verification: { readonly mode: 'enforce' | 'report'; readonly rules: readonly RuleFields[] };
+  readonly interception: Required<InterceptionFields>;
 }
 
 /** A loser and why: `shadowed by NAME, later in the file`, `port 8443 is not 443`, … */
@@ -50,8 +76,11 @@ export interface Interception {
 export interface StoreSnapshot {
   /** Counts up with every swap. */
   readonly generation: number;
+  /** Of the file's text; for `ifVersion` of an edit. */
+  readonly version: string;
   readonly entries: readonly StoreEntry[];
   readonly interception: Interception;
+  readonly sections: StoreSections;
   /**
    * Constant time however many entries.
    * @throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN where `wish.certificate` names no enabled entry that matches the authority

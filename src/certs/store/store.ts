@@ -7,19 +7,20 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
-import { dateProblems } from '../identity/chain.ts';
-import { diagnosis } from '../identity/diagnosis.ts';
-import type { LoadedIdentity } from '../identity/load.ts';
+import { loadAnchors } from './anchors.ts';
 import { buildSnapshot } from './build.ts';
-import { changeBetween, isEmpty, type SectionPrints, type Signed, type StoreChange } from './changes.ts';
+import { changeBetween, type Comparable, isEmpty, problemsPrint, sectionPrints, type StoreChange } from './changes.ts';
+import { type EditOptions, editStore, type StoreEdit, versionOf } from './edit.ts';
+import { storeEntry } from './entry.ts';
 import { watchedFolders } from './files.ts';
 import { filesOf, Identities } from './identities.ts';
 import { parseOffThread } from './parse-off-thread.ts';
-import { describeProblem, type ParsedEntry, type ParsedStore, type StoreProblem } from './parsed.ts';
+import { describeProblem, type ParsedStore, type StoreProblem } from './parsed.ts';
 import { compilePolicies } from './policies.ts';
+import { Renewals } from './renewals.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
 import { storeTemplate } from './template.ts';
-import { loadAnchors } from './anchors.ts';
+import { Turns } from './turns.ts';
 import { StoreWatcher } from './watch.ts';
 
 export type { StoreChange } from './changes.ts';
@@ -53,6 +54,11 @@ export interface Store {
   readonly lastRejection: Rejection | null;
   /** Reads everything anew, now. Calls one after another; each sees the file as it is after the call. */
   reload(): Promise<ReloadResult>;
+  /**
+   * Changes the file and puts it in force.
+   * @throws EditError; nothing has changed then
+   */
+  edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult>;
   close(): Promise<void>;
 }
 
@@ -72,32 +78,36 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return store;
 }
 
-interface Loaded {
+/** The file as text and as data. */
+interface Parsed {
+  readonly text: string;
+  readonly store: ParsedStore;
+}
+
+interface Loaded extends Comparable {
   readonly snapshot: StoreSnapshot;
-  readonly entries: ReadonlyMap<string, Signed>;
-  readonly sections: SectionPrints;
-  readonly lines: string;
 }
 
 class FileStore implements Store {
   readonly file: string;
   readonly #options: StoreOptions;
   readonly #identities = new Identities();
+  readonly #renewals: Renewals;
   readonly #watcher: StoreWatcher | null;
   #queue: Promise<unknown> = Promise.resolve();
   #loaded: Loaded | null = null;
   #rejection: Rejection | null = null;
   /** The last text that validated, so that a renewed certificate costs no parsing. */
-  #parsed: { readonly text: string; readonly store: ParsedStore } | null = null;
-  /** When each renewal that is under way was first seen. */
-  readonly #renewals = new Map<string, number>();
+  #parsed: Parsed | null = null;
   #graceTimer: NodeJS.Timeout | null = null;
+  #waiting: Promise<ReloadResult> | null = null;
   #closed = false;
 
   constructor(options: StoreOptions) {
     this.file = options.file;
     this.#options = options;
-    this.#watcher = options.watch === false ? null : new StoreWatcher(() => void this.#enqueue(true));
+    this.#renewals = new Renewals(options.renewalGraceMs ?? defaultRenewalGraceMs);
+    this.#watcher = options.watch === false ? null : new StoreWatcher(() => void this.#soon());
   }
 
   get current(): StoreSnapshot {
@@ -113,69 +123,93 @@ class FileStore implements Store {
     return this.#enqueue(false);
   }
 
+  async edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult> {
+    await editStore(this.file, edit, options);
+    return this.#enqueue(true);
+  }
+
   #enqueue(graceful: boolean): Promise<ReloadResult> {
-    const run = this.#queue.then(() => this.#reload(graceful));
-    this.#queue = run.catch(() => undefined);
+    const run = this.#queue.then(() => this.#reload(graceful)).catch((error: unknown) => this.#failed(error));
+    this.#queue = run;
     return run;
   }
 
+  /** For events: one that waits its turn will see whatever happens until then. */
+  #soon(): Promise<ReloadResult> {
+    this.#waiting ??= this.#queue.then(() => {
+      this.#waiting = null;
+      return this.#enqueue(true);
+    });
+    return this.#waiting;
+  }
+
   async #reload(graceful: boolean): Promise<ReloadResult> {
-    if (this.#closed && this.#loaded) return this.#result();
+    if (this.#closed && this.#loaded) return { ok: true, snapshot: this.#loaded.snapshot, change: nothing };
     const parsed = await this.#parse();
     if (!parsed.ok) return this.#reject(parsed.problems);
-    const { store } = parsed;
-    const folder = path.dirname(this.file);
+    const { store, text } = parsed;
+    const files = await filesOf(store.entries, path.dirname(this.file));
     const anchors = await loadAnchors(store, this.file);
-    const named = [...store.entries.flatMap((entry) => filesOf(entry, folder)), ...anchors.files];
     // Before reading, so that a change while it reads is not missed.
-    this.#watcher?.update(await watchedFolders([this.file, ...named]));
+    this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
-    const identities = await this.#identities.load(store.entries, this.file);
+    const entries = await this.#loadEntries(store, files, graceful);
     const policies = compilePolicies(store, anchors.of);
-    const entries = new Map<string, Signed>();
-    for (const [i, entry] of store.entries.entries()) {
-      const loaded = this.#renewing(entry, identities[i] as LoadedIdentity, graceful);
-      entries.set(entry.name, { entry: storeEntry(entry, loaded, i), signature: entry.signature });
-    }
-    this.#armGrace();
+    const problems = new Map([...entries.values()].map((entry) => [entry.name, problemsPrint(entry)]));
     const sections = sectionPrints(store, policies.global.plain.trust.id);
-    const lines = store.entries.map((entry) => entry.line).join();
-    const change = changeBetween(this.#loaded, { entries, sections });
+    const next: Comparable = { entries, problems, sections };
     const previous = this.#loaded;
+    const change = await changeBetween(previous, next);
+    const version = versionOf(text);
     const recovered = this.#rejection !== null;
     this.#rejection = null;
-    if (previous && !recovered && isEmpty(change) && previous.lines === lines) return this.#result(change);
+    if (previous && !recovered && isEmpty(change) && previous.snapshot.version === version)
+      return { ok: true, snapshot: previous.snapshot, change };
     const generation = (previous?.snapshot.generation ?? 0) + 1;
-    const snapshot = buildSnapshot({
+    const snapshot = await buildSnapshot({
       generation,
-      entries: [...entries.values()].map(({ entry }) => entry),
+      version,
+      entries: [...entries.values()],
       sections: store,
       policies,
     });
-    this.#loaded = { snapshot, entries, sections, lines };
+    this.#loaded = { ...next, snapshot };
     this.#options.onLoaded?.(snapshot, previous?.snapshot ?? null, change);
     return { ok: true, snapshot, change };
   }
 
-  #result(change: StoreChange = changeBetween(this.#loaded, this.#loaded as Loaded)): ReloadResult {
-    return { ok: true, snapshot: this.current, change };
+  async #loadEntries(
+    store: ParsedStore,
+    files: readonly (readonly string[])[],
+    graceful: boolean,
+  ): Promise<Map<string, StoreEntry>> {
+    const identities = await this.#identities.load(store.entries, files, this.file);
+    const turns = new Turns();
+    const entries = new Map<string, StoreEntry>();
+    for (const [i, parsed] of store.entries.entries()) {
+      if (turns.over) await turns.next();
+      const loaded = identities[i] ?? { identity: null, problems: [], file: null };
+      const settled = this.#renewals.settle(parsed, loaded, this.#loaded?.entries.get(parsed.name), graceful);
+      entries.set(parsed.name, storeEntry(parsed, settled, i));
+    }
+    this.#armGrace();
+    return entries;
   }
 
-  async #parse(): Promise<{ ok: true; store: ParsedStore } | { ok: false; problems: readonly StoreProblem[] }> {
+  async #parse(): Promise<({ ok: true } & Parsed) | { ok: false; problems: readonly StoreProblem[] }> {
     let text: string;
     try {
       text = await readFile(this.file, 'utf8');
     } catch (error) {
       const message = `the file can't be read: ${nativeCode(error) ?? 'unknown error'}`;
-      return {
-        ok: false,
-        problems: [{ file: this.file, line: 1, column: 1, message, expected: 'a file that the daemon may read' }],
-      };
+      const expected = 'a file that the daemon may read';
+      return { ok: false, problems: [{ file: this.file, line: 1, column: 1, message, expected }] };
     }
-    if (this.#parsed?.text === text) return { ok: true, store: this.#parsed.store };
+    if (this.#parsed?.text === text) return { ok: true, ...this.#parsed };
     const outcome = await parseOffThread(text, this.file);
-    if (outcome.ok) this.#parsed = { text, store: outcome.store };
-    return outcome;
+    if (!outcome.ok) return outcome;
+    this.#parsed = { text, store: outcome.store };
+    return { ok: true, ...this.#parsed };
   }
 
   #reject(problems: readonly StoreProblem[]): ReloadResult {
@@ -185,40 +219,18 @@ class FileStore implements Store {
     return { ok: false, problems };
   }
 
-  /**
-   * Certificate and key are often replaced one after the other. In between they don't fit, and failing closed for a moment
-   * would fail requests: the identity in use stays until they fit, or the grace is over.
-   */
-  #renewing(entry: ParsedEntry, loaded: LoadedIdentity, graceful: boolean): LoadedIdentity {
-    const old = this.#loaded?.entries.get(entry.name);
-    const identity = old?.signature === entry.signature ? old.entry.identity : null;
-    if (loaded.identity || !identity || !graceful) {
-      this.#renewals.delete(entry.name);
-      return loaded;
-    }
-    const since = this.#renewals.get(entry.name) ?? Date.now();
-    this.#renewals.set(entry.name, since);
-    const graceMs = this.#options.renewalGraceMs ?? defaultRenewalGraceMs;
-    if (Date.now() - since >= graceMs) return loaded;
-    const [fault] = loaded.problems;
-    const note = diagnosis(
-      'RENEWAL_INCOMPLETE',
-      loaded.file,
-      `the files changed and can't be used yet (${fault?.message}); the certificate before is used for ${graceMs / 1000} s from the change`,
-      'put the matching certificate and key in place',
-    );
-    return { identity, problems: [note], file: loaded.file };
+  /** A fault of ours, or of a callback: the last good store stays, as for any other. */
+  #failed(error: unknown): ReloadResult {
+    const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
+    return this.#reject([
+      { file: this.file, line: 1, column: 1, message, expected: 'no fault of mtlsd; please report it' },
+    ]);
   }
 
   #armGrace(): void {
     if (this.#graceTimer) clearTimeout(this.#graceTimer);
-    this.#graceTimer = null;
-    const waiting = [...this.#renewals.values()].map(
-      (since) => since + (this.#options.renewalGraceMs ?? defaultRenewalGraceMs) - Date.now(),
-    );
-    const next = Math.min(...waiting.filter((ms) => ms > 0));
-    if (this.#closed || !Number.isFinite(next)) return;
-    this.#graceTimer = setTimeout(() => void this.#enqueue(true), next).unref();
+    const ms = this.#renewals.nextEndMs();
+    this.#graceTimer = ms === null || this.#closed ? null : setTimeout(() => void this.#soon(), ms).unref();
   }
 
   async close(): Promise<void> {
@@ -229,30 +241,7 @@ class FileStore implements Store {
   }
 }
 
-function storeEntry(entry: ParsedEntry, loaded: LoadedIdentity, index: number): StoreEntry {
-  const { identity, file } = loaded;
-  return {
-    name: entry.name,
-    host: entry.host,
-    port: entry.port,
-    enabled: entry.enabled,
-    profile: entry.profile,
-    withholdUnverified: entry.withholdUnverified,
-    identity,
-    // What depends on the date is told as of now, however long ago the entry was loaded.
-    get problems() {
-      return identity ? [...loaded.problems, ...dateProblems(identity.leaf, file)] : loaded.problems;
-    },
-    index,
-    line: entry.line,
-  };
-}
-
-function sectionPrints({ trust, mode, rules, interception }: ParsedStore, trustId: string): SectionPrints {
-  const plain = (value: unknown) =>
-    JSON.stringify(value, (key, v: unknown) => (key === 'line' || key === 'column' ? undefined : v));
-  return { trust: plain([trust, trustId]), verification: plain([mode, rules]), interception: plain(interception) };
-}
+const nothing: StoreChange = { entries: 0, usable: 0, added: [], changed: [], removed: [], sections: [] };
 
 async function createMissing(file: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });

@@ -1,0 +1,72 @@
+/** Writes a file so that a crash at any moment leaves the old content or the new one, and after the return the new one. */
+import { randomBytes } from 'node:crypto';
+import { renameSync, statSync } from 'node:fs';
+import { chmod, open, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+
+export interface DurableOptions {
+  readonly mode: number;
+  /** Looked at as the last thing before the rename, in the same turn: false leaves the file as it is. */
+  readonly proceed?: () => boolean;
+}
+
+/** @returns whether it was written */
+export async function writeDurably(file: string, content: string, { mode, proceed }: DurableOptions): Promise<boolean> {
+  // In the same folder: rename is atomic within one file system only.
+  const temporary = temporaryName(file);
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      // Before the rename, or a power cut can leave a renamed file of no length.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await chmod(temporary, mode);
+    if (proceed && !proceed()) {
+      await rm(temporary, { force: true });
+      return false;
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(path.dirname(file));
+  return true;
+}
+
+/** Hidden, in the same folder, and known to `removeLeftovers`. */
+export function temporaryName(file: string): string {
+  const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
+  return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
+}
+
+/** The rename itself lasts once its folder is on disk. Windows can't open folders and needs none of it. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Takes away what killed writers left; only while holding the lock, since a live writer's file looks the same. */
+export async function removeLeftovers(file: string): Promise<void> {
+  const [folder, start] = [path.dirname(file), `.${path.basename(file)}.`];
+  const names = await readdir(folder);
+  await Promise.all(
+    names
+      .filter((name) => name.startsWith(start) && name.endsWith('.tmp'))
+      .map((name) => rm(path.join(folder, name), { force: true })),
+  );
+}
+
+/** Differs whenever the file was written or replaced; synchronous, for the moment before a rename. */
+export function stampOf(file: string): string | null {
+  const stats = statSync(file, { throwIfNoEntry: false, bigint: true });
+  return stats ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}` : null;
+}

@@ -1,0 +1,209 @@
+/** What an edit means, on the plain data of the store: pure, and the measure that the edited text is held to. */
+import type { ParsedStore } from './parsed.ts';
+import { canonicalPattern } from './hosts.ts';
+import {
+  type CertificateFields,
+  CertificateSchema,
+  type InterceptionFields,
+  type RuleFields,
+  type StoreFile,
+  type TrustFields,
+  type VerificationFields,
+} from './schema.ts';
+
+/** Fields to set; null takes one out. */
+export type CertificateChanges = { readonly [K in keyof CertificateFields]?: CertificateFields[K] | null };
+
+/** `ifMatch` is the `etag` of the entry as the caller knows it: another one in the file is a conflict. */
+export type StoreEdit =
+  | { readonly do: 'add-certificate'; readonly certificate: CertificateFields }
+  | {
+      readonly do: 'replace-certificate';
+      readonly name: string;
+      readonly certificate: CertificateFields;
+      readonly ifMatch?: string | undefined;
+    }
+  | {
+      readonly do: 'edit-certificate';
+      readonly name: string;
+      readonly set: CertificateChanges;
+      readonly ifMatch?: string | undefined;
+    }
+  | { readonly do: 'remove-certificate'; readonly name: string; readonly ifMatch?: string | undefined }
+  | { readonly do: 'set-mode'; readonly mode: 'enforce' | 'report' }
+  | { readonly do: 'put-rule'; readonly rule: RuleFields }
+  | { readonly do: 'remove-rule'; readonly host: string; readonly port: number | '*' }
+  | { readonly do: 'set-verification'; readonly verification: VerificationFields }
+  | { readonly do: 'set-trust'; readonly trust: TrustFields }
+  | { readonly do: 'set-interception'; readonly interception: InterceptionFields };
+
+export type EditErrorCode =
+  /** The file changed in between, or the entry is not the one that the caller saw. */
+  | 'CONFLICT'
+  | 'NOT_FOUND'
+  | 'NAME_TAKEN'
+  /** The edited store would not validate; `problems` say why. */
+  | 'INVALID'
+  /** The file has a mistake already, made by hand. */
+  | 'BROKEN_FILE'
+  /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
+  | 'BY_HAND'
+  | 'LOCKED'
+  | 'NOT_WRITABLE';
+
+export class EditError extends Error {
+  readonly code: EditErrorCode;
+  readonly hint: string;
+  /** One line per mistake. */
+  readonly problems: readonly string[];
+  constructor(code: EditErrorCode, message: string, hint: string, problems: readonly string[] = []) {
+    super(message);
+    this.name = 'EditError';
+    this.code = code;
+    this.hint = hint;
+    this.problems = problems;
+  }
+}
+
+export type Path = readonly (string | number)[];
+
+/** One change of the plain data. `insert` adds to the end of a list. */
+export type Change =
+  | { readonly op: 'set'; readonly path: Path; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: Path }
+  | { readonly op: 'insert'; readonly path: Path; readonly value: unknown };
+
+/** @throws EditError NOT_FOUND, NAME_TAKEN, CONFLICT */
+export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile): Change[] {
+  switch (edit.do) {
+    case 'add-certificate':
+      refuseTaken(edit.certificate.name, store, null);
+      return [{ op: 'insert', path: ['certificates'], value: inOrder(edit.certificate) }];
+    case 'replace-certificate': {
+      const index = indexOf(edit.name, store, edit.ifMatch);
+      const certificate = inOrder({ ...edit.certificate, name: edit.certificate.name ?? edit.name });
+      refuseTaken(certificate.name, store, index);
+      return [{ op: 'set', path: ['certificates', index], value: certificate }];
+    }
+    case 'edit-certificate':
+      return fieldChanges(edit, store, file);
+    case 'remove-certificate':
+      return [{ op: 'remove', path: ['certificates', indexOf(edit.name, store, edit.ifMatch)] }];
+    case 'set-mode':
+      return [{ op: 'set', path: ['verification', 'mode'], value: edit.mode }];
+    case 'put-rule': {
+      const index = ruleIndex(edit.rule.host, edit.rule.port ?? 443, store);
+      const path = ['verification', 'rules'];
+      return [
+        index === -1
+          ? { op: 'insert', path, value: edit.rule }
+          : { op: 'set', path: [...path, index], value: edit.rule },
+      ];
+    }
+    case 'remove-rule': {
+      const index = ruleIndex(edit.host, edit.port, store);
+      if (index === -1)
+        throw new EditError(
+          'NOT_FOUND',
+          `there is no rule for ${edit.host}:${edit.port}`,
+          'mtlsd verification show lists the rules',
+        );
+      return [{ op: 'remove', path: ['verification', 'rules', index] }];
+    }
+    case 'set-verification':
+      return [{ op: 'set', path: ['verification'], value: edit.verification }];
+    case 'set-trust':
+      return [{ op: 'set', path: ['trust'], value: edit.trust }];
+    case 'set-interception':
+    default:
+      return [{ op: 'set', path: ['interception'], value: edit.interception }];
+  }
+}
+
+/** As the documentation lists them, whatever the order of a request's fields. */
+function inOrder(fields: CertificateFields): CertificateFields {
+  const order = Object.keys(CertificateSchema.properties);
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries.sort(([a], [b]) => order.indexOf(a) - order.indexOf(b))) as CertificateFields;
+}
+
+function fieldChanges(
+  edit: Extract<StoreEdit, { do: 'edit-certificate' }>,
+  store: ParsedStore,
+  file: StoreFile,
+): Change[] {
+  const index = indexOf(edit.name, store, edit.ifMatch);
+  const old: Readonly<Record<string, unknown>> = file.certificates?.[index] ?? {};
+  const set: Record<string, unknown> = { ...edit.set };
+  // A name made from the host would change with it, and whoever knows the entry by name would lose it.
+  if (old['name'] === undefined && set['name'] === undefined && ('host' in set || 'port' in set))
+    set['name'] = edit.name;
+  if (typeof set['name'] === 'string') refuseTaken(set['name'], store, index);
+  const path = ['certificates', index];
+  return Object.entries(set).flatMap(([key, value]): Change[] => {
+    if (value === undefined) return [];
+    if (value !== null) return [{ op: 'set', path: [...path, key], value }];
+    return key in old ? [{ op: 'remove', path: [...path, key] }] : [];
+  });
+}
+
+function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined): number {
+  const index = store.entries.findIndex((entry) => entry.name === name);
+  const entry = store.entries[index];
+  if (!entry)
+    throw new EditError(
+      'NOT_FOUND',
+      `no certificate is named ${JSON.stringify(name)}`,
+      'mtlsd cert list shows the names there are',
+    );
+  if (ifMatch !== undefined && ifMatch !== entry.signature) {
+    throw new EditError(
+      'CONFLICT',
+      `the certificate ${name} was changed meanwhile`,
+      'read it again, then repeat the change',
+    );
+  }
+  return index;
+}
+
+function refuseTaken(name: string | undefined, store: ParsedStore, own: number | null): void {
+  const index = name === undefined ? -1 : store.entries.findIndex((entry) => entry.name === name);
+  if (index === -1 || index === own) return;
+  throw new EditError(
+    'NAME_TAKEN',
+    `the name ${name} is taken by the entry on line ${store.entries[index]?.line}`,
+    'choose another name, or change that entry',
+  );
+}
+
+function ruleIndex(host: string, port: number | '*', store: ParsedStore): number {
+  const canonical = canonicalPattern(host) ?? host;
+  // The last of several is the one in force.
+  return store.rules.findLastIndex((rule) => rule.host === canonical && rule.port === port);
+}
+
+/** The data after a change. */
+export function applyChange(root: unknown, change: Change): unknown {
+  const copy = structuredClone(root) as Record<string | number, unknown>;
+  if (change.op === 'insert') {
+    const list = containerAt(copy, change.path, []) as unknown[];
+    list.push(change.value);
+    return copy;
+  }
+  const last = change.path.at(-1) ?? '';
+  const parent = containerAt(copy, change.path.slice(0, -1), {}) as Record<string | number, unknown>;
+  if (change.op === 'set') parent[last] = change.value;
+  else if (Array.isArray(parent)) parent.splice(Number(last), 1);
+  else delete parent[last];
+  return copy;
+}
+
+/** The container at a path, made where it is missing. */
+function containerAt(root: Record<string | number, unknown>, path: Path, leaf: unknown): unknown {
+  let at: Record<string | number, unknown> = root;
+  for (const [i, part] of path.entries()) {
+    at[part] ??= i === path.length - 1 ? leaf : {};
+    at = at[part] as Record<string | number, unknown>;
+  }
+  return at;
+}

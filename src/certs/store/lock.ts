@@ -1,0 +1,133 @@
+/**
+ * One writer of a file at a time, across processes: `FILE.lock` holds who has it. The lock of a writer
+ * that died is broken: at once when its process is gone, else when it is older than any write takes.
+ */
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import { nativeCode } from '../../core/errors.ts';
+import { temporaryName } from './durable-write.ts';
+import { EditError } from './edit-value.ts';
+
+/** Long enough for a queue of writers with 10,000 entries each, short enough for a person to wait. */
+const patienceMs = 30_000;
+/** A write of 10,000 entries takes about 4 s. Only for owners that can't be asked: another machine, another container. */
+const staleMs = 60_000;
+const firstRetryMs = 5;
+const longestRetryMs = 100;
+
+interface Owner {
+  readonly token: string;
+  readonly pid: number;
+  readonly host: string;
+  /** When the process started, in ms: in a container every process may be number 1. */
+  readonly started: number;
+}
+
+function newOwner(): Owner {
+  return { token: randomUUID(), pid: process.pid, host: hostname(), started: startOfProcess() };
+}
+
+function startOfProcess(): number {
+  return Math.round(Date.now() - process.uptime() * 1000);
+}
+
+/**
+ * @returns what releases it
+ * @throws EditError LOCKED after 30 s, NOT_WRITABLE
+ */
+export async function lockFile(file: string): Promise<() => Promise<void>> {
+  const lock = `${file}.lock`;
+  const owner = newOwner();
+  const since = performance.now();
+  for (let retryMs = firstRetryMs; ; retryMs = Math.min(retryMs * 2, longestRetryMs)) {
+    if (await create(lock, owner)) return () => release(lock, owner);
+    if (await isStale(lock)) await breakLock(lock);
+    else if (performance.now() - since > patienceMs) throw await locked(lock);
+    else await wait(retryMs * (0.5 + Math.random()));
+  }
+}
+
+async function create(lock: string, owner: Owner): Promise<boolean> {
+  // Linked and not opened with O_EXCL: a process killed between opening and writing would leave a lock of nobody.
+  const temporary = temporaryName(lock.replace(/\.lock(\.break)?$/, ''));
+  try {
+    await writeFile(temporary, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
+    await link(temporary, lock);
+    return true;
+  } catch (error) {
+    const code = nativeCode(error) ?? 'unknown error';
+    // ENOENT: the holder of the lock took it for a leftover.
+    if (code === 'EEXIST' || code === 'ENOENT') return false;
+    throw new EditError(
+      'NOT_WRITABLE',
+      `${lock} can't be made: ${code}`,
+      'check who may write in its folder, or change the file where it comes from',
+    );
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+async function release(lock: string, { token }: Owner): Promise<void> {
+  // Ours no longer where somebody took us for dead.
+  if ((await readOwner(lock))?.token === token) await rm(lock, { force: true });
+}
+
+async function isStale(lock: string): Promise<boolean> {
+  const owner = await readOwner(lock);
+  if (owner?.host === hostname()) return !isAlive(owner);
+  try {
+    return Date.now() - (await stat(lock)).mtimeMs > staleMs;
+  } catch {
+    return false; // released meanwhile
+  }
+}
+
+/** Under a lock of its own, and looking again: two who found it stale must not break each other's new one. */
+async function breakLock(lock: string): Promise<void> {
+  const breaker = `${lock}.break`;
+  if (!(await create(breaker, newOwner()))) {
+    if (await isStale(breaker)) await rm(breaker, { force: true });
+    await wait(longestRetryMs * Math.random());
+    return;
+  }
+  try {
+    if (await isStale(lock)) await rm(lock, { force: true });
+  } finally {
+    await rm(breaker, { force: true });
+  }
+}
+
+/** null where it is gone, or being written at this moment. */
+async function readOwner(lock: string): Promise<Owner | null> {
+  try {
+    return JSON.parse(await readFile(lock, 'utf8')) as Owner;
+  } catch {
+    return null;
+  }
+}
+
+/** Clocks are set and starts are rounded: two starts of one process look up to this far apart. */
+const sameStartMs = 5_000;
+
+function isAlive({ pid, started }: Owner): boolean {
+  if (pid === process.pid) return Math.abs(started - startOfProcess()) < sameStartMs;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return nativeCode(error) === 'EPERM';
+  }
+}
+
+async function locked(lock: string): Promise<EditError> {
+  const owner = await readOwner(lock);
+  const who = owner ? `process ${owner.pid} on ${owner.host}` : 'another process';
+  return new EditError(
+    'LOCKED',
+    `the store is being changed by ${who}`,
+    `try again; if that process is gone: rm ${lock}`,
+  );
+}

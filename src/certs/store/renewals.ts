@@ -1,0 +1,40 @@
+/**
+ * Certificate and key are often replaced one after the other. In between they don't fit, and failing closed for that moment
+ * would fail requests: the identity in use stays until they fit, or the grace is over.
+ */
+import { diagnosis } from '../identity/diagnosis.ts';
+import type { LoadedIdentity } from '../identity/load.ts';
+import type { ParsedEntry } from './parsed.ts';
+import type { StoreEntry } from './snapshot.ts';
+
+export class Renewals {
+  readonly #graceMs: number;
+  /** Entry name -> when the files stopped fitting. */
+  readonly #since = new Map<string, number>();
+
+  constructor(graceMs: number) {
+    this.#graceMs = graceMs;
+  }
+
+  /** @param old the entry in force, where there is one of that name */
+  settle(entry: ParsedEntry, loaded: LoadedIdentity, old: StoreEntry | undefined, graceful: boolean): LoadedIdentity {
+    const identity = old?.etag === entry.signature ? old.identity : null;
+    if (loaded.identity || !identity || !graceful) {
+      this.#since.delete(entry.name);
+      return loaded;
+    }
+    const since = this.#since.get(entry.name) ?? Date.now();
+    this.#since.set(entry.name, since);
+    if (Date.now() - since >= this.#graceMs) return loaded;
+    const [fault] = loaded.problems;
+    const message = `the files changed and can't be used yet (${fault?.message}); the certificate before is used for ${this.#graceMs / 1000} s from the change`;
+    const note = diagnosis('RENEWAL_INCOMPLETE', loaded.file, message, 'put the matching certificate and key in place');
+    return { identity, problems: [note], file: loaded.file };
+  }
+
+  /** When the next grace ends, in ms from now; null where none is running. */
+  nextEndMs(): number | null {
+    const ends = [...this.#since.values()].map((since) => since + this.#graceMs - Date.now()).filter((ms) => ms > 0);
+    return ends.length > 0 ? Math.min(...ends) : null;
+  }
+}
