@@ -120,6 +120,33 @@ describe('subscribers', () => {
     expect(seen).toEqual([1, 2, 3, 'lost 8', 12]);
   });
 
+  test('that take a little now and then still see one gap, after all that came before it', async () => {
+    const recorder = createRecorder(roomy);
+    const seen: (number | string)[] = [];
+    let room = 0;
+    const subscription = recorder.subscribe({
+      onEvent: ({ sequence }) => {
+        room--;
+        seen.push(sequence);
+      },
+      onLost: (count) => seen.push(`lost ${count}`),
+      maxQueued: 3,
+      ready: () => room > 0,
+    });
+    for (let index = 0; index < 5; index++) recorder.addExchange(exchangeRecord({}));
+    room = 1;
+    subscription.resume();
+    await turn();
+    recorder.addExchange(exchangeRecord({})); // there is room for it now, but 4 and 5 are lost
+    await turn();
+    room = 10;
+    subscription.resume();
+    await turn();
+    recorder.addExchange(exchangeRecord({}));
+    await turn();
+    expect(seen).toEqual([1, 2, 3, 'lost 3', 7]);
+  });
+
   test('that come back get what they missed, and the count of what is gone', async () => {
     const recorder = createRecorder({ ...roomy, maxRecords: 3 });
     for (let index = 1; index <= 6; index++) recorder.addExchange(exchangeRecord({ exchange: `x-${index}` }));

@@ -1,0 +1,253 @@
+/** One handshake of a probe: offer this, see what comes, and hang up. */
+import type { X509Certificate } from 'node:crypto';
+import { isIP, type Socket } from 'node:net';
+import tls, { type TLSSocket } from 'node:tls';
+import { type Alert, nativeCode } from '../core/errors.ts';
+import { printable } from '../core/facts.ts';
+import { alertOf } from './alerts.ts';
+import {
+  type CertificateRequestFields,
+  certificateRequestOf,
+  certificatesOf,
+  serverHelloOf,
+} from './handshake-fields.ts';
+import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake.ts';
+import { peerChain } from './peer-chain.ts';
+import { Tap } from './tap.ts';
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+export interface Offer {
+  readonly version: TlsVersion;
+  readonly serverName: string;
+  readonly alpn: readonly string[];
+  readonly identity: { readonly certPem: string; readonly keyPem: string } | null;
+  /** PEM; OpenSSL's verdict is only of use with the anchors. */
+  readonly ca: readonly string[];
+  readonly partialChain: boolean;
+  /** OpenSSL cipher list; default Node's. */
+  readonly ciphers?: string;
+  readonly timeoutMs: number;
+}
+
+/** `closed`: without a word. `refused`: with an alert, or an error of OpenSSL's on our side. */
+export type Outcome = 'accepted' | 'refused' | 'closed' | 'timeout' | 'unreachable';
+
+export interface Seen {
+  readonly outcome: Outcome;
+  readonly error: Error | null;
+  readonly alert: Alert | null;
+  readonly protocol: string | null;
+  /** That of the ServerHello, which may be older than what was offered. */
+  readonly version: TlsVersion | null;
+  /** IANA's name. */
+  readonly cipher: string | null;
+  readonly opensslCipher: string | null;
+  readonly alpn: string | null;
+  /** null where the connection ended before the server's flight was through. */
+  readonly request: CertificateRequestFields | 'none' | null;
+  /** Whether our certificate was in our flight; null where that can't be told. */
+  readonly certificateSent: boolean | null;
+  /** DER, in the order in which the server sent them. */
+  readonly sentByServer: readonly Buffer[];
+  readonly chain: readonly X509Certificate[];
+  /** As `socket.authorizationError`, or NOT_JUDGED where the handshake ended before OpenSSL's verdict was out. */
+  readonly opensslError: string | null;
+  readonly socketFacts: { readonly ip: string; readonly port: number } | null;
+  readonly ms: number;
+}
+
+export const NOT_JUDGED = 'not judged';
+
+/** Never throws: what goes wrong is what is asked for. */
+export async function attempt(connect: () => Promise<Socket>, offer: Offer): Promise<Seen> {
+  const started = performance.now();
+  let raw: Socket;
+  try {
+    raw = await connect();
+  } catch (error) {
+    return { ...nothing(error), ms: performance.now() - started };
+  }
+  const { remoteAddress: ip, remotePort: port } = raw;
+  const socketFacts = ip !== undefined && port !== undefined ? { ip, port } : null;
+  const tap = new Tap(raw);
+  const secrets = new Map<string, Buffer>();
+  let early: SecureFacts = NOT_SECURE;
+  let socket: TLSSocket;
+  try {
+    socket = open(tap, offer);
+  } catch (error) {
+    tap.destroy();
+    return { ...nothing(error), outcome: 'refused', ms: performance.now() - started };
+  }
+  socket.on('keylog', (line: Buffer) => {
+    const [label = '', , secret = ''] = line.toString('latin1').trim().split(' ');
+    secrets.set(label, Buffer.from(secret, 'hex'));
+    // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
+    // is not out yet.
+    if (early.chain.length === 0) early = { ...facts(socket), opensslError: NOT_JUDGED };
+  });
+  const { outcome, error, secure } = await finish(socket, () => read(tap, secrets).request, offer.timeoutMs);
+  const seen = {
+    outcome,
+    error,
+    alert: error && alertOf(error),
+    ...read(tap, secrets),
+    ...(secure ?? early),
+    socketFacts,
+    ms: performance.now() - started,
+  };
+  socket.destroy();
+  return seen;
+}
+
+function open(tap: Tap, { version, serverName, alpn, identity, ca, partialChain, ciphers }: Offer): TLSSocket {
+  const old = version < 'TLSv1.2';
+  const secureContext = tls.createSecureContext({
+    ca: [...ca],
+    allowPartialTrustChain: partialChain,
+    minVersion: version,
+    maxVersion: version,
+    // TLS 1.0 and 1.1 need level 0 in OpenSSL 3; a probe wants to know whether a server still speaks them.
+    ciphers: ciphers ?? (old ? `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0` : tls.DEFAULT_CIPHERS),
+    ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
+  });
+  return tls.connect({
+    socket: tap,
+    secureContext,
+    servername: isIP(serverName) ? '' : serverName,
+    ...(alpn.length > 0 ? { ALPNProtocols: [...alpn] } : {}),
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+}
+
+interface Ended {
+  readonly outcome: Outcome;
+  readonly error: Error | null;
+  /** Read at once: a server that hangs up takes the handle along, and with it what it showed. */
+  readonly secure: SecureFacts | null;
+}
+
+/** Least and most time for a TLS 1.3 server to say what it thinks of our certificate. */
+const SETTLE_MS = { least: 100, most: 1500 };
+
+/**
+ * TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4), so where one was asked for, the first of a
+ * session ticket, an alert, an end or some round trips decides.
+ */
+function finish(socket: TLSSocket, request: () => Seen['request'], timeoutMs: number): Promise<Ended> {
+  return new Promise((resolve) => {
+    let secure: SecureFacts | null = null;
+    const started = performance.now();
+    const done = (outcome: Outcome, error: Error | null = null): void => {
+      clearTimeout(timer);
+      socket.off('end', onEnd).off('close', onEnd);
+      resolve({ outcome, error, secure });
+    };
+    const onEnd = (): void => done('closed');
+    let timer = setTimeout(() => done('timeout'), timeoutMs);
+    socket.on('error', (error: Error) => {
+      const silent = alertOf(error) === null && /^E(CONN|PIPE)/.test(nativeCode(error) ?? '');
+      done(silent ? 'closed' : 'refused', error);
+    });
+    socket.once('session', () => {
+      if (secure) done('accepted');
+    });
+    socket.once('end', onEnd).once('close', onEnd);
+    socket.once('secureConnect', () => {
+      secure = facts(socket);
+      const asked = request() !== 'none' && socket.getProtocol() === 'TLSv1.3';
+      if (!asked) return done('accepted');
+      clearTimeout(timer);
+      const roundTrips = 2 * (performance.now() - started);
+      timer = setTimeout(() => done('accepted'), Math.min(Math.max(roundTrips, SETTLE_MS.least), SETTLE_MS.most));
+      socket.resume();
+    });
+  });
+}
+
+const VERSIONS: Record<number, TlsVersion> = {
+  0x0301: 'TLSv1',
+  0x0302: 'TLSv1.1',
+  0x0303: 'TLSv1.2',
+  0x0304: 'TLSv1.3',
+};
+
+type ReadFacts = Pick<Seen, 'version' | 'request' | 'certificateSent' | 'sentByServer'>;
+
+/** What both flights held, as far as they came. */
+function read(tap: Tap, secrets: ReadonlyMap<string, Buffer>): ReadFacts {
+  const clear = handshakeMessages(tap.received, null);
+  const hello = bodyOf(clear, MESSAGE.serverHello);
+  const chosen = hello && attemptTo(() => serverHelloOf(hello));
+  const serverSecret = secrets.get('SERVER_HANDSHAKE_TRAFFIC_SECRET');
+  const isTls13 = serverSecret !== undefined;
+  const key = (secret: Buffer | undefined) => (secret && chosen ? { secret, suite: chosen.suite } : null);
+  const theirs = isTls13 ? handshakeMessages(tap.received, key(serverSecret)) : clear;
+  const ours = handshakeMessages(tap.sent, isTls13 ? key(secrets.get('CLIENT_HANDSHAKE_TRAFFIC_SECRET')) : null);
+  const asked = bodyOf(theirs, MESSAGE.certificateRequest);
+  const request = asked && attemptTo(() => certificateRequestOf(asked, isTls13));
+  // ServerHelloDone (14) or Finished ends the flight that could have asked.
+  const whole = theirs.some(({ type }) => type === MESSAGE.finished || type === 14);
+  const shown = bodyOf(theirs, MESSAGE.certificate);
+  const answer = bodyOf(ours, MESSAGE.certificate);
+  return {
+    version: VERSIONS[chosen?.version ?? 0] ?? null,
+    request: request ?? (whole && !asked ? 'none' : null),
+    certificateSent: answer
+      ? (attemptTo(() => certificatesOf(answer, isTls13).length > 0) ?? null)
+      : whole
+        ? false
+        : null,
+    sentByServer: (shown && attemptTo(() => certificatesOf(shown, isTls13))) ?? [],
+  };
+}
+
+function bodyOf(messages: readonly HandshakeMessage[], type: number): Buffer | undefined {
+  return messages.find((message) => message.type === type)?.body;
+}
+
+function attemptTo<T>(reading: () => T): T | undefined {
+  try {
+    return reading();
+  } catch {
+    return undefined; // damaged: as good as not there
+  }
+}
+
+type SecureFacts = Pick<Seen, 'protocol' | 'cipher' | 'opensslCipher' | 'alpn' | 'chain' | 'opensslError'>;
+
+const NOT_SECURE: SecureFacts = {
+  protocol: null,
+  cipher: null,
+  opensslCipher: null,
+  alpn: null,
+  chain: [],
+  opensslError: null,
+};
+
+function facts(socket: TLSSocket): SecureFacts {
+  return {
+    protocol: socket.getProtocol(),
+    cipher: socket.getCipher().standardName,
+    opensslCipher: socket.getCipher().name,
+    alpn: socket.alpnProtocol === false || socket.alpnProtocol === null ? null : printable(socket.alpnProtocol, 100),
+    chain: peerChain(socket),
+    opensslError: socket.authorized ? null : String(socket.authorizationError),
+  };
+}
+
+function nothing(error: unknown): Omit<Seen, 'ms'> {
+  return {
+    outcome: 'unreachable',
+    error: error instanceof Error ? error : new Error(String(error)),
+    alert: null,
+    version: null,
+    request: null,
+    certificateSent: null,
+    sentByServer: [],
+    ...NOT_SECURE,
+    socketFacts: null,
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * A server looked at closely, on demand: handshakes with and without our certificate on TLS 1.3 and 1.2, then the older
+ * versions and the ciphers one by one. Every handshake is a connection of its own, none is resumed, and no request is sent.
+ */
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import tls from 'node:tls';
+import type { Authority } from '../core/authority.ts';
+import { certificateFacts, printable } from '../core/facts.ts';
+import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './probe-attempt.ts';
+import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './probe-result.ts';
+import { type Expectation, judge } from './verdict.ts';
+
+export interface ProbeOptions {
+  readonly authority: Authority;
+  /** Opens the TCP connection, once per handshake. */
+  readonly connect: () => Promise<Socket>;
+  /** What would be presented; null or left out for none. */
+  readonly identity?: {
+    readonly certPem: string;
+    readonly keyPem: string;
+    readonly chain: readonly X509Certificate[];
+  } | null;
+  /** Sent as SNI and verified in place of the host. */
+  readonly serverName?: string | null;
+  readonly expectation: Expectation;
+  /** For one handshake. */
+  readonly timeoutMs: number;
+  /** Also find every cipher on offer, at a handshake each. Default true. */
+  readonly ciphers?: boolean;
+}
+
+const NEWEST = ['TLSv1.3', 'TLSv1.2'] as const;
+const OLD = ['TLSv1.1', 'TLSv1'] as const;
+const ALPN = ['h2', 'http/1.1'] as const;
+
+/** Never throws: a server that can't be reached is a result too. */
+export async function probe(options: ProbeOptions): Promise<ProbeResult> {
+  const { authority, connect, identity = null, expectation } = options;
+  const time = new Date().toISOString();
+  const host = options.serverName ?? authority.host;
+  const base: Omit<Offer, 'version'> = {
+    serverName: host,
+    alpn: ALPN,
+    identity: null,
+    ca: [],
+    partialChain: expectation.anchors.some(({ subject, issuer }) => subject !== issuer),
+    timeoutMs: options.timeoutMs,
+  };
+  const ca = expectation.anchors.map((anchor) => anchor.toString());
+
+  // The first alone: where nobody answers, that is all there is to say.
+  const bare = [await attempt(connect, { ...base, version: 'TLSv1.3', ca })];
+  const reached = bare[0]?.outcome !== 'unreachable';
+  if (reached) bare.push(await attempt(connect, { ...base, version: 'TLSv1.2', ca }));
+  const withOurs =
+    identity && reached ? await inTurn(NEWEST, (version) => attempt(connect, { ...base, version, identity, ca })) : [];
+  const old = reached ? await inTurn(OLD, (version) => attempt(connect, { ...base, version })) : [];
+
+  const all = [...bare, ...withOurs];
+  const best =
+    all.find(({ opensslError, chain }) => chain.length > 0 && opensslError !== NOT_JUDGED) ??
+    all.find(({ chain }) => chain.length > 0);
+  const offered = [...bare, ...old].map((seen, index) => ({
+    version: versionAt(index),
+    offered: spoke(seen, versionAt(index)),
+  }));
+  const spoken = NEWEST.filter((version) => offered.some((each) => each.version === version && each.offered));
+  const ciphers = options.ciphers === false ? [] : await inTurn(spoken, (version) => suitesOf(connect, base, version));
+  const sent = all.find(({ sentByServer }) => sentByServer.length > 0)?.sentByServer ?? [];
+
+  return {
+    authority: authority.text,
+    time,
+    address: endpointOf(bare),
+    server_name: authority.kind === 'name' || options.serverName ? host : null,
+    attempts: [
+      ...bare.map((seen, index) => attemptFacts(seen, versionAt(index), false)),
+      ...withOurs.map((seen, index) => attemptFacts(seen, versionAt(index), true)),
+      ...old.map((seen, index) => attemptFacts(seen, versionAt(index + NEWEST.length), false)),
+    ],
+    versions: offered,
+    ciphers,
+    alpn: reached ? await protocolsOf(connect, base, spoken[0], bare) : [],
+    server: { chain: best?.chain.map(certificateFacts) ?? [], sent: sent.flatMap(sentFacts) },
+    verification: verification(best, host, options),
+    client_certificate: clientCertificate(bare, withOurs, identity?.chain ?? []),
+    error: reached ? null : printable(bare[0]?.error?.message ?? 'nobody answers', 500),
+  };
+}
+
+function versionAt(index: number): TlsVersion {
+  return [...NEWEST, ...OLD][index] ?? 'TLSv1.3';
+}
+
+function verification(
+  best: Seen | undefined,
+  host: string,
+  { authority, expectation }: ProbeOptions,
+): ProbeResult['verification'] {
+  const { mode } = expectation;
+  if (!best) return { complete: false, mode, authorized: false, problems: [] };
+  const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', authority };
+  if (best.opensslError !== NOT_JUDGED) {
+    const { authorized, problems } = judge({ ...observed, opensslError: best.opensslError }, expectation);
+    return { complete: true, mode, authorized, problems };
+  }
+  // Any refusal makes the verdict look for itself; its stand-in is then taken out again.
+  const { problems } = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
+  const found = problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
+  return { complete: false, mode, authorized: found.every(({ allowed }) => allowed === true), problems: found };
+}
+
+/** One after another: a probe must not look like an attack, nor weigh on the server. */
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}
+
+async function protocolsOf(
+  connect: () => Promise<Socket>,
+  base: Omit<Offer, 'version'>,
+  version: TlsVersion | undefined,
+  bare: readonly Seen[],
+): Promise<string[]> {
+  const chosen = bare.find(({ alpn }) => alpn !== null)?.alpn ?? null;
+  if (version === undefined || chosen === null) return [];
+  const rest = ALPN.filter((protocol) => protocol !== chosen);
+  const others = await inTurn(rest, (protocol) => attempt(connect, { ...base, version, alpn: [protocol] }));
+  return [chosen, ...others.flatMap(({ alpn }) => (alpn === null ? [] : [alpn]))];
+}
+
+/** Servers offer six to twenty; a server that never runs out must not hold the probe. */
+const MOST_SUITES = 40;
+
+/** Offers all suites, then all but those that the server took, until it takes none. */
+async function suitesOf(connect: () => Promise<Socket>, base: Omit<Offer, 'version'>, version: TlsVersion) {
+  const left = new Set(tls.getCiphers().map((name) => name.toUpperCase()));
+  const taken: string[] = [];
+  const excluded: string[] = [];
+  for (let tries = 0; tries < MOST_SUITES; tries++) {
+    const ciphers =
+      version === 'TLSv1.3'
+        ? [...left].filter((name) => name.startsWith('TLS_')).join(':')
+        : ['ALL', '!aNULL', '!eNULL', ...excluded, '@SECLEVEL=0'].join(':');
+    if (ciphers === '') break;
+    const seen = await attempt(connect, { ...base, version, ciphers });
+    if (seen.cipher === null || taken.includes(seen.cipher)) break;
+    taken.push(seen.cipher);
+    left.delete(seen.cipher);
+    if (seen.opensslCipher) excluded.push(`!${seen.opensslCipher}`);
+  }
+  return { version, suites: taken };
+}
