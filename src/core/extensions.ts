@@ -35,7 +35,10 @@ export function certificateParts(x509: X509Certificate): CertificateParts {
   for (const extension of list ? children(children(list.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : []) {
     const parts = children(extension.raw);
     const critical = parts[1]?.tag === TAG_BOOLEAN && parts[1].value[0] !== 0;
-    extensions.set(oidText(need(parts[0]).value), { critical, value: need(parts.at(-1)).value });
+    const oid = oidText(need(parts[0]).value);
+    // RFC 5280 §4.2: one of a kind. Of two basicConstraints, which would hold?
+    if (extensions.has(oid)) throw new RangeError(`the extension ${oid} is there twice`);
+    extensions.set(oid, { critical, value: need(parts.at(-1)).value });
   }
   return { issuer: need(fields[first + 2]).raw, subject: need(fields[first + 4]).raw, extensions };
 }

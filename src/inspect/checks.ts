@@ -6,7 +6,7 @@ import type { X509Certificate } from 'node:crypto';
 import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../core/extensions.ts';
 import { certificateFacts, rfc3339 } from '../core/facts.ts';
 import { hasNameConstraints, violationOf } from './constraints.ts';
-import { type Path, partsOf } from './path.ts';
+import { couldHaveIssued, type Path, partsOf } from './path.ts';
 import type { Finding, ProblemCode } from './problems.ts';
 
 /** Problems of a path, in OpenSSL's sense: issuers, signatures, dates, CA rights, purpose, extensions. */
@@ -32,7 +32,7 @@ function endFindings({ certificates, anchored, tooLong }: Path): Finding[] {
   const depth = certificates.length - 1;
   const { subject, issuer } = certificateFacts(top);
   if (tooLong) return [finding('CERT_CHAIN_TOO_LONG', depth, top, `the chain goes on after ${depth + 1} certificates`)];
-  if (top.subject === top.issuer) {
+  if (couldHaveIssued(top, top)) {
     return depth === 0
       ? [
           finding(

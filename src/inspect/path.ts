@@ -35,7 +35,7 @@ export function pathsFrom(chain: readonly X509Certificate[], anchors: readonly X
       found.push({ certificates: so, anchored: true, tooLong: false });
       return;
     }
-    const issuers = so.length < LONGEST_PATH && top.subject !== top.issuer ? issuersOf(top, so, chain, trusted) : [];
+    const issuers = so.length < LONGEST_PATH && !couldHaveIssued(top, top) ? issuersOf(top, so, chain, trusted) : [];
     if (issuers.length === 0) {
       found.push({ certificates: so, anchored: false, tooLong: so.length === LONGEST_PATH });
     }
@@ -64,7 +64,7 @@ function issuersOf(
  * By name and key identifier, not yet by signature. X509Certificate.checkIssued would say no as well to an issuer that may
  * not sign, and the reason would be lost.
  */
-function couldHaveIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+export function couldHaveIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
   if (issuer.subject !== certificate.issuer) return false;
   const [above, below] = [partsOf(issuer), partsOf(certificate)];
   const [has, wants] = [above && subjectKeyIdentifier(above), below && authorityKeyIdentifier(below)];

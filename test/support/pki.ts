@@ -51,6 +51,8 @@ export interface CertificateOptions {
   readonly ca?: boolean;
   /** No basicConstraints at all. */
   readonly noBasicConstraints?: boolean;
+  /** A second basicConstraints, with the opposite in it. */
+  readonly doubledBasicConstraints?: boolean;
   readonly pathLength?: number;
   /** Bits from KEY_USAGE; null for no extension. */
   readonly keyUsage?: number | null;
@@ -249,6 +251,8 @@ async function extensionsOf(
     extensions.push(new x509.BasicConstraintsExtension(ca, options.pathLength, true));
   }
   const usual = ca ? KEY_USAGE.keyCertSign | KEY_USAGE.cRLSign : KEY_USAGE.digitalSignature;
+  if (options.doubledBasicConstraints === true)
+    extensions.push(new x509.BasicConstraintsExtension(!ca, undefined, true));
   // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- a union of bits, which is no member of the enum
   const keyUsage = (options.keyUsage ?? usual) as x509.KeyUsageFlags;
   if (options.keyUsage !== null) extensions.push(new x509.KeyUsagesExtension(keyUsage, true));

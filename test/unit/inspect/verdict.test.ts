@@ -267,6 +267,26 @@ describe('judge', () => {
     );
   });
 
+  test('goes through a certificate that carries a CA from its old key to its new one', async () => {
+    const old = await pki.root({ cn: 'rolling' });
+    const rollover = await old.intermediate({ cn: 'rolling' });
+    const leaf = await rollover.issue(expired);
+    const observed = observe([leaf.x509, rollover.x509], { opensslError: 'CERT_HAS_EXPIRED' });
+    expect(codesOf(judge(observed, expectation({ anchors: [old.x509] })))).toEqual(['CERT_HAS_EXPIRED']);
+    const unknown = judge(observed, expectation());
+    expect(unknown.problems.map(({ code, depth }) => `${code}@${depth}`)).toEqual([
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY@1',
+      'CERT_HAS_EXPIRED@0',
+    ]);
+  });
+
+  test('a certificate with one extension twice is not looked into further', async () => {
+    const twice = await root.intermediate({ doubledBasicConstraints: true });
+    const leaf = await twice.issue(expired);
+    const observed = observe([leaf.x509, twice.x509], { opensslError: 'CERT_HAS_EXPIRED' });
+    expect(codesOf(judge(observed, expectation()))).toContain('INVALID_EXTENSION');
+  });
+
   test('a mesh of cross-signed certificates ends', async () => {
     const names = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6'];
     const mesh: X509Certificate[] = [];
