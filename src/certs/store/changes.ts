@@ -23,8 +23,6 @@ export type SectionPrints = Readonly<Record<SectionName, string>>;
 /** What is compared of a store in force. */
 export interface Comparable {
   readonly entries: ReadonlyMap<string, StoreEntry>;
-  /** Of each entry's problems, as they were when it was put in force. */
-  readonly problems: ReadonlyMap<string, string>;
   readonly sections: SectionPrints;
 }
 
@@ -38,7 +36,7 @@ export async function changeBetween(before: Comparable | null, after: Comparable
     if (entry.identity) usable++;
     const old = before?.entries.get(name);
     if (!old) added.push(name);
-    else if (!sameEntry(old, entry) || before?.problems.get(name) !== after.problems.get(name)) changed.push(name);
+    else if (!sameEntry(old, entry)) changed.push(name);
   }
   const removed: string[] = [];
   for (const name of before?.entries.keys() ?? []) if (!after.entries.has(name)) removed.push(name);
@@ -48,11 +46,11 @@ export async function changeBetween(before: Comparable | null, after: Comparable
 }
 
 function sameEntry(a: StoreEntry, b: StoreEntry): boolean {
-  return a.etag === b.etag && a.identity?.id === b.identity?.id;
+  return a.etag === b.etag && a.identity?.id === b.identity?.id && codesOf(a) === codesOf(b);
 }
 
 /** By their codes, since the sentences tell the time of day; '' for most entries. */
-export function problemsPrint({ problems }: StoreEntry): string {
+function codesOf({ problems }: StoreEntry): string {
   return problems.length === 0 ? '' : problems.map(({ code }) => code).join();
 }
 

@@ -68,5 +68,5 @@ export async function removeLeftovers(file: string): Promise<void> {
 /** Differs whenever the file was written or replaced; synchronous, for the moment before a rename. */
 export function stampOf(file: string): string | null {
   const stats = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return stats ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}` : null;
+  return stats ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}` : null; // a second link changes ctime
 }

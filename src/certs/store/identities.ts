@@ -34,11 +34,17 @@ function passphraseSource({ passphrase }: ParsedEntry, folder: string): Passphra
 export async function filesOf(entries: readonly ParsedEntry[], folder: string): Promise<string[][]> {
   const turns = new Turns();
   const files: string[][] = [];
+  const absolute = new Map<string, string>();
+  const resolve = (file: string) => {
+    const known = absolute.get(file) ?? path.resolve(folder, file);
+    absolute.set(file, known);
+    return known;
+  };
   for (const { cert, key, pfx, passphrase } of entries) {
     if (turns.over) await turns.next();
     const secret = passphrase && 'file' in passphrase ? passphrase.file : null;
     const named = [cert, key, pfx, secret].filter((file) => file !== null);
-    files.push(named.map((file) => path.resolve(folder, file)));
+    files.push(named.map(resolve));
   }
   return files;
 }

@@ -5,6 +5,7 @@ import { EditError, type StoreEdit } from './edit-value.ts';
 import { parseStore } from './parse.ts';
 import type { ParseJob, ParseMessage } from './parse-worker.ts';
 import type { ParsedEntry, ParseOutcome } from './parsed.ts';
+import { quickParse } from './quick-parse.ts';
 
 /** About 100 entries, parsed in some 10 ms; a thread costs more than that to start. */
 const inlineBytes = 16 * 1024;
@@ -22,6 +23,8 @@ export async function parseOffThread(text: string, file: string): Promise<ParseO
   });
   if (text.length > maxStoreBytes) return failed(`the file has ${text.length} characters, over ${maxStoreBytes}`);
   if (text.length <= inlineBytes) return parseStore(text, file);
+  const quick = await quickParse(text, file);
+  if (quick) return { ok: true, store: quick };
   const entries: ParsedEntry[] = [];
   let outcome: ParseOutcome | null = null;
   return inWorker<ParseOutcome>({ text, file }, failed, (message) => {

@@ -2,7 +2,7 @@
 import { Compile } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Settings } from 'typebox/system';
-import { StoreFile } from './schema.ts';
+import { type CertificateFields, CertificateSchema, StoreFile } from './schema.ts';
 
 export interface Mistake {
   readonly path: readonly (string | number)[];
@@ -15,6 +15,12 @@ export interface Mistake {
 type Schema = Readonly<Record<string, unknown>>;
 
 const validator = Compile(StoreFile);
+const certificate = Compile(CertificateSchema);
+
+/** Whether an entry is valid, without telling why not. */
+export function isCertificate(value: unknown): value is CertificateFields {
+  return certificate.Check(value);
+}
 
 /** Every mistake of the value; none where it is a `StoreFile`. */
 export function validateStore(value: unknown): Mistake[] {
