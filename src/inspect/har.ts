@@ -61,7 +61,7 @@ export interface TlsBlock {
 
 export function toHar({ exchanges, connectionOf, version }: HarOptions): Har {
   const entries = exchanges
-    .toSorted((a, b) => a.time.localeCompare(b.time))
+    .toSorted((a, b) => a.started.localeCompare(b.started))
     .map((exchange) => entry(exchange, exchange.connection === null ? null : connectionOf(exchange.connection)));
   return { log: { version: '1.2', creator: { name: 'mtlsd', version }, entries } };
 }
@@ -69,7 +69,7 @@ export function toHar({ exchanges, connectionOf, version }: HarOptions): Har {
 function entry(exchange: ExchangeRecord, connection: ConnectionRecord | null): HarEntry {
   const timings = timingsOf(exchange, connection);
   return {
-    startedDateTime: exchange.time,
+    startedDateTime: exchange.started,
     time: exchange.ms.total,
     request: {
       method: exchange.method,

@@ -66,7 +66,7 @@ export interface ConnectionRecord {
   readonly event: 'tls.connected' | 'tls.failed';
   readonly connection: string;
   /** RFC 3339, UTC: when dialling began. */
-  readonly time: string;
+  readonly started: string;
   readonly authority: string;
   readonly address: Endpoint | null;
   readonly local: Endpoint | null;
@@ -85,7 +85,7 @@ export interface ExchangeRecord {
   readonly exchange: string;
   /** null where no upstream connection was reached. */
   readonly connection: string | null;
-  readonly time: string;
+  readonly started: string;
   readonly client: string;
   readonly method: string;
   readonly authority: string;

@@ -9,7 +9,7 @@ export function exchangeRecord(fields: Partial<ExchangeRecord>): ExchangeRecord 
     event: 'exchange',
     exchange: `x-made-${made}`,
     connection: null,
-    time: '2026-08-01T12:00:00.000Z',
+    started: '2026-08-01T12:00:00.000Z',
     client: '127.0.0.1:50000',
     method: 'GET',
     authority: 'api.example:443',
@@ -35,7 +35,7 @@ export function connectionRecord(fields: Partial<ConnectionRecord>): ConnectionR
   return {
     event: 'tls.connected',
     connection: `c-made-${made}`,
-    time: '2026-08-01T12:00:00.000Z',
+    started: '2026-08-01T12:00:00.000Z',
     authority: 'api.example:443',
     address: { ip: '192.0.2.7', port: 443, family: 4 },
     local: { ip: '192.0.2.1', port: 50001, family: 4 },

@@ -93,8 +93,8 @@ test('the timings that apply add up to the time', () => {
 
 test('entries are oldest first', () => {
   const { entries } = har(
-    exchangeRecord({ exchange: 'new', time: '2026-08-01T12:00:02.000Z' }),
-    exchangeRecord({ exchange: 'old', time: '2026-08-01T12:00:01.000Z' }),
+    exchangeRecord({ exchange: 'new', started: '2026-08-01T12:00:02.000Z' }),
+    exchangeRecord({ exchange: 'old', started: '2026-08-01T12:00:01.000Z' }),
   );
   expect(entries.map(({ _exchange }) => _exchange)).toEqual(['old', 'new']);
 });

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { createLog } from '../../core/log.ts';
+import { startDaemon } from '../../daemon.ts';
+import { loadSettings } from '../../settings.ts';
+
+export function startCommand(): Command {
+  return new Command('start')
+    .description('run the daemon in the foreground')
+    .option(
+      '--listen <addr:port...>',
+      'where clients reach the proxy; port 0 is any free one (default: 127.0.0.1:8740 and [::1]:8740)',
+    )
+    .option('--admin <addr:port>', 'where the admin API is, or unix:PATH (default: 127.0.0.1:8741)')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .option('--log-format <format>', 'json or pretty (default: json)')
+    .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
+    .action(async (_options, command: Command) => {
+      const settings = await loadSettings(command.optsWithGlobals(), process.env);
+      const log = createLog(settings.log);
+      const daemon = await startDaemon(settings, log);
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        let told = false;
+        process.on(signal, () => {
+          // A second one means now.
+          if (told) process.exit(1);
+          told = true;
+          void daemon.stop(signal).then(() => process.exit(0));
+        });
+      }
+    });
+}

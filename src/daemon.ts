@@ -1,0 +1,219 @@
+/** The composition root: the only place that wires the parts; start, drain, stop. */
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs';
+import { join } from 'node:path';
+import { startAdminServer } from './admin/server.ts';
+import { leafCache } from './certs/local-ca/leaf-cache.ts';
+import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { openStore } from './certs/store/store.ts';
+import { secureContextFor } from './certs/trust.ts';
+import { type Authority, parseAuthority } from './core/authority.ts';
+import { MtlsdError } from './core/errors.ts';
+import type { Log } from './core/log.ts';
+import { Secret } from './core/secret.ts';
+import { createRecorder } from './inspect/recorder.ts';
+import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
+import { credentials } from './proxy/auth.ts';
+import { startProxyServer } from './proxy/server.ts';
+import { createDialer } from './proxy/upstream/dial.ts';
+import { Pools } from './proxy/upstream/pool.ts';
+import { connectTcp } from './proxy/upstream/tcp.ts';
+import type { Settings } from './settings.ts';
+import { VERSION } from './version.ts';
+
+export interface Daemon {
+  readonly proxy: readonly string[];
+  readonly admin: string;
+  readonly home: string;
+  /** Drains and stops; the second call ends what is still under way. */
+  stop(reason: string): Promise<void>;
+}
+
+/** @throws MtlsdError BAD_CONFIGURATION for anything in files, flags or addresses that can't stand */
+export async function startDaemon(settings: Settings, log: Log): Promise<Daemon> {
+  const { home, timeoutsMs, limits } = settings;
+  // What was opened is closed again in reverse, whether the start fails half-way or the daemon is stopped.
+  await using opened = new AsyncDisposableStack();
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const ca = await openLocalCa(join(home, 'ca'));
+  const token = await adminToken(join(home, 'admin.token'));
+  const recorder = createRecorder({ maxRecords: limits.records, maxBytes: limits.recordBytes });
+  const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
+  const ownPorts = new Set<number>();
+
+  const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.connectTo };
+  const openTcp = (authority: Authority) => connectTcp(authority, tcp);
+  const dial = createDialer({
+    openTcp: async (authority) => ({ ...(await openTcp(authority)), via: null }),
+    contextFor: (identity, { trust, minVersion, maxVersion }) =>
+      secureContextFor({ identity, trust, minVersion, maxVersion }),
+    localCa: ca.certificate,
+    tlsTimeoutMs: timeoutsMs.tls,
+    onRecord: (record: ConnectionRecord) => {
+      recorder.addConnection(record);
+      log(record.error ? 'warn' : 'info', record.event, record);
+    },
+    onKeylog,
+  });
+  const pools = new Pools({
+    dial,
+    openTcp,
+    responseTimeoutMs: timeoutsMs.response,
+    keepAliveMs: timeoutsMs.keepAlive,
+    maxConnections: limits.upstreamConnections,
+  });
+  const store = await openStore({
+    file: join(home, 'certificates.yaml'),
+    onLoaded: (next, _previous, change) => {
+      pools.retire(next);
+      log('info', 'store.loaded', change);
+      for (const entry of next.entries)
+        for (const problem of entry.problems)
+          log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name: entry.name, ...problem });
+    },
+    onRejected: (problems) => log('error', 'store.rejected', { problems }),
+  });
+  opened.defer(() => store.close());
+  opened.defer(() => pools.close());
+  const leaves = leafCache(ca, { max: limits.leafCertificates });
+  let ready = false;
+
+  const proxy = await startProxyServer({
+    listen: settings.listen,
+    listenOptional: settings.listenOptional,
+    connect: {
+      store: () => store.current,
+      pools,
+      credentials: credentials(await proxyPassword(settings.auth)),
+      interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
+      tunnels: {
+        openTcp: (authority) => connectTcp(authority, { ...tcp, allowHalfOpen: true }),
+        onRecord: (record) => log(record.error ? 'warn' : 'info', 'tunnel', record),
+      },
+      nonTls: settings.nonTls,
+      onRefused: ({ client, target, error }) =>
+        log('warn', 'proxy.refused', { client, target, code: error.code, message: error.message, hint: error.hint }),
+    },
+    exchange: {
+      store: () => store.current,
+      pools,
+      onRecord: (record: ExchangeRecord) => {
+        recorder.addExchange(record);
+        log('info', 'exchange', record);
+      },
+      overrides: settings.overrides,
+      logQuery: settings.log.query,
+      via: `mtlsd-${randomBytes(4).toString('hex')}`,
+    },
+    limits,
+    timeoutsMs,
+  });
+  opened.defer(() => proxy.drain());
+  const admin = await startAdminServer(
+    {
+      version: VERSION,
+      token,
+      log,
+      caPem: ca.certPem,
+      recorder,
+      store: () => store.current,
+      storeProblems: () => store.lastRejection?.problems ?? [],
+      proxyAddresses: () => proxy.addresses,
+      ready: () => ready,
+    },
+    settings.admin,
+  );
+  opened.defer(() => admin.close());
+  for (const address of proxy.addresses) ownPorts.add(parseAuthority(address).port);
+  if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
+
+  const runFile = join(home, 'run.json');
+  await writeWhole(
+    runFile,
+    `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: proxy.addresses, admin: admin.url })}\n`,
+  );
+  opened.defer(() => rm(runFile, { force: true }));
+  ready = true;
+  if (settings.keylog)
+    log('warn', 'daemon.warning', {
+      message: `TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`,
+    });
+  log('info', 'daemon.ready', {
+    version: VERSION,
+    pid: process.pid,
+    proxy: proxy.addresses,
+    admin: admin.url,
+    home,
+    ca_fingerprint256: ca.certificate.fingerprint256,
+    certificates: store.current.entries.length,
+  });
+
+  const running = opened.move();
+  let stopping: Promise<void> | null = null;
+  const stop = async (reason: string): Promise<void> => {
+    ready = false;
+    await proxy.drain();
+    await running.disposeAsync();
+    log('info', 'daemon.stopped', { reason });
+    log.flush();
+  };
+  return { proxy: proxy.addresses, admin: admin.url, home, stop: (reason) => (stopping ??= stop(reason)) };
+}
+
+/** Made on first start, 0600; 256 bits, so that nobody guesses it. */
+async function adminToken(path: string): Promise<Secret> {
+  try {
+    const made = randomBytes(32).toString('base64url');
+    const file = await open(path, 'wx', 0o600);
+    await file.writeFile(`${made}\n`);
+    await file.close();
+    await chmod(path, 0o600);
+    return new Secret(made);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  if (((await stat(path)).mode & 0o077) !== 0)
+    throw new MtlsdError('BAD_CONFIGURATION', `${path} is readable by others than its owner`, {
+      hint: `chmod 600 ${path}, or remove it and a new one is made`,
+    });
+  const text = (await readFile(path, 'utf8')).trim();
+  if (text.length < 20)
+    throw new MtlsdError('BAD_CONFIGURATION', `${path} holds no token of at least 20 characters`, {
+      hint: 'remove it and a new one is made',
+    });
+  return new Secret(text);
+}
+
+async function proxyPassword(source: Settings['auth']): Promise<Secret | null> {
+  if (!source) return null;
+  const text =
+    'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8').catch(() => undefined))?.trimEnd();
+  if (!text)
+    throw new MtlsdError(
+      'BAD_CONFIGURATION',
+      `auth.password: ${'env' in source ? `the variable ${source.env}` : source.file} holds no password`,
+      {
+        hint: 'set it, or take auth out of mtlsd.yaml',
+      },
+    );
+  return new Secret(text);
+}
+
+/** Whoever reads it never sees half of it. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, text, { mode: 0o600 });
+  await rename(temporary, path);
+}
+
+/** NSS key log format, as Wireshark reads it. */
+function keylogTo(path: string, log: Log): (line: Buffer) => void {
+  let failed = false;
+  return (line) => {
+    appendFile(path, line, { mode: 0o600 }, (error) => {
+      if (error && !failed) log('warn', 'daemon.warning', { message: `${path} can't be written: ${error.message}` });
+      failed ||= error !== null;
+    });
+  };
+}

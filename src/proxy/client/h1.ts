@@ -1,0 +1,102 @@
+/** HTTP/1.1 towards the client (RFC 9112), on node:http's parser and serializer. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { MtlsdError } from '../../core/errors.ts';
+import type { ClientStream } from './stream.ts';
+
+export class H1Stream implements ClientStream {
+  readonly http: '1.0' | '1.1';
+  readonly method: string;
+  readonly path: string;
+  readonly fields: readonly string[];
+  readonly body: Readable | null;
+  onDrain: (() => void) | null = null;
+  onGone: (() => void) | null = null;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #expectsContinue: boolean;
+
+  /** @param path origin-form; the request line may have had more */
+  constructor(request: IncomingMessage, response: ServerResponse, path: string, expectsContinue: boolean) {
+    this.#request = request;
+    this.#response = response;
+    this.#expectsContinue = expectsContinue;
+    this.http = request.httpVersion === '1.0' ? '1.0' : '1.1';
+    this.method = request.method ?? 'GET';
+    this.path = path;
+    this.fields = request.rawHeaders;
+    const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
+    this.body = coding !== undefined || (length !== undefined && length !== '0') ? request : null;
+    response.sendDate = false; // a Date is the origin's to give
+    response.on('drain', () => this.onDrain?.());
+    response.on('close', () => {
+      if (!response.writableFinished) this.onGone?.();
+    });
+  }
+
+  get host(): string | undefined {
+    return this.#request.headers.host;
+  }
+
+  readyForBody(): void {
+    if (!this.#expectsContinue) return;
+    this.#expectsContinue = false;
+    this.#response.writeContinue();
+  }
+
+  inform(status: number, fields: string[]): void {
+    // Node has a public call for 103 only; 102 and unknown ones say nothing that a client must see (RFC 9110 §15.2).
+    if (status !== 103) return;
+    const hints: Record<string, string | string[]> = {};
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = (fields[i] as string).toLowerCase();
+      const value = fields[i + 1] as string;
+      const before = hints[name];
+      hints[name] = before === undefined ? value : [before, value].flat();
+    }
+    if (hints.link !== undefined) this.#response.writeEarlyHints(hints);
+  }
+
+  respond(status: number, reason: string, fields: string[]): void {
+    // A client that never got its 100 (Continue) sends no body; without this the connection would wait for one.
+    if (this.#expectsContinue) this.#response.shouldKeepAlive = false;
+    this.#response.writeHead(status, reason, fields);
+    // Without a body to follow soon, the head must not wait for the first chunk (server-sent events).
+    this.#response.flushHeaders();
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#response.write(chunk);
+  }
+
+  end(trailers: string[]): void {
+    if (trailers.length > 0) {
+      const pairs: [string, string][] = [];
+      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string]);
+      this.#response.addTrailers(pairs);
+    }
+    this.#response.end();
+  }
+
+  abort(): void {
+    this.#response.destroy();
+  }
+}
+
+/**
+ * Framing that llhttp lets by and that two readers could understand in two ways is refused (RFC 9112 §6).
+ * @throws MtlsdError BAD_REQUEST
+ */
+export function checkFraming(request: IncomingMessage): void {
+  const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
+  if (coding === undefined) return;
+  if (coding.toLowerCase() !== 'chunked')
+    throw new MtlsdError(
+      'BAD_REQUEST',
+      `Transfer-Encoding ${JSON.stringify(coding.slice(0, 100))} is not taken; only chunked is`,
+    );
+  if (length !== undefined)
+    throw new MtlsdError('BAD_REQUEST', 'a request with both Content-Length and Transfer-Encoding is refused');
+  if (request.httpVersion === '1.0')
+    throw new MtlsdError('BAD_REQUEST', 'Transfer-Encoding in an HTTP/1.0 request is refused');
+}

@@ -1,0 +1,134 @@
+/** CONNECT (RFC 9110 §9.3.6): parse -> decide -> intercept, tunnel or refuse. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import { type Authority, parseAuthority } from '../core/authority.ts';
+import { asMtlsdError, MtlsdError } from '../core/errors.ts';
+import { nextId } from '../core/ids.ts';
+import type { Credentials } from './auth.ts';
+import { looksLikeTls, peek, readClientHello } from './client/hello.ts';
+import type { ClientConnection } from './client/stream.ts';
+import { type Decision, decide } from './decide.ts';
+import { type InterceptOptions, intercept } from './intercept.ts';
+import { answerProblem } from './problem.ts';
+import { type TunnelContext, tunnel } from './tunnel.ts';
+import type { Pools } from './upstream/pool.ts';
+
+export interface ConnectContext {
+  readonly store: () => StoreSnapshot;
+  readonly pools: Pools;
+  readonly credentials: Credentials;
+  readonly interception: InterceptOptions;
+  readonly tunnels: TunnelContext;
+  readonly nonTls: 'tunnel' | 'refuse';
+  /** HTTP on an intercepted connection. */
+  readonly serve: (socket: TLSSocket, connection: ClientConnection) => void;
+  /** Connections on which nothing was said yet: a drain ends them. */
+  readonly waiting: Set<Socket>;
+  readonly onRefused: (refusal: Refusal) => void;
+}
+
+/** For the log: what was refused before there was an exchange. */
+export interface Refusal {
+  readonly client: string;
+  readonly target: string;
+  readonly error: MtlsdError;
+}
+
+/** Longer than any client waits before it speaks, shorter than a person's patience; then it may be that the server speaks first. */
+const FIRST_BYTES_MS = 30_000;
+
+export async function handleConnect(
+  context: ConnectContext,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): Promise<void> {
+  const target = request.url ?? '';
+  const client = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+  let confirmed = false;
+  const confirm = (): void => {
+    confirmed = true;
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+  };
+  socket.on('error', () => {}); // a client's reset is routine; each step sees the close
+  try {
+    const { profile } = context.credentials.check(request.headers['proxy-authorization']);
+    const authority = parseAuthority(target);
+    const decision = decide(context.store(), authority, { profile });
+    if (head.byteLength > 0) socket.unshift(head);
+    if (decision.action === 'refuse')
+      throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
+    if (decision.action === 'passthrough') {
+      await tunnel(context.tunnels, socket, { authority, client, why: decision.why }, confirm);
+      return;
+    }
+    confirm();
+    await interceptOrTunnel(context, socket, { authority, client, profile, decision });
+  } catch (error) {
+    const known = asMtlsdError(error);
+    context.onRefused({ client, target: target.slice(0, 300), error: known });
+    // After the 200 there is nothing that a client would read as an answer.
+    if (confirmed) socket.destroy();
+    else refuse(socket, known, target, request.headers.accept);
+  }
+}
+
+interface Accepted {
+  readonly authority: Authority;
+  readonly client: string;
+  readonly profile: string | undefined;
+  readonly decision: Decision;
+}
+
+/** After the 200: the first bytes tell whether there is TLS to intercept. */
+async function interceptOrTunnel(context: ConnectContext, socket: Socket, accepted: Accepted): Promise<void> {
+  const { authority, client, profile, decision } = accepted;
+  context.waiting.add(socket);
+  const first = await peek(socket, FIRST_BYTES_MS);
+  context.waiting.delete(socket);
+  if (socket.destroyed || (first === null && socket.readableEnded)) {
+    socket.destroy();
+    return;
+  }
+  if (first === null || !looksLikeTls(first)) {
+    const why = first === null ? 'the client waits for the server to speak' : 'what the client sends is not TLS';
+    if (context.nonTls === 'refuse')
+      throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`);
+    await tunnel(context.tunnels, socket, { authority, client, why }, () => {});
+    return;
+  }
+  const hello = readClientHello(first);
+  const connection: ClientConnection = {
+    authority,
+    scheme: 'https',
+    client,
+    profile,
+    serverName: hello.serverName,
+    decision,
+    http2Only: false,
+    active: 0,
+  };
+  // The origin's handshake runs while the client's does; which protocol it should speak, the client's offer tells.
+  if (decision.choice.entry?.identity !== null) {
+    const protocol = hello.alpn.includes('h2') ? 'h2' : 'h1';
+    context.pools.warm({
+      scheme: 'https',
+      authority,
+      wish: { profile },
+      choice: decision.choice,
+      policy: decision.policy,
+      protocol,
+    });
+  }
+  context.serve(await intercept(context.interception, socket, authority), connection);
+}
+
+function refuse(socket: Socket, error: MtlsdError, target: string, accept: string | undefined): void {
+  if (socket.destroyed) return;
+  const answer = answerProblem(error, { exchange: nextId('x'), authority: target, accept, certificate: null });
+  let head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\n`;
+  for (let i = 0; i < answer.fields.length; i += 2) head += `${answer.fields[i]}: ${answer.fields[i + 1]}\r\n`;
+  socket.end(Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'), answer.body]));
+}

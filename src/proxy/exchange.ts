@@ -1,0 +1,416 @@
+/**
+ * One request and its response: decide, take a connection that was made for that decision, stream both ways, record once.
+ * It is the undici handler itself, so that an exchange costs one object.
+ */
+import diagnostics from 'node:diagnostics_channel';
+import { STATUS_CODES } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
+import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
+import { MtlsdError } from '../core/errors.ts';
+import { nextId } from '../core/ids.ts';
+import { alertOf, explainAlert } from '../inspect/alerts.ts';
+import type { ExchangeRecord, RecordError } from '../inspect/records.ts';
+import type { ClientConnection, ClientStream } from './client/stream.ts';
+import { type Decision, decide } from './decide.ts';
+import { type ForwardedFields, forwardRequestFields, forwardResponseFields } from './hop-by-hop.ts';
+import { refusedByNginx } from './nginx.ts';
+import { answerProblem } from './problem.ts';
+import { classify } from './upstream/classify.ts';
+import { type Upstream, upstreamOf } from './upstream/dial.ts';
+import type { Pools, Target, UpstreamProtocol } from './upstream/pool.ts';
+
+export interface ExchangeContext {
+  readonly store: () => StoreSnapshot;
+  readonly pools: Pools;
+  readonly onRecord: (record: ExchangeRecord) => void;
+  /** `overrides` of the settings: whether Mtlsd- fields are heeded. They are taken off in any case. */
+  readonly overrides: boolean;
+  /** Whether a record's path keeps its query. */
+  readonly logQuery: boolean;
+  /** This daemon's name in Via, unique to its run (RFC 9110 §7.6.3). */
+  readonly via: string;
+  /** True while draining: connections end with their response. */
+  readonly draining: () => boolean;
+}
+
+// undici tells on which socket a request goes by this channel only, synchronously after onRequestStart.
+let starting: Exchange | null = null;
+diagnostics.subscribe('undici:client:sendHeaders', (message) => {
+  const { socket } = message as { socket: object };
+  starting?.reached(upstreamOf(socket));
+  starting = null;
+});
+
+/** Safe to send again where the first attempt may have been seen (RFC 9110 §9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #context: ExchangeContext;
+  readonly #connection: ClientConnection;
+  readonly #stream: ClientStream;
+  readonly #id = nextId('x');
+  readonly #startedAt = Date.now();
+  readonly #started = performance.now();
+  #forwarded: ForwardedFields | null = null;
+  #wish: Wish | null = null;
+  #decision: Decision | null = null;
+  #upstream: Upstream | null = null;
+  #reused = false;
+  #controller: Dispatcher.DispatchController | null = null;
+  #retried = false;
+  #responded = false;
+  #done = false;
+  #status: number | null = null;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  #sentAt = 0;
+  #waitMs = 0;
+  #noted: RecordError | null = null;
+
+  constructor(context: ExchangeContext, connection: ClientConnection, stream: ClientStream) {
+    this.#context = context;
+    this.#connection = connection;
+    this.#stream = stream;
+  }
+
+  run(): void {
+    this.#connection.active += 1;
+    this.#stream.onDrain = () => this.#controller?.resume();
+    this.#stream.onGone = () => this.#gone();
+    try {
+      const forwarded = forwardRequestFields(this.#stream.fields);
+      this.#forwarded = forwarded;
+      this.#refuseLoop(forwarded.via);
+      this.#decide(forwarded);
+      this.#dispatch(forwarded);
+    } catch (error) {
+      this.#fail(error instanceof MtlsdError ? error : classify(error, 'http', this.#connection.authority.text));
+    }
+  }
+
+  /** The request is on its way on this connection. */
+  reached(upstream: Upstream | undefined): void {
+    if (!upstream) return;
+    this.#upstream = upstream;
+    this.#reused = upstream.uses > 0;
+    upstream.uses += 1;
+    this.#sentAt = performance.now();
+    this.#stream.readyForBody();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#done) controller.abort(new MtlsdError('CLIENT_GONE', 'the client left'));
+    starting = this;
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#requestBytes += chunk.byteLength;
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
+    const fields = responseFields(controller.rawHeaders);
+    if (status < 200) {
+      this.#stream.inform(status, fields);
+      return;
+    }
+    this.#responded = true;
+    this.#status = status;
+    this.#waitMs = performance.now() - this.#sentAt;
+    if (this.#stream.http !== '2' && this.#context.draining()) fields.push('Connection', 'close');
+    this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#responseBytes === 0 && this.#status === 400) this.#noted = this.#nginxSays(chunk);
+    this.#responseBytes += chunk.byteLength;
+    if (!this.#stream.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#stream.end(controller.rawTrailers ? responseFields(controller.rawTrailers) : []);
+    this.#finish(this.#noted);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    if (this.#done) return;
+    if (this.#mayRetry(error)) {
+      this.#retried = true;
+      try {
+        this.#dispatch(this.#forwarded as ForwardedFields);
+        return;
+      } catch {
+        // answered with the first error, below
+      }
+    }
+    this.#fail(this.#explain(error));
+  }
+
+  #refuseLoop(via: string | undefined): void {
+    if (via?.includes(this.#context.via))
+      throw new MtlsdError(
+        'LOOP_DETECTED',
+        `the request to ${this.#connection.authority.text} went through this proxy before`,
+      );
+  }
+
+  #decide(forwarded: ForwardedFields): void {
+    const connection = this.#connection;
+    const store = this.#context.store();
+    if (connection.scheme === 'http') {
+      this.#decision = inTheClear(store, connection.authority);
+      return;
+    }
+    const heeded =
+      this.#context.overrides && (forwarded.certificate !== undefined || forwarded.verification !== undefined);
+    if (!heeded && connection.decision?.generation === store.generation) {
+      this.#decision = connection.decision;
+      return;
+    }
+    this.#wish = heeded ? readWish(connection.profile, forwarded) : { profile: connection.profile };
+    this.#decision = decide(store, connection.authority, this.#wish);
+    if (!heeded) connection.decision = this.#decision;
+  }
+
+  #dispatch(forwarded: ForwardedFields): void {
+    const decision = this.#decision as Decision;
+    if (decision.action === 'refuse')
+      throw new MtlsdError('POLICY_REFUSED', `${this.#connection.authority.text} is refused: ${decision.why}`);
+    const { method, path, body, http } = this.#stream;
+    const fields = forwarded.fields;
+    const protocol: UpstreamProtocol = http === '2' || this.#connection.http2Only ? 'h2' : 'h1';
+    const target: Target = {
+      scheme: this.#connection.scheme,
+      authority: this.#connection.authority,
+      wish: this.#wish ?? { profile: this.#connection.profile },
+      choice: decision.choice,
+      policy: decision.policy,
+      protocol,
+    };
+    const dispatcher = this.#context.pools.dispatcherFor(target);
+    const headers = fields.concat('Via', `${http} ${this.#context.via}`);
+    if (forwarded.host === undefined && this.#stream.host !== undefined) headers.push('host', this.#stream.host);
+    if (forwarded.teTrailers && protocol === 'h2') headers.push('te', 'trailers');
+    dispatcher.dispatch(
+      {
+        origin: `${this.#connection.scheme}://${this.#connection.authority.text}`,
+        method: method as Dispatcher.HttpMethod,
+        path,
+        headers,
+        body,
+        bodyTimeout: 0,
+      },
+      this,
+    );
+  }
+
+  /** Once, where nothing was sent, or where an idle connection died under an idempotent request without a body. */
+  #mayRetry(error: Error): boolean {
+    if (this.#retried || this.#responded) return false;
+    if (error instanceof MtlsdError) {
+      // no_application_protocol (RFC 7301 §3.2): the origin has no HTTP/1.1; the handshake failed, so nothing was sent.
+      if (error.alert?.number !== 120 || this.#connection.http2Only || this.#stream.http === '2') return false;
+      this.#connection.http2Only = true;
+      return true;
+    }
+    if (this.#stream.body !== null) return false;
+    const code = 'code' in error ? error.code : '';
+    return (
+      this.#reused &&
+      IDEMPOTENT.has(this.#stream.method) &&
+      (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE')
+    );
+  }
+
+  /** What really ended the exchange: a late refusal of the client certificate looks like a closed socket to undici. */
+  #explain(error: Error): MtlsdError {
+    const where = this.#connection.authority.text;
+    const record = this.#upstream?.record ?? null;
+    const native = this.#upstream?.error ?? error;
+    const alert = alertOf(native);
+    if (!alert || !record) return classify(error, 'http', where, record ? { connection: record.connection } : {});
+    const { requested, sent } = record.client_certificate;
+    const explained = explainAlert(alert, { requested, sent });
+    const code =
+      explained.about !== 'client_certificate'
+        ? 'TLS_FAILED'
+        : sent
+          ? 'CLIENT_CERTIFICATE_REFUSED'
+          : 'CLIENT_CERTIFICATE_REQUIRED';
+    return new MtlsdError(
+      code,
+      `${where} ended the connection with alert ${alert.number} ${alert.name}: ${explained.meaning}`,
+      {
+        alert,
+        hint: explained.hint,
+        connection: record.connection,
+        cause: native,
+      },
+    );
+  }
+
+  #nginxSays(chunk: Buffer): RecordError | null {
+    const certificate = this.#upstream?.record?.client_certificate;
+    return certificate ? refusedByNginx(chunk, certificate, this.#connection.authority.text) : null;
+  }
+
+  #fail(error: MtlsdError): void {
+    if (this.#done) return;
+    const recorded: RecordError = {
+      code: error.code,
+      message: error.message,
+      hint: error.hint,
+      alert: error.alert && {
+        ...error.alert,
+        meaning: explainAlert(error.alert, { requested: null, sent: false }).meaning,
+      },
+    };
+    if (this.#responded) {
+      this.#stream.abort();
+    } else {
+      const answer = answerProblem(error, {
+        exchange: this.#id,
+        authority: this.#connection.authority.text,
+        accept: headerValue(this.#stream.fields, 'accept'),
+        certificate: this.#certificateSentence(error),
+      });
+      this.#status = answer.status;
+      this.#responded = true;
+      if (this.#stream.http !== '2' && (this.#stream.body !== null || this.#context.draining()))
+        answer.fields.push('Connection', 'close');
+      this.#stream.respond(answer.status, answer.reason, answer.fields);
+      if (this.#stream.method !== 'HEAD') this.#stream.write(answer.body);
+      this.#stream.end([]);
+    }
+    this.#finish(recorded, error.connection);
+  }
+
+  #certificateSentence(error: MtlsdError): string | null {
+    const record = this.#upstream?.record?.client_certificate;
+    const choice = this.#decision?.choice;
+    if (record?.sent) return `${record.name} was sent (${record.reason})`;
+    if (choice?.entry)
+      return error.nothingSent && !error.connection
+        ? `${choice.entry.name}, not sent (${choice.reason})`
+        : `${choice.entry.name} (${choice.reason})`;
+    return choice ? `none (${choice.reason})` : null;
+  }
+
+  #gone(): void {
+    if (this.#done) return;
+    const error = new MtlsdError('CLIENT_GONE', 'the client left before the response was through');
+    this.#finish({ code: error.code, message: error.message, hint: error.hint, alert: null });
+    this.#controller?.abort(error);
+  }
+
+  #finish(error: RecordError | null, connection: string | null = null): void {
+    this.#done = true;
+    this.#connection.active -= 1;
+    const { authority, client, serverName } = this.#connection;
+    const record = this.#upstream?.record ?? null;
+    const { method, path, http } = this.#stream;
+    const query = this.#context.logQuery ? -1 : path.indexOf('?');
+    this.#context.onRecord({
+      event: 'exchange',
+      exchange: this.#id,
+      connection: record?.connection ?? connection,
+      started: new Date(this.#startedAt).toISOString(),
+      client,
+      method,
+      authority: authority.text,
+      path: query === -1 ? path : path.slice(0, query),
+      http,
+      upstream_http: this.#upstream ? (record?.tls?.alpn === 'h2' ? '2' : '1.1') : null,
+      status: this.#status,
+      request_bytes: this.#requestBytes,
+      response_bytes: this.#responseBytes,
+      certificate: this.#decision?.choice.entry?.name ?? null,
+      authorized: record?.verification.authorized ?? null,
+      reused: this.#reused,
+      ms: {
+        total: round(performance.now() - this.#started),
+        connect: record && !this.#reused ? round(record.ms.dns + record.ms.connect) : 0,
+        tls: record && !this.#reused ? round(record.ms.tls + record.ms.settle) : 0,
+        wait: round(this.#waitMs),
+      },
+      overrides: overridesOf(this.#wish),
+      mismatch: mismatchOf(authority.host, authority.port, this.#stream.host, serverName),
+      error,
+    });
+  }
+}
+
+/** @throws MtlsdError BAD_REQUEST for a Mtlsd-Verification that is neither enforce nor report */
+function readWish(profile: string | undefined, { certificate, verification }: ForwardedFields): Wish {
+  if (verification !== undefined && verification !== 'enforce' && verification !== 'report')
+    throw new MtlsdError(
+      'BAD_REQUEST',
+      `Mtlsd-Verification is ${JSON.stringify(verification.slice(0, 50))}; expected enforce or report`,
+      {
+        hint: 'send Mtlsd-Verification: enforce or Mtlsd-Verification: report, or leave it out',
+      },
+    );
+  return { profile, certificate, verification };
+}
+
+function inTheClear(store: StoreSnapshot, authority: Authority): Decision {
+  return {
+    action: 'intercept',
+    why: 'a plain HTTP request',
+    choice: { entry: null, reason: 'plain HTTP never carries a certificate' },
+    policy: store.choosePolicy(authority),
+    generation: store.generation,
+  };
+}
+
+function responseFields(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!raw) return [];
+  if (Array.isArray(raw)) return forwardResponseFields(raw);
+  // HTTP/2: an object, its pseudo-fields to be left out.
+  const flat: string[] = [];
+  for (const [name, value] of Object.entries(raw)) {
+    if (name.startsWith(':') || value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one);
+  }
+  return forwardResponseFields(flat);
+}
+
+function headerValue(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if ((fields[i] as string).toLowerCase() === name) return fields[i + 1];
+  return undefined;
+}
+
+function overridesOf(wish: Wish | null): ExchangeRecord['overrides'] {
+  if (!wish || (wish.certificate === undefined && wish.verification === undefined && wish.profile === undefined))
+    return null;
+  const { certificate, verification, profile } = wish;
+  return { ...(verification && { verification }), ...(certificate && { certificate }), ...(profile && { profile }) };
+}
+
+/** The Host field and the SNI decide nothing here; where they name another place than CONNECT did, it is told. */
+function mismatchOf(
+  host: string,
+  port: number,
+  hostField: string | undefined,
+  serverName: string | null,
+): ExchangeRecord['mismatch'] {
+  const otherHost = hostField !== undefined && !sameAuthority(hostField, host, port);
+  const otherName = serverName !== null && serverName !== host && !sameAuthority(serverName, host, port);
+  if (!otherHost && !otherName) return null;
+  return {
+    ...(otherHost && { host: hostField.slice(0, 255) }),
+    ...(otherName && { server_name: serverName.slice(0, 255) }),
+  };
+}
+
+function sameAuthority(text: string, host: string, port: number): boolean {
+  if (text === host || text === `${host}:${port}`) return true; // nearly always; spares the parse
+  try {
+    return parseAuthority(text, port).text === authorityOf(host, port).text;
+  } catch {
+    return false;
+  }
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;

@@ -1,0 +1,275 @@
+/**
+ * The proxy's own port: listen, admit, limit, drain. One node:http server parses all HTTP/1.1, what clients say to the
+ * proxy itself and what they say inside intercepted connections; which of the two a request is, its socket tells.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import http2 from 'node:http2';
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { authorityOf } from '../core/authority.ts';
+import { asMtlsdError, MtlsdError, nativeCode } from '../core/errors.ts';
+import { nextId } from '../core/ids.ts';
+import { checkFraming, H1Stream } from './client/h1.ts';
+import { H2Stream } from './client/h2.ts';
+import type { ClientConnection, ClientStream } from './client/stream.ts';
+import { type ConnectContext, handleConnect } from './connect.ts';
+import { Exchange, type ExchangeContext } from './exchange.ts';
+import { parseAbsoluteForm } from './forward.ts';
+import { answerProblem } from './problem.ts';
+
+export interface ProxyServerOptions {
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  /** Tried on the first address's port; left out without a word where the machine has no such address. */
+  readonly listenOptional: readonly { readonly host: string; readonly port: number }[];
+  readonly connect: Omit<ConnectContext, 'serve' | 'waiting'>;
+  readonly exchange: Omit<ExchangeContext, 'draining'>;
+  readonly limits: {
+    readonly connections: number;
+    readonly connectionsPerAddress: number;
+    readonly headerBytes: number;
+  };
+  readonly timeoutsMs: { readonly request: number; readonly idle: number; readonly drain: number };
+}
+
+export interface ProxyServer {
+  /** `127.0.0.1:8740`, as bound. */
+  readonly addresses: readonly string[];
+  readonly stats: { readonly connections: number };
+  /** Takes nothing new, lets what is under way finish for up to the drain time, then ends it. */
+  drain(): Promise<void>;
+}
+
+/** @throws MtlsdError BAD_CONFIGURATION where an address can't be listened on */
+export async function startProxyServer(options: ProxyServerOptions): Promise<ProxyServer> {
+  const { limits, timeoutsMs } = options;
+  const sockets = new Set<Socket>();
+  const waiting = new Set<Socket>();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const perAddress = new Map<string, number>();
+  const intercepted = new WeakMap<object, ClientConnection>();
+  let draining = false;
+  const exchangeContext: ExchangeContext = { ...options.exchange, draining: () => draining };
+  const connectContext: ConnectContext = { ...options.connect, serve, waiting };
+
+  const http = createServer({
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: timeoutsMs.request,
+    requestTimeout: 0, // a body takes the time that it takes
+    keepAliveTimeout: timeoutsMs.idle,
+    insecureHTTPParser: false,
+    requireHostHeader: false, // RFC 9112 §3.2 asks for it; what the client sends is for the origin to judge
+  });
+  http.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (intercepted.has(socket))
+      refuseRaw(socket, new MtlsdError('BAD_REQUEST', 'CONNECT inside an intercepted connection'));
+    else void handleConnect(connectContext, request, socket as Socket, head);
+  });
+  http.on('request', (request, response) => onRequest(request, response, false));
+  http.on('checkContinue', (request, response) => onRequest(request, response, true));
+  http.on('clientError', (error: Error, socket) => {
+    const code = nativeCode(error);
+    if (code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
+    const known =
+      code === 'HPE_HEADER_OVERFLOW'
+        ? new MtlsdError('REQUEST_TOO_LARGE', `the request's fields exceed ${limits.headerBytes} bytes`)
+        : new MtlsdError('BAD_REQUEST', `the request is not HTTP/1.1 as RFC 9112 has it: ${error.message}`);
+    options.connect.onRefused({
+      client: clientOf(socket as Socket),
+      target: intercepted.get(socket)?.authority.text ?? '',
+      error: known,
+    });
+    refuseRaw(socket, known);
+  });
+  // Time-outs and idle connections are tracked from 'listening' on; the sockets come from the listeners below.
+  http.emit('listening');
+
+  function serve(socket: TLSSocket, connection: ClientConnection): void {
+    if (socket.alpnProtocol !== 'h2') {
+      intercepted.set(socket, connection);
+      http.emit('connection', socket);
+      return;
+    }
+    const session = http2.performServerHandshake(socket, { settings: { enableConnectProtocol: false } });
+    sessions.add(session);
+    session.setTimeout(timeoutsMs.idle, () => {
+      if (connection.active === 0) session.close();
+    });
+    session.on('close', () => sessions.delete(session));
+    session.on('error', () => {}); // a client that breaks HTTP/2 ends its own session
+    session.on('stream', (stream, headers, flags, raw) => {
+      exchange(connection, new H2Stream(stream as http2.ServerHttp2Stream, headers, flags, raw as unknown as string[]));
+    });
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const connection = intercepted.get(request.socket);
+    try {
+      checkFraming(request);
+      if (connection) {
+        exchange(
+          connection,
+          new H1Stream(request, response, originForm(request.url ?? '/', connection), expectsContinue),
+        );
+      } else {
+        forward(request, response, expectsContinue);
+      }
+    } catch (error) {
+      const known = asMtlsdError(error);
+      options.connect.onRefused({
+        client: clientOf(request.socket),
+        target: connection?.authority.text ?? (request.url ?? '').slice(0, 300),
+        error: known,
+      });
+      const answer = answerProblem(known, {
+        exchange: nextId('x'),
+        authority: connection?.authority.text ?? null,
+        accept: request.headers.accept,
+        certificate: null,
+      });
+      response.writeHead(answer.status, answer.reason, [...answer.fields, 'Connection', 'close']);
+      response.end(request.method === 'HEAD' ? undefined : answer.body);
+    }
+  }
+
+  function forward(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { profile } = options.connect.credentials.check(request.headers['proxy-authorization']);
+    const { scheme, authority, path } = parseAbsoluteForm(request.url ?? '');
+    const connection: ClientConnection = {
+      authority,
+      scheme,
+      client: clientOf(request.socket),
+      profile,
+      serverName: null,
+      decision: null,
+      http2Only: false,
+      active: 0,
+    };
+    exchange(connection, new H1Stream(request, response, path, expectsContinue));
+  }
+
+  function exchange(connection: ClientConnection, stream: ClientStream): void {
+    new Exchange(exchangeContext, connection, stream).run();
+  }
+
+  function admit(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const count = perAddress.get(address) ?? 0;
+    if (draining || sockets.size >= limits.connections || count >= limits.connectionsPerAddress) {
+      const error = new MtlsdError(
+        draining ? 'SHUTTING_DOWN' : 'OVERLOADED',
+        draining ? 'the daemon is draining' : `${draining || sockets.size} connections are open`,
+      );
+      options.connect.onRefused({ client: clientOf(socket), target: '', error });
+      refuseRaw(socket, error);
+      return;
+    }
+    sockets.add(socket);
+    perAddress.set(address, count + 1);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      const left = (perAddress.get(address) ?? 1) - 1;
+      if (left > 0) perAddress.set(address, left);
+      else perAddress.delete(address);
+    });
+    http.emit('connection', socket);
+  }
+
+  const listeners: NetServer[] = [];
+  try {
+    for (const { host, port } of options.listen) listeners.push(await listenOn(host, port, admit));
+    const port = (listeners[0]?.address() as AddressInfo).port;
+    for (const { host } of options.listenOptional) {
+      const listener = await listenOn(host, port, admit).catch(() => null);
+      if (listener) listeners.push(listener);
+    }
+  } catch (error) {
+    for (const listener of listeners) listener.close();
+    http.close();
+    throw error;
+  }
+
+  return {
+    addresses: listeners.map((listener) => boundAddress(listener)),
+    get stats() {
+      return { connections: sockets.size };
+    },
+    async drain() {
+      draining = true;
+      for (const listener of listeners) listener.close();
+      http.close();
+      http.closeIdleConnections();
+      for (const session of sessions) session.close();
+      for (const socket of waiting) socket.destroy();
+      await emptied(sockets, timeoutsMs.drain);
+      for (const socket of sockets) socket.destroy();
+      http.closeAllConnections();
+    },
+  };
+}
+
+function listenOn(host: string, port: number, admit: (socket: Socket) => void): Promise<NetServer> {
+  return new Promise((resolve, reject) => {
+    // Half-open: a tunnel passes on each side's end by itself (relay.ts).
+    const server = createNetServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, admit);
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const hint =
+        error.code === 'EADDRINUSE'
+          ? 'another program has that port, perhaps another mtlsd; choose one with --listen ADDR:PORT'
+          : undefined;
+      reject(
+        new MtlsdError('BAD_CONFIGURATION', `can't listen on ${host}:${port}: ${error.code ?? error.message}`, {
+          ...(hint && { hint }),
+          cause: error,
+        }),
+      );
+    });
+    server.listen({ host, port, ipv6Only: true, backlog: 4096 }, () => resolve(server));
+  });
+}
+
+function boundAddress(server: NetServer): string {
+  const { address, port } = server.address() as AddressInfo;
+  return authorityOf(address, port).text;
+}
+
+/** Resolves when the last one has closed, or the time is up. */
+function emptied(sockets: Set<Socket>, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (sockets.size === 0) return resolve();
+    const timer = setTimeout(resolve, timeoutMs);
+    for (const socket of sockets)
+      socket.once('close', () => {
+        if (sockets.size > 0) return;
+        clearTimeout(timer);
+        resolve();
+      });
+  });
+}
+
+/** Inside a connection a request has origin-form; absolute-form of the same authority must be taken too (RFC 9112 §3.2.2). */
+function originForm(target: string, connection: ClientConnection): string {
+  if (target.startsWith('/') || target === '*') return target;
+  const { authority, path } = parseAbsoluteForm(target);
+  if (authority.text === connection.authority.text) return path;
+  throw new MtlsdError(
+    'MISDIRECTED_REQUEST',
+    `a request for ${authority.text} came on a connection to ${connection.authority.text}`,
+  );
+}
+
+function refuseRaw(socket: Duplex, error: MtlsdError): void {
+  const { status, reason, fields, body } = answerProblem(error, {
+    exchange: nextId('x'),
+    authority: null,
+    accept: undefined,
+    certificate: null,
+  });
+  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  socket.on('error', () => {});
+  socket.end(Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'), body]), () => socket.destroy());
+}
+
+const clientOf = (socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string =>
+  `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;

@@ -1,0 +1,30 @@
+/** A certificate whose key no algorithm of the server's CertificateRequest fits is silently not sent (RFC 8446 §4.4.2.3). */
+import type { TLSSocket } from 'node:tls';
+import type { ClientIdentity } from '../../certs/identity/identity.ts';
+
+/** @param socket a client socket after its handshake, from a server that asked for a certificate */
+export function isSendable(identity: ClientIdentity, socket: TLSSocket): boolean {
+  const { publicKey } = identity.leaf;
+  const tls13 = socket.getProtocol() === 'TLSv1.3';
+  // OpenSSL's names: `ECDSA+SHA256`, `RSA-PSS+SHA256`, `RSA+SHA256`, `Ed25519+UNDEF`.
+  const shared = socket.getSharedSigalgs();
+  switch (publicKey.asymmetricKeyType) {
+    case 'ec': {
+      // TLS 1.3 ties the hash to the curve (RFC 8446 §4.2.3); 1.2 does not.
+      const hash = { prime256v1: 'SHA256', secp384r1: 'SHA384', secp521r1: 'SHA512' }[
+        publicKey.asymmetricKeyDetails?.namedCurve ?? ''
+      ];
+      return shared.some((name) => (tls13 && hash ? name === `ECDSA+${hash}` : name.startsWith('ECDSA+')));
+    }
+    case 'rsa':
+      return shared.some((name) => name.startsWith('RSA-PSS+') || (!tls13 && name.startsWith('RSA+')));
+    case 'rsa-pss':
+      return shared.some((name) => name.startsWith('RSA-PSS+'));
+    case 'ed25519':
+      return shared.some((name) => name.startsWith('Ed25519'));
+    case 'ed448':
+      return shared.some((name) => name.startsWith('Ed448'));
+    default:
+      return true; // a kind of key that OpenSSL knows and this list does not: OpenSSL decides
+  }
+}
