@@ -1,8 +1,8 @@
 /** Edits the text of a store. Pure; runs in the parser's thread for large files. */
 import { isDeepStrictEqual } from 'node:util';
-import { type Document, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
 import { applyChange, type Change, changesOf, EditError, type EditErrorCode, type StoreEdit } from './edit-value.ts';
-import { parseStore, yamlOptions } from './parse.ts';
+import { parseStore, readYaml, storeOf, type Yaml } from './parse.ts';
 import { describeProblem, type ParsedStore } from './parsed.ts';
 import type { StoreFile } from './schema.ts';
 import { spliceChange } from './splice.ts';
@@ -30,9 +30,10 @@ export function editText(text: string, edit: StoreEdit, file: string): EditOutco
 }
 
 function edited(text: string, edit: StoreEdit, file: string): { text: string; store: ParsedStore } {
-  const before = parseStore(text, file);
-  if (!before.ok) {
-    const problems = before.problems.map(describeProblem);
+  let now: State = stateOf(text, file);
+  const before = now.yaml ? storeOf(now.yaml, file) : parseStore(text, file);
+  if (!before.ok || !now.yaml) {
+    const problems = before.ok ? [] : before.problems.map(describeProblem);
     throw new EditError(
       'BROKEN_FILE',
       `${file} has a mistake, so it is not changed: ${problems[0]}`,
@@ -40,23 +41,31 @@ function edited(text: string, edit: StoreEdit, file: string): { text: string; st
       problems,
     );
   }
-  let now = text;
-  for (const change of changesOf(edit, before.store, valueOf(parseYaml(text)) as StoreFile))
-    now = changed(now, change, file);
-  const after = parseStore(now, file);
+  for (const change of changesOf(edit, before.store, now.yaml.value as StoreFile)) now = changed(now, change, file);
+  const after = now.yaml ? storeOf(now.yaml, file) : parseStore(now.text, file);
   if (!after.ok) throw invalid(after.problems.map(({ message, expected }) => `${message}; expected ${expected}`));
-  return { text: now, store: after.store };
+  return { text: now.text, store: after.store };
+}
+
+interface State {
+  readonly text: string;
+  readonly yaml: Yaml | null;
+}
+
+function stateOf(text: string, file: string): State {
+  const yaml = readYaml(text, file);
+  return { text, yaml: yaml.ok ? yaml : null };
 }
 
 /** By splicing, which leaves every other byte alone; else through the document, which keeps comments but not all spacing. */
-function changed(text: string, change: Change, file: string): string {
-  const document = parseYaml(text);
-  const wanted = applyChange(valueOf(document), change);
+function changed({ text, yaml }: State, change: Change, file: string): State {
+  const wanted = applyChange(yaml?.value, change);
   const mistakes = validateStore(wanted);
   if (mistakes.length > 0) throw invalid(mistakes.map(({ message, expected }) => `${message}; expected ${expected}`));
   for (const way of [spliceChange, throughDocument]) {
-    const result = attempt(() => way(text, document, change));
-    if (result !== null && attempt(() => means(result, wanted))) return result;
+    const result = yaml && attempt(() => way(text, yaml.document, change));
+    const state = result === null ? null : stateOf(result, file);
+    if (state?.yaml && isDeepStrictEqual(state.yaml.value, wanted)) return state;
   }
   throw new EditError(
     'BY_HAND',
@@ -72,20 +81,6 @@ function throughDocument(_text: string, document: Document, change: Change): str
   else if (document.hasIn(change.path) && document.getIn(change.path) !== null) document.addIn(change.path, node);
   else document.setIn(change.path, document.createNode([change.value]));
   return document.toString({ lineWidth: 0 });
-}
-
-function means(text: string, wanted: unknown): boolean {
-  const document = parseYaml(text);
-  return document.errors.length === 0 && isDeepStrictEqual(valueOf(document), wanted);
-}
-
-function parseYaml(text: string): Document.Parsed {
-  return parseDocument(text, yamlOptions);
-}
-
-function valueOf(document: Document): unknown {
-  // JSON's round trip drops the difference between objects that YAML shares by alias and equal ones.
-  return JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 1000 }))) as unknown;
 }
 
 /** yaml throws plain errors for aliases that lost their anchor. */

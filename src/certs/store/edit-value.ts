@@ -184,7 +184,8 @@ function ruleIndex(host: string, port: number | '*', store: ParsedStore): number
 
 /** The data after a change. */
 export function applyChange(root: unknown, change: Change): unknown {
-  const copy = structuredClone(root) as Record<string | number, unknown>;
+  // By way of JSON: what YAML shares by alias would be shared in a structured clone too, and change with its twin.
+  const copy = JSON.parse(JSON.stringify(root)) as Record<string | number, unknown>;
   if (change.op === 'insert') {
     const list = containerAt(copy, change.path, []) as unknown[];
     list.push(change.value);

@@ -7,6 +7,7 @@ import { FileCompiler } from './compile-file.ts';
 import type { ParseOutcome, Place, StoreProblem } from './parsed.ts';
 import type { StoreFile } from './schema.ts';
 import { type Mistake, validateStore } from './validate.ts';
+import { danglingAlias, danglingAliases, tellCostly, tellYamlError } from './yaml-mistakes.ts';
 
 /** A mistake on every line of a broken file helps nobody. */
 const maxProblems = 50;
@@ -20,16 +21,27 @@ export const yamlOptions = {
   merge: false,
   strict: true,
   prettyErrors: false,
+  // It would print warnings to the console; they are in `document.warnings`.
+  logLevel: 'error',
 } as const;
 
 type Path = readonly (string | number)[];
 
-type Yaml =
-  | { readonly ok: true; readonly value: unknown; readonly placeOf: (path: Path, atKey?: boolean) => Place }
-  | { readonly ok: false; readonly problems: readonly StoreProblem[] };
+/** A file as YAML, before anything is known of its meaning. */
+export interface Yaml {
+  readonly ok: true;
+  readonly document: Document;
+  readonly value: unknown;
+  readonly placeOf: (path: Path, atKey?: boolean) => Place;
+}
+
+interface Broken {
+  readonly ok: false;
+  readonly problems: readonly StoreProblem[];
+}
 
 /** @param file goes into the problems as it is */
-export function readYaml(text: string, file: string): Yaml {
+export function readYaml(text: string, file: string): Yaml | Broken {
   const lines = new LineCounter();
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
@@ -38,20 +50,25 @@ export function readYaml(text: string, file: string): Yaml {
   try {
     const document = parseDocument(text, { ...yamlOptions, lineCounter: lines });
     const broken = [...document.errors, ...document.warnings];
-    const expected = 'YAML 1.2 with spaces for indentation';
-    const problems = broken.map(({ pos, message }) => ({ file, ...at(pos[0]), message: oneLine(message), expected }));
+    const problems = broken.map((error) => ({ file, ...at(error.pos[0]), ...tellYamlError(error) }));
+    const dangling = problems.length > 0 ? [] : danglingAliases(document);
+    for (const offset of dangling) problems.push({ file, ...at(offset), ...danglingAlias });
     if (problems.length > 0) return { ok: false, problems };
     const value: unknown = document.toJS({ maxAliasCount: maxAliases });
-    return { ok: true, value, placeOf: (path, atKey = false) => at(offsetOf(document, path, atKey)) };
+    return { ok: true, document, value, placeOf: (path, atKey = false) => at(offsetOf(document, path, atKey)) };
   } catch (error) {
-    return { ok: false, problems: [{ file, line: 1, column: 1, ...costly(error) }] };
+    return { ok: false, problems: [{ file, line: 1, column: 1, ...tellCostly(error, maxAliases) }] };
   }
 }
 
 /** @param file goes into the problems as it is */
 export function parseStore(text: string, file: string): ParseOutcome {
   const yaml = readYaml(text, file);
-  if (!yaml.ok) return fail(yaml.problems);
+  return yaml.ok ? storeOf(yaml, file) : fail(yaml.problems);
+}
+
+/** Holds YAML to the schema and compiles it. */
+export function storeOf(yaml: Yaml, file: string): ParseOutcome {
   if (yaml.value === null || yaml.value === undefined) {
     const expected = 'version: 1, then the sections of a store';
     return fail([{ file, line: 1, column: 1, message: 'the file is empty', expected }]);
@@ -97,18 +114,4 @@ function offsetOf(document: Document.Parsed, path: Path, atKey: boolean): number
 
 function startOf(node: unknown): number | undefined {
   return (node as Node | null | undefined)?.range?.[0];
-}
-
-function costly(error: unknown): { message: string; expected: string } {
-  if (error instanceof RangeError)
-    return { message: 'the file is nested too deeply', expected: 'a store, at most six levels deep' };
-  if (error instanceof ReferenceError)
-    return { message: 'too many aliases are resolved', expected: `at most ${maxAliases} uses of anchors` };
-  return { message: error instanceof Error ? oneLine(error.message) : String(error), expected: 'YAML 1.2' };
-}
-
-/** The parser's sentence as ours: one line, lower case, no full stop. */
-function oneLine(message: string): string {
-  const line = message.split('\n')[0]?.trim().replace(/[.:]$/, '') ?? '';
-  return line.charAt(0).toLowerCase() + line.slice(1, 300);
 }

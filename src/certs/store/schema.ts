@@ -7,6 +7,9 @@ import { type Static, Type } from 'typebox';
 /** A name goes into URLs, log lines and the Mtlsd-Certificate field, so it holds nothing that needs escaping there. */
 const namePattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 
+/** One line: PEM text pasted in place of a path must not end up in a message about a missing file. */
+const pathPattern = '^[^\\r\\n\\u0000]{1,4096}$';
+
 const closed = { additionalProperties: false } as const;
 
 const name = (description: string) =>
@@ -19,7 +22,7 @@ const name = (description: string) =>
   });
 
 const path = (description: string) =>
-  Type.String({ minLength: 1, description, errorMessage: 'a path, relative to this file or absolute' });
+  Type.String({ pattern: pathPattern, description, errorMessage: 'a path, relative to this file or absolute' });
 
 const hostPattern = Type.String({
   // A URL, a port or white space in here is the commonest mistake; the loader looks at the rest (IDN, label lengths).

@@ -75,9 +75,12 @@ function mistakesOf(error: TLocalizedValidationError, root: unknown): Mistake[] 
       expected: expectedOf(propertySchema(schema, key), key),
     }));
   }
+  // A value that is no mapping at all has been told as such.
+  const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isMapping && ['dependentRequired', 'oneOf'].includes(error.keyword)) return [];
   if (error.keyword === 'dependentRequired') return [dependent(path, value as object)];
   if (error.keyword === 'oneOf') return [eitherOr(path, value as object)];
-  const message = `${what} is ${describe(value)}`;
+  const message = `${what} is ${path.at(-1) === 'passphrase' ? kindOf(value) : describe(value)}`;
   return [{ path, atKey: false, message, expected: hinted(path, value, expected) }];
 }
 
@@ -107,6 +110,8 @@ function hinted(path: readonly (string | number)[], value: unknown, expected: st
     if (withPort) return `host: ${withPort[1]} and, on its own line, port: ${withPort[2]}`;
     if (/^\*[^.]/.test(value)) return 'a "*" only alone or as the first label, as in "*.corp.example"';
   }
+  if (typeof value === 'string' && value.includes('-----BEGIN '))
+    return `${expected}; put the PEM text into a file of its own`;
   if (last === 'port' && typeof value === 'string' && /^\d+$/.test(value)) return `the number without quotes: ${value}`;
   return expected;
 }
@@ -117,14 +122,22 @@ function label(path: readonly (string | number)[]): string {
 }
 
 function describe(value: unknown): string {
-  if (value === null || value === undefined) return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object')
-    return `a mapping with ${Object.keys(value).slice(0, 5).map(show).join(', ') || 'nothing in it'}`;
-  return typeof value === 'string' ? show(value) : JSON.stringify(value);
+  if (typeof value === 'string' && /[\r\n]/.test(value))
+    return `text of ${value.trimEnd().split(/\r?\n/).length} lines`;
+  if (typeof value === 'string') return show(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  const keys = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+  return keys.length > 0 ? `a mapping with ${keys.slice(0, 5).map(show).join(', ')}` : kindOf(value);
 }
 
-/** Values are shown, capped and escaped; a passphrase never gets here since any text is a valid one. */
+/** Nothing of the value itself, which may be a passphrase that lacks its quotes. */
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
+}
+
+/** Capped and escaped. */
 function show(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
