@@ -62,17 +62,17 @@ describe('mtlsd.yaml', () => {
 
 describe('certificates.yaml', () => {
   test.each([
-    ['version: 2', 'mtlsd: HOME/certificates.yaml:1:10: '],
+    ['version: 2', 'mtlsd: certificates.yaml:1:10: '],
     [
       'version: 1\ncertificates:\n  - { name: a, host: "https://a.example/", cert: a, key: b }',
-      'mtlsd: HOME/certificates.yaml:3:22: host is "https://a.example/"; expected the host alone: a.example',
+      'mtlsd: certificates.yaml:3:22: host is "https://a.example/"; expected the host alone: a.example',
     ],
-    ['version: 1\ntrust: { ca: [missing.pem] }', 'mtlsd: HOME/certificates.yaml:2:15: '],
+    ['version: 1\ntrust: { ca: [missing.pem] }', 'mtlsd: certificates.yaml:2:15: '],
     [
       'version: 1\nverification:\n  rules:\n    - { host: a.example, mode: off }',
-      'mtlsd: HOME/certificates.yaml:4:32: ',
+      'mtlsd: certificates.yaml:4:32: ',
     ],
-    ['version: 1\n\tx: 1', 'mtlsd: HOME/certificates.yaml:2:1'],
+    ['version: 1\n\tx: 1', 'mtlsd: certificates.yaml:2:1'],
   ])('%s', async (text, line) => {
     const { code, lines } = await start({ 'certificates.yaml': text });
     expect(code).toBe(2);
