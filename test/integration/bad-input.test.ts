@@ -68,10 +68,7 @@ describe('certificates.yaml', () => {
       'mtlsd: certificates.yaml:3:22: host is "https://a.example/"; expected the host alone: a.example',
     ],
     ['version: 1\ntrust: { ca: [missing.pem] }', 'mtlsd: certificates.yaml:2:15: '],
-    [
-      'version: 1\nverification:\n  rules:\n    - { host: a.example, mode: off }',
-      'mtlsd: certificates.yaml:4:32: ',
-    ],
+    ['version: 1\nverification:\n  rules:\n    - { host: a.example, mode: off }', 'mtlsd: certificates.yaml:4:32: '],
     ['version: 1\n\tx: 1', 'mtlsd: certificates.yaml:2:1'],
   ])('%s', async (text, line) => {
     const { code, lines } = await start({ 'certificates.yaml': text });

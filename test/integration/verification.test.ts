@@ -34,7 +34,10 @@ describe('a server that fails verification', () => {
       }),
       'self-signed': await pki.selfSigned({ cn: 'localhost', sans }),
       'unknown-issuer': await other.issue({ cn: 'localhost', sans }),
-      'unknown-issuer-chain': await (await other.intermediate({ cn: 'other intermediate' })).issue({ cn: 'localhost', sans }),
+      'unknown-issuer-chain': await (await other.intermediate({ cn: 'other intermediate' })).issue({
+        cn: 'localhost',
+        sans,
+      }),
       'wrong-name': await root.issue({ cn: 'wrong.example', sans: ['wrong.example', 'other.example'] }),
     };
     for (const [name, { keyPem, chainPem }] of Object.entries(servers))
