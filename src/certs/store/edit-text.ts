@@ -1,7 +1,8 @@
 /** Edits the text of a store. Pure; runs in the parser's thread for large files. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Document } from 'yaml';
-import { applyChange, type Change, changesOf, EditError, type EditErrorCode, type StoreEdit } from './edit-value.ts';
+import { EditError, type EditErrorCode } from './edit-error.ts';
+import { applyChange, type Change, changesOf, type StoreEdit } from './edit-value.ts';
 import { parseStore, readYaml, storeOf, type Yaml } from './parse.ts';
 import { describeProblem, type ParsedStore } from './parsed.ts';
 import type { StoreFile } from './schema.ts';

@@ -1,4 +1,5 @@
 /** What an edit means, on the plain data of the store: pure, and the measure that the edited text is held to. */
+import { EditError } from './edit-error.ts';
 import type { ParsedStore } from './parsed.ts';
 import { canonicalPattern } from './hosts.ts';
 import {
@@ -10,6 +11,8 @@ import {
   type TrustFields,
   type VerificationFields,
 } from './schema.ts';
+
+export { EditError, type EditErrorCode } from './edit-error.ts';
 
 /** Fields to set; null takes one out. */
 export type CertificateChanges = { readonly [K in keyof CertificateFields]?: CertificateFields[K] | null };
@@ -36,34 +39,6 @@ export type StoreEdit =
   | { readonly do: 'set-verification'; readonly verification: VerificationFields }
   | { readonly do: 'set-trust'; readonly trust: TrustFields }
   | { readonly do: 'set-interception'; readonly interception: InterceptionFields };
-
-export type EditErrorCode =
-  /** The file changed in between, or the entry is not the one that the caller saw. */
-  | 'CONFLICT'
-  | 'NOT_FOUND'
-  | 'NAME_TAKEN'
-  /** The edited store would not validate; `problems` say why. */
-  | 'INVALID'
-  /** The file has a mistake already, made by hand. */
-  | 'BROKEN_FILE'
-  /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
-  | 'BY_HAND'
-  | 'LOCKED'
-  | 'NOT_WRITABLE';
-
-export class EditError extends Error {
-  readonly code: EditErrorCode;
-  readonly hint: string;
-  /** One line per mistake. */
-  readonly problems: readonly string[];
-  constructor(code: EditErrorCode, message: string, hint: string, problems: readonly string[] = []) {
-    super(message);
-    this.name = 'EditError';
-    this.code = code;
-    this.hint = hint;
-    this.problems = problems;
-  }
-}
 
 export type Path = readonly (string | number)[];
 

@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { nativeCode } from '../../core/errors.ts';
 import { temporaryName } from './durable-write.ts';
-import { EditError } from './edit-value.ts';
+import { EditError } from './edit-error.ts';
 
 /** Long enough for a queue of writers with 10,000 entries each, short enough for a person to wait. */
 const patienceMs = 30_000;

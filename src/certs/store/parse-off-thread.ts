@@ -1,7 +1,8 @@
 /** Parses and edits the store without holding up the event loop, and bounds what a hostile file can cost. */
 import { Worker } from 'node:worker_threads';
 import { type EditOutcome, editText } from './edit-text.ts';
-import { EditError, type StoreEdit } from './edit-value.ts';
+import { EditError } from './edit-error.ts';
+import type { StoreEdit } from './edit-value.ts';
 import { parseStore } from './parse.ts';
 import type { ParseJob, ParseMessage } from './parse-worker.ts';
 import type { ParsedEntry, ParseOutcome } from './parsed.ts';

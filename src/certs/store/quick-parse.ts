@@ -36,7 +36,7 @@ export async function quickParse(text: string, file: string): Promise<ParsedStor
     compiler.reserveName(fields, certificates.length);
     certificates.push(fields);
   }
-  if (reader.gaveUp) return null;
+  if (reader.gaveUp || certificates.length === 0) return null; // a key with nothing under it is no empty list
   const entries: ParsedEntry[] = [];
   for (const [i, fields] of certificates.entries()) {
     if (turns.over) await turns.next();
