@@ -3,9 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { appendFile } from 'node:fs';
 import { join } from 'node:path';
+import { createMetrics } from './admin/metrics.ts';
 import { startAdminServer } from './admin/server.ts';
+import { createUsage } from './admin/usage.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { ExpiryWatch } from './certs/store/expiry.ts';
 import { openStore } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, parseAuthority } from './core/authority.ts';
@@ -15,6 +18,7 @@ import { Secret } from './core/secret.ts';
 import { createRecorder } from './inspect/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
 import { credentials } from './proxy/auth.ts';
+import { decide } from './proxy/decide.ts';
 import { startProxyServer } from './proxy/server.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pool.ts';
@@ -39,6 +43,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const ca = await openLocalCa(join(home, 'ca'));
   const token = await adminToken(join(home, 'admin.token'));
   const recorder = createRecorder({ maxRecords: limits.records, maxBytes: limits.recordBytes });
+  const usage = createUsage((id) => recorder.connection(id));
+  const metrics = createMetrics({
+    version: VERSION,
+    store: () => store.current,
+    clientConnections: () => proxy.stats.connections,
+    pools: () => pools.stats,
+    leaves: () => leaves,
+  });
   const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
   const ownPorts = new Set<number>();
 
@@ -52,27 +64,49 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     tlsTimeoutMs: timeoutsMs.tls,
     onRecord: (record: ConnectionRecord) => {
       recorder.addConnection(record);
+      usage.connection(record);
+      metrics.connection(record);
       log(record.error ? 'warn' : 'info', record.event, record);
     },
     onKeylog,
   });
   const pools = new Pools({
     dial,
-    openTcp,
+    openPlain: async (authority) => ({ ...(await openTcp(authority)), proxyFields: null }),
+    plainProxy: () => null,
     responseTimeoutMs: timeoutsMs.response,
     keepAliveMs: timeoutsMs.keepAlive,
     maxConnections: limits.upstreamConnections,
   });
+  const expiry = new ExpiryWatch({
+    stateFile: join(home, 'expiry.json'),
+    onNotice: ({ event, name, subject, fingerprint256, daysLeft, notAfter, threshold }) =>
+      log(event === 'certificate.expired' ? 'error' : 'warn', event, {
+        name,
+        subject,
+        fingerprint256,
+        days_left: daysLeft,
+        not_after: notAfter.toISOString(),
+        threshold,
+      }),
+  });
+  opened.defer(() => expiry.close());
   const store = await openStore({
     file: join(home, 'certificates.yaml'),
     onLoaded: (next, _previous, change) => {
       pools.retire(next);
+      usage.retain(next.entries);
+      metrics.reload(true);
+      void expiry.update(next);
       log('info', 'store.loaded', change);
       for (const entry of next.entries)
         for (const problem of entry.problems)
           log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name: entry.name, ...problem });
     },
-    onRejected: (problems) => log('error', 'store.rejected', { problems }),
+    onRejected: (problems) => {
+      metrics.reload(false);
+      log('error', 'store.rejected', { problems });
+    },
   });
   opened.defer(() => store.close());
   opened.defer(() => pools.close());
@@ -89,17 +123,24 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
       tunnels: {
         openTcp: (authority) => connectTcp(authority, { ...tcp, allowHalfOpen: true }),
-        onRecord: (record) => log(record.error ? 'warn' : 'info', 'tunnel', record),
+        onRecord: (record) => {
+          metrics.tunnel(record.error !== null);
+          log(record.error ? 'warn' : 'info', 'tunnel', record);
+        },
       },
       nonTls: settings.nonTls,
-      onRefused: ({ client, target, error }) =>
-        log('warn', 'proxy.refused', { client, target, code: error.code, message: error.message, hint: error.hint }),
+      onRefused: ({ client, target, error }) => {
+        metrics.refused(error.code);
+        log('warn', 'proxy.refused', { client, target, code: error.code, message: error.message, hint: error.hint });
+      },
     },
     exchange: {
       store: () => store.current,
       pools,
       onRecord: (record: ExchangeRecord) => {
         recorder.addExchange(record);
+        usage.exchange(record);
+        metrics.exchange(record);
         log('info', 'exchange', record);
       },
       overrides: settings.overrides,
@@ -115,10 +156,16 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       version: VERSION,
       token,
       log,
-      caPem: ca.certPem,
+      home,
+      ca,
       recorder,
-      store: () => store.current,
-      storeProblems: () => store.lastRejection?.problems ?? [],
+      store,
+      usage,
+      metrics,
+      decide,
+      connect: async (authority) => (await openTcp(authority)).socket,
+      tlsTimeoutMs: timeoutsMs.tls,
+      clientConnections: () => proxy.stats.connections,
       proxyAddresses: () => proxy.addresses,
       ready: () => ready,
     },

@@ -1,20 +1,42 @@
-import type { StoreProblem } from '../certs/store/parsed.ts';
-import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import type { Socket } from 'node:net';
+import type { LocalCa } from '../certs/local-ca/local-ca.ts';
+import type { Policy } from '../certs/store/policy.ts';
+import type { CertificateChoice, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
+import type { Store } from '../certs/store/store.ts';
+import type { Authority } from '../core/authority.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Recorder } from '../inspect/recorder.ts';
+import type { Metrics } from './metrics.ts';
+import type { Usage } from './usage.ts';
 
-/** What daemon.ts hands to the admin room. */
+/** What daemon.ts hands to the admin room: the proxy's parts come as functions, since the rooms don't know each other. */
 export interface AdminContext {
   readonly version: string;
   readonly token: Secret;
   readonly log: Log;
-  readonly caPem: string;
+  readonly home: string;
+  readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath'>;
   readonly recorder: Recorder;
-  readonly store: () => StoreSnapshot;
-  /** Why the store on disk is not the one in force; empty where it is. */
-  readonly storeProblems: () => readonly StoreProblem[];
+  readonly store: Store;
+  readonly usage: Usage;
+  readonly metrics: Metrics;
+  /** What the proxy would do. Throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN for a wish that can't be met. */
+  readonly decide: (store: StoreSnapshot, authority: Authority, wish: Wish) => MatchDecision;
+  /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */
+  readonly connect: (authority: Authority) => Promise<Socket>;
+  readonly tlsTimeoutMs: number;
   /** Where clients reach the proxy. */
   readonly proxyAddresses: () => readonly string[];
+  readonly clientConnections: () => number;
   readonly ready: () => boolean;
+  /** Between two comments on a stream of events, so that both sides see a connection that died. */
+  readonly heartbeatMs?: number;
+}
+
+export interface MatchDecision {
+  readonly action: 'intercept' | 'passthrough' | 'refuse';
+  readonly why: string;
+  readonly choice: CertificateChoice;
+  readonly policy: Policy;
 }

@@ -1,16 +1,39 @@
 /** The admin API: Fastify, one definition a route for types, validation and OpenAPI; guarded before anything is parsed. */
 import swagger from '@fastify/swagger';
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyError } from 'fastify';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { whoOf } from './changes.ts';
 import type { AdminContext } from './context.ts';
 import { createGuard, OPEN_PATHS } from './guard.ts';
-import { AdminError } from './problem.ts';
-import { certificateRoutes } from './routes/certificates.ts';
+import { openapiOptions } from './openapi.ts';
+import { AdminError, asAdminError } from './problem.ts';
+import { certificateRoutes, EntryListSchema } from './routes/certificates.ts';
+import { eventRoutes } from './routes/events.ts';
 import { exchangeRoutes } from './routes/exchanges.ts';
 import { healthRoutes } from './routes/health.ts';
+import { inspectRoutes } from './routes/inspect.ts';
+import { matchRoutes } from './routes/match.ts';
+import { metricsRoutes } from './routes/metrics.ts';
+import { probeRoutes } from './routes/probe.ts';
+import { ruleRoutes } from './routes/rules.ts';
+import { sectionRoutes } from './routes/sections.ts';
+import { statusRoutes, StatusSchema } from './routes/status.ts';
+import { DiagnosisSchema, EntrySchema, FactsSchema, InspectAnswer } from './schemas/certificate.ts';
+import { ProblemSchema } from './schemas/common.ts';
+import { MatchSchema } from './schemas/match.ts';
+import { ProbeSchema } from './schemas/probe.ts';
+import {
+  ConnectionSchema,
+  ExchangeList,
+  ExchangeSchema,
+  RecordErrorSchema,
+  ServerProblemSchema,
+} from './schemas/records.ts';
+import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
+import { compileValidator } from './validation.ts';
 
-export type AdminApp = ReturnType<typeof createApp>;
+export type AdminApp = Awaited<ReturnType<typeof createAdminApp>>;
 
 export interface AdminServer {
   /** `http://127.0.0.1:8741` or `unix:PATH`, as bound. */
@@ -21,17 +44,47 @@ export interface AdminServer {
 /** An upload is a certificate with its chain and a key; a PFX of a hundred certificates is below this. */
 const BODY_LIMIT = 1024 * 1024;
 
+const ROUTES = [
+  healthRoutes,
+  statusRoutes,
+  inspectRoutes,
+  certificateRoutes,
+  sectionRoutes,
+  ruleRoutes,
+  matchRoutes,
+  probeRoutes,
+  exchangeRoutes,
+  eventRoutes,
+  metricsRoutes,
+];
+
+/** On the app itself: a schema added by a plugin gives the plugin a validator of its own, Fastify's (5.12). */
+const SHARED = [
+  ProblemSchema,
+  FactsSchema,
+  DiagnosisSchema,
+  EntrySchema,
+  ServerProblemSchema,
+  RecordErrorSchema,
+  ConnectionSchema,
+  ExchangeSchema,
+  StoreProblemSchema,
+  StoreChangeSchema,
+  RejectedSchema,
+  EntryListSchema,
+  InspectAnswer,
+  MatchSchema,
+  ProbeSchema,
+  ExchangeList,
+  StatusSchema,
+];
+
 /** @throws MtlsdError BAD_CONFIGURATION where the address can't be listened on */
 export async function startAdminServer(
   context: AdminContext,
   address: { readonly host: string; readonly port: number } | { readonly path: string },
 ): Promise<AdminServer> {
-  const app = createApp(context);
-  await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'mtlsd admin API', version: context.version } },
-  });
-  for (const routes of [healthRoutes, certificateRoutes, exchangeRoutes]) await app.register(routes, context);
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  const app = await createAdminApp(context);
   try {
     const url = await app.listen(address);
     return { url: 'path' in address ? `unix:${address.path}` : url, close: () => app.close() };
@@ -48,14 +101,32 @@ export async function startAdminServer(
   }
 }
 
-function createApp(context: AdminContext) {
+/** The routes without a socket: the command line calls them in its own process where no daemon runs. */
+export async function createAdminApp(context: AdminContext) {
   const guard = createGuard(context.token);
-  const app = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true })
-    .setValidatorCompiler(TypeBoxValidatorCompiler)
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    // Streams of events would keep a stopping daemon for ever.
+    forceCloseConnections: true,
+    // A rule's host may have 253 characters, percent-encoded at that.
+    routerOptions: { maxParamLength: 800 },
+  })
+    .setValidatorCompiler(compileValidator)
+    // What goes out is the record as it is: a serialiser made from the schema would drop what the schema forgot.
+    .setSerializerCompiler(() => (data) => JSON.stringify(data))
     .withTypeProvider<TypeBoxTypeProvider>();
+  // A form or a plain text is what a page of another origin could send without being asked first.
+  app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
-    await guard.checkPlace(request, reply);
-    if (!OPEN_PATHS.has(request.url.split('?')[0] ?? '')) guard.checkToken(request);
+    try {
+      await guard.checkPlace(request, reply);
+      if (!OPEN_PATHS.has(request.url.split('?')[0] ?? '')) guard.checkToken(request);
+    } catch (error) {
+      const { code } = asAdminError(error as Error);
+      const path = request.url.split('?')[0]?.slice(0, 200);
+      context.log('warn', 'admin', { action: 'refused', ...whoOf(request), method: request.method, path, code });
+      throw error;
+    }
   });
   app.setNotFoundHandler((request) => {
     throw new AdminError(
@@ -67,22 +138,17 @@ function createApp(context: AdminContext) {
   });
   app.setErrorHandler((error: FastifyError | Error, _request, reply) => {
     const known = asAdminError(error);
-    if (known.status >= 500) context.log('error', 'daemon.warning', { message: `admin API: ${error.message}` });
+    if (known.code === 'INTERNAL') context.log('error', 'daemon.warning', { message: `admin API: ${error.message}` });
+    if (known.status === 503) void reply.header('retry-after', '1');
+    if (known.status === 401) void reply.header('www-authenticate', 'Bearer realm="mtlsd"');
     void reply.code(known.status).type('application/problem+json').send(JSON.stringify(known.body()));
   });
+  await app.register(swagger, openapiOptions(context.version));
+  for (const schema of SHARED) app.addSchema(schema);
+  for (const routes of ROUTES) await app.register(routes, context);
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('application/json').send(app.swagger()),
+  );
+  await app.ready();
   return app;
-}
-
-function asAdminError(error: FastifyError | Error): AdminError {
-  if (error instanceof AdminError) return error;
-  if (error instanceof MtlsdError) return new AdminError(422, error.code, error.message, error.hint);
-  const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
-  if (status >= 500)
-    return new AdminError(
-      500,
-      'INTERNAL',
-      'the admin API failed',
-      'this is a fault of mtlsd; please report it with its log',
-    );
-  return new AdminError(status, 'BAD_REQUEST', error.message, 'GET /openapi.json says what this route takes');
 }

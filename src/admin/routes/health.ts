@@ -1,25 +1,41 @@
-import { X509Certificate } from 'node:crypto';
+/** The open routes: is it there, is it ready, the local CA's certificate for clients to trust, and where the proxy is. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { AdminContext } from '../context.ts';
+import { closed, failure } from '../schemas/common.ts';
 
-const Health = Type.Object({ status: Type.String() });
+const Health = Type.Object({ status: Type.String() }, closed);
+const tags = ['open'];
+/** No token: nothing in them is secret or changes anything. */
+const security: [] = [];
 
-/** The open routes: is it there, is it ready, and the local CA's certificate for clients to trust. */
+const file = (type: string) => ({ description: 'The file.', content: { [type]: { schema: Type.String() } } });
+
 export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   app.get(
     '/healthz',
-    { schema: { description: 'Answers while the process does.', response: { 200: Health } } },
-    () => ({
-      status: 'ok',
-    }),
+    {
+      schema: {
+        operationId: 'health',
+        summary: 'Is the process there',
+        description: 'Answers while it is.',
+        tags,
+        security,
+        response: { 200: Health, default: failure },
+      },
+    },
+    () => ({ status: 'ok' }),
   );
   app.get(
     '/readyz',
     {
       schema: {
-        description: '200 when the proxy takes connections, 503 while it starts or drains.',
-        response: { 200: Health, 503: Health },
+        operationId: 'ready',
+        summary: 'Does the proxy take connections',
+        description: '200 when it does, 503 while it starts or drains.',
+        tags,
+        security,
+        response: { 200: Health, 503: Health, default: failure },
       },
     },
     (_request, reply) => {
@@ -27,25 +43,58 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       return { status: context.ready() ? 'ready' : 'not ready' };
     },
   );
-  app.get('/ca.pem', { schema: { description: "The local CA's certificate, PEM." } }, (_request, reply) => {
-    void reply.type('application/x-pem-file').send(context.caPem);
-  });
+  app.get(
+    '/ca.pem',
+    {
+      schema: {
+        operationId: 'caPem',
+        summary: "The local CA's certificate, PEM",
+        description: 'For clients to trust.',
+        tags,
+        security,
+        response: { 200: file('application/x-pem-file'), default: failure },
+      },
+    },
+    (_request, reply) => {
+      void reply.type('application/x-pem-file');
+      return context.ca.certPem;
+    },
+  );
   app.get(
     '/ca.crt',
-    { schema: { description: 'The same, DER, as phones and Windows want it.' } },
+    {
+      schema: {
+        operationId: 'caDer',
+        summary: 'The same, DER',
+        description: 'As phones and Windows want it.',
+        tags,
+        security,
+        response: { 200: file('application/x-x509-ca-cert'), default: failure },
+      },
+    },
     (_request, reply) => {
-      void reply.type('application/x-x509-ca-cert').send(new X509Certificate(context.caPem).raw);
+      void reply.type('application/x-x509-ca-cert').send(context.ca.certificate.raw as unknown as string);
     },
   );
   app.get(
     '/proxy.pac',
-    { schema: { description: 'Sends everything but loopback through the proxy.' } },
+    {
+      schema: {
+        operationId: 'proxyPac',
+        summary: 'Proxy auto-configuration',
+        description: 'Sends everything but loopback through the proxy.',
+        tags,
+        security,
+        response: { 200: file('application/x-ns-proxy-autoconfig'), default: failure },
+      },
+    },
     (_request, reply) => {
-      void reply.type('application/x-ns-proxy-autoconfig').send(`function FindProxyForURL(url, host) {
+      void reply.type('application/x-ns-proxy-autoconfig');
+      return `function FindProxyForURL(url, host) {
   if (isPlainHostName(host) || host === "127.0.0.1" || host === "[::1]") return "DIRECT";
   return "PROXY ${context.proxyAddresses()[0]}";
 }
-`);
+`;
     },
   );
 };

@@ -1,0 +1,35 @@
+/** What is told of an entry: its settings, what its files hold, and what became of it. Never a key or a passphrase. */
+import { daysLeft } from '../certs/store/expiry.ts';
+import type { EntrySource, StoreEntry, StoreSnapshot } from '../certs/store/snapshot.ts';
+import type { EntryAnswer } from './schemas/certificate.ts';
+import type { Usage } from './usage.ts';
+
+export function describeEntry(entry: StoreEntry, store: StoreSnapshot, usage: Usage): EntryAnswer {
+  const { cert, key, pfx, alias } = entry.source;
+  return {
+    name: entry.name,
+    host: entry.host,
+    port: entry.port,
+    cert,
+    key,
+    pfx,
+    alias,
+    passphrase: describePassphrase(entry.source.passphrase),
+    enabled: entry.enabled,
+    profile: entry.profile,
+    withhold_unverified: entry.withholdUnverified,
+    line: entry.line,
+    usable: entry.identity !== null,
+    facts: entry.identity?.facts ?? [],
+    problems: entry.problems,
+    days_left: entry.identity ? daysLeft(entry.identity.leaf.validToDate) : null,
+    shadowed_by: store.shadowedBy(entry)?.name ?? null,
+    last_used: usage.lastUsed(entry.name),
+  };
+}
+
+function describePassphrase(source: EntrySource['passphrase']): EntryAnswer['passphrase'] {
+  if (source === null) return null;
+  if (source === 'text') return { text: true };
+  return 'command' in source ? { command: [...source.command] } : source;
+}

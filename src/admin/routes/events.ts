@@ -1,0 +1,104 @@
+/** Exchanges and connections as they come, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
+import { randomBytes } from 'node:crypto';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { RecordedEvent } from '../../inspect/recorder.ts';
+import type { AdminContext } from '../context.ts';
+import { AdminError } from '../problem.ts';
+import { closed, failure } from '../schemas/common.ts';
+
+/** Some pages and terminals; each holds a socket and a queue. */
+const MOST_SUBSCRIBERS = 64;
+/** A subscriber that does not read holds this many references to records that are kept anyway. */
+const MOST_QUEUED = 1000;
+/** Below what proxies and load balancers give an idle connection, which is 30 s and more. */
+const HEARTBEAT_MS = 15_000;
+
+const LAST_EVENT_ID = /^([0-9a-f]{8})-(\d{1,15})$/;
+
+export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  // Sequence numbers begin anew with the daemon: one of another run would name another event.
+  const run = randomBytes(4).toString('hex');
+  let subscribers = 0;
+
+  app.get(
+    '/api/v1/events',
+    {
+      // HEAD would open a stream that nobody reads.
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'events',
+        summary: 'Records as they come, as server-sent events',
+        description:
+          'Events `exchange`, `tls.connected` and `tls.failed`, whose data is the record as JSON, and `lost` with `{"count": N}` where the subscriber was too slow or what it missed is no longer kept. `Last-Event-ID` goes on after that event; `last` begins with so many of the recent ones. A comment comes every 15 seconds.',
+        tags: ['records'],
+        headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 64 })) }),
+        querystring: Type.Object(
+          {
+            last: Type.Optional(
+              Type.Integer({
+                minimum: 0,
+                maximum: 10_000,
+                description: 'Begin with so many of the recent events.',
+                errorMessage: 'a number from 0 to 10000',
+              }),
+            ),
+          },
+          closed,
+        ),
+        response: {
+          200: { description: 'The stream.', content: { 'text/event-stream': { schema: Type.String() } } },
+          default: failure,
+        },
+      },
+    },
+    (request, reply) => {
+      if (subscribers >= MOST_SUBSCRIBERS)
+        throw new AdminError(
+          503,
+          'BUSY',
+          `${subscribers} others are listening already`,
+          'end one of them: each mtlsd tail and each page is one',
+        );
+      const { recorder, heartbeatMs = HEARTBEAT_MS } = context;
+      reply.hijack();
+      const { raw } = reply;
+      for (const [name, value] of Object.entries(reply.getHeaders()))
+        if (value !== undefined) raw.setHeader(name, value);
+      raw.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+      raw.write(': mtlsd\n\n');
+      const after = startOf(request.headers['last-event-id'], request.query.last, recorder.stats.sequence, run);
+      const subscription = recorder.subscribe({
+        onEvent: (event) => raw.write(frame(event, run)),
+        onLost: (count) => raw.write(`event: lost\ndata: ${JSON.stringify({ count })}\n\n`),
+        maxQueued: MOST_QUEUED,
+        ready: () => !raw.writableNeedDrain,
+        ...(after !== null && { after }),
+      });
+      const heartbeat = setInterval(() => {
+        if (!raw.writableNeedDrain) raw.write(': alive\n\n');
+      }, heartbeatMs);
+      subscribers++;
+      raw.on('drain', () => subscription.resume());
+      raw.on('error', () => {}); // a reader that left; close follows
+      raw.on('close', () => {
+        subscribers--;
+        clearInterval(heartbeat);
+        subscription.close();
+      });
+    },
+  );
+};
+
+function frame({ sequence, record }: RecordedEvent, run: string): string {
+  return `id: ${run}-${sequence}\nevent: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`;
+}
+
+/** The sequence number after which to begin; null for now. */
+function startOf(id: string | undefined, last: number | undefined, now: number, run: string): number | null {
+  const [, ofRun, sequence] = LAST_EVENT_ID.exec(id ?? '') ?? [];
+  if (ofRun === run) return Math.min(Number(sequence), now);
+  // Of a run before this one: everything since is news.
+  if (ofRun !== undefined) return 0;
+  return last === undefined ? null : Math.max(0, now - last);
+}

@@ -1,0 +1,134 @@
+/** The state of the daemon on one page, and a reload on demand. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { type Static, Type } from 'typebox';
+import { daysLeft } from '../../certs/store/expiry.ts';
+import { certificateFacts } from '../../core/facts.ts';
+import { logChange, rejected } from '../changes.ts';
+import type { AdminContext } from '../context.ts';
+import { closed, failure, named, nullable, Time } from '../schemas/common.ts';
+import { RejectedSchema, StoreChangeSchema } from '../schemas/store.ts';
+
+const count = (description: string) => Type.Integer({ description });
+
+export const StatusSchema = Type.Object(
+  {
+    version: Type.String(),
+    pid: Type.Integer(),
+    started: Time,
+    ready: Type.Boolean(),
+    home: Type.String(),
+    proxy: Type.Array(Type.String({ description: 'Where clients reach the proxy.' })),
+    ca: Type.Object(
+      { subject: Type.String(), fingerprint256: Type.String(), not_after: Type.String(), path: Type.String() },
+      closed,
+    ),
+    store: Type.Object(
+      {
+        file: Type.String(),
+        generation: count('Counts up with every change that took effect.'),
+        certificates: count('All entries.'),
+        enabled: count('Of them, in use.'),
+        unusable: count('Of the enabled ones, those that fail closed.'),
+        expiring: Type.Array(Type.Object({ name: Type.String(), days_left: Type.Integer() }, closed), {
+          description: 'Enabled entries that end within 30 days or have ended, the nearest first.',
+        }),
+        verification: Type.Enum(['enforce', 'report']),
+        rules: count('Rules of verification.'),
+        interception: Type.Enum(['all', 'listed']),
+        rejected: nullable(named(RejectedSchema)),
+      },
+      closed,
+    ),
+    records: Type.Object(
+      { exchanges: count('Remembered now.'), connections: count('Remembered now.'), bytes: count('About so many.') },
+      closed,
+    ),
+    clients: count('Client connections open now.'),
+  },
+  { ...closed, $id: 'Status', description: 'The state of the daemon.' },
+);
+export type StatusAnswer = Static<typeof StatusSchema>;
+
+/** The first threshold of the announcements. */
+const SOON_DAYS = 30;
+
+export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  const started = new Date().toISOString();
+  app.get(
+    '/api/v1/status',
+    {
+      schema: {
+        operationId: 'status',
+        summary: 'The state of the daemon',
+        description: 'On one page.',
+        tags: ['daemon'],
+        response: { 200: named(StatusSchema), default: failure },
+      },
+    },
+    (): StatusAnswer => {
+      const { store, recorder, ca } = context;
+      const { entries, sections, generation } = store.current;
+      const enabled = entries.filter((entry) => entry.enabled);
+      const { exchanges, connections, bytes } = recorder.stats;
+      const { subject, fingerprint256, not_after } = certificateFacts(ca.certificate);
+      const { lastRejection } = store;
+      return {
+        version: context.version,
+        pid: process.pid,
+        started,
+        ready: context.ready(),
+        home: context.home,
+        proxy: [...context.proxyAddresses()],
+        ca: { subject, fingerprint256, not_after, path: ca.certPath },
+        store: {
+          file: store.file,
+          generation,
+          certificates: entries.length,
+          enabled: enabled.length,
+          unusable: enabled.filter(({ identity }) => identity === null).length,
+          expiring: enabled
+            .flatMap(({ name, identity }) =>
+              identity ? [{ name, days_left: daysLeft(identity.leaf.validToDate) }] : [],
+            )
+            .filter(({ days_left }) => days_left < SOON_DAYS)
+            .sort((a, b) => a.days_left - b.days_left),
+          verification: sections.verification.mode,
+          rules: sections.verification.rules.length,
+          interception: sections.interception.mode,
+          rejected: lastRejection && { at: lastRejection.at.toISOString(), problems: lastRejection.problems },
+        },
+        records: { exchanges, connections, bytes },
+        clients: context.clientConnections(),
+      };
+    },
+  );
+
+  app.post(
+    '/api/v1/reload',
+    {
+      schema: {
+        operationId: 'reload',
+        summary: 'Read the store and all that it names anew, now',
+        description:
+          'Changes of files are seen without it. 409 where the file has a mistake; the last good store stays.',
+        tags: ['daemon'],
+        response: { 200: named(StoreChangeSchema), default: failure },
+      },
+    },
+    async (request) => {
+      const result = await context.store.reload();
+      logChange(context, request, 'reload', { ok: result.ok });
+      if (!result.ok) throw rejected(result.problems);
+      const { added, changed, removed, sections, entries, usable } = result.change;
+      return {
+        generation: result.snapshot.generation,
+        entries,
+        usable,
+        added: [...added],
+        changed: [...changed],
+        removed: [...removed],
+        sections: [...sections],
+      };
+    },
+  );
+};

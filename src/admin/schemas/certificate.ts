@@ -1,0 +1,177 @@
+/** An entry of the store as the API takes and gives it. */
+import { type Static, type TSchema, Type } from 'typebox';
+import type { Diagnosis } from '../../certs/identity/identity.ts';
+import { CertificateSchema } from '../../certs/store/schema.ts';
+import type { CertificateFacts } from '../../core/facts.ts';
+import { closed, named, nullable, shapeOf, Time } from './common.ts';
+
+const NameFacts = Type.Object(
+  {
+    common_name: nullable(Type.String()),
+    organization: nullable(Type.String()),
+    organizational_unit: nullable(Type.String()),
+    country: nullable(Type.String()),
+    state: nullable(Type.String()),
+    locality: nullable(Type.String()),
+  },
+  closed,
+);
+
+export const FactsSchema = shapeOf<CertificateFacts>(
+  Type.Object(
+    {
+      subject: Type.String({ description: 'One line, most specific attribute first: `CN=leaf, O=Example`.' }),
+      issuer: Type.String(),
+      subject_name: NameFacts,
+      issuer_name: NameFacts,
+      sans: Type.Array(Type.String({ description: '`DNS:…`, `IP:…`, `EMAIL:…`, `URI:…`' })),
+      not_before: Type.String({
+        description: 'RFC 3339, UTC; `unknown` where the certificate holds no readable time.',
+      }),
+      not_after: Type.String(),
+      serial: Type.String(),
+      fingerprint256: Type.String(),
+      fingerprint1: Type.String(),
+      spki256: Type.String({ description: 'base64 SHA-256 of the public key; with `sha256/` in front it is a pin.' }),
+      self_signed: Type.Boolean(),
+      ca: Type.Boolean(),
+      key: Type.String({ description: '`EC P-256`, `RSA 2048`, `Ed25519`.' }),
+      signature: Type.String(),
+      extended_key_usage: nullable(Type.Array(Type.String())),
+    },
+    { ...closed, $id: 'CertificateFacts', description: 'What a certificate says.' },
+  ),
+);
+
+export const DiagnosisSchema = shapeOf<Diagnosis>(
+  Type.Object(
+    {
+      code: Type.String({ description: 'Stable: `KEY_MISMATCH`, `CERTIFICATE_EXPIRED`, …' }),
+      severity: Type.Enum(['error', 'warning'], { description: 'An error makes the entry unusable.' }),
+      message: Type.String(),
+      hint: Type.String(),
+      file: nullable(Type.String()),
+    },
+    { ...closed, $id: 'Diagnosis', description: 'What is wrong with the files of an entry.' },
+  ),
+);
+
+const Passphrase = Type.Union(
+  [
+    Type.Object({ env: Type.String() }, closed),
+    Type.Object({ file: Type.String() }, closed),
+    Type.Object({ command: Type.Array(Type.String()) }, closed),
+    Type.Object({ text: Type.Literal(true, { description: 'It stands in certificates.yaml itself.' }) }, closed),
+    Type.Null(),
+  ],
+  { description: 'Where the passphrase comes from; never the passphrase.' },
+);
+
+export const EntrySchema = Type.Object(
+  {
+    name: Type.String(),
+    host: Type.String(),
+    port: Type.Union([Type.Integer(), Type.Literal('*')]),
+    cert: nullable(Type.String({ description: 'Path as written; relative to certificates.yaml.' })),
+    key: nullable(Type.String()),
+    pfx: nullable(Type.String()),
+    alias: nullable(Type.String()),
+    passphrase: Passphrase,
+    enabled: Type.Boolean(),
+    profile: nullable(Type.String()),
+    withhold_unverified: Type.Boolean(),
+    line: Type.Integer({ description: 'Where it stands in certificates.yaml.' }),
+    usable: Type.Boolean({ description: 'False: it still matches, and its exchanges fail closed.' }),
+    facts: shapeOf<readonly CertificateFacts[]>(
+      Type.Array(named(FactsSchema), { description: 'Leaf first; empty where it could not be loaded.' }),
+    ),
+    problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
+    days_left: nullable(Type.Integer({ description: 'Whole days, rounded down; negative after the end.' })),
+    shadowed_by: nullable(Type.String({ description: 'The entry that wins wherever this one matches.' })),
+    last_used: nullable(Time),
+  },
+  { ...closed, $id: 'Entry', description: 'A client certificate and the hosts that it is for.' },
+);
+export type EntryAnswer = Static<typeof EntrySchema>;
+
+const uploads = {
+  cert_pem: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 500_000,
+      description: 'PEM text in place of `cert`, with or without its chain and key.',
+      errorMessage: 'PEM text',
+    }),
+  ),
+  key_pem: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 100_000,
+      description: 'PEM text in place of `key`.',
+      errorMessage: 'PEM text',
+    }),
+  ),
+  pfx_base64: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 700_000,
+      pattern: '^[A-Za-z0-9+/\\s]+={0,2}\\s*$',
+      description: 'A PKCS#12 file in base64 in place of `pfx`.',
+      errorMessage: 'base64',
+    }),
+  ),
+};
+
+/** The store's own fields, and the content of a file in place of its path. */
+export const EntryBody = Type.Object(
+  { ...CertificateSchema.properties, ...uploads },
+  {
+    ...closed,
+    description:
+      'One of cert, cert_pem, pfx and pfx_base64. A passphrase given as text is kept in a file of its own (0600).',
+    errorMessage: 'an object with host, and cert or pfx',
+  },
+);
+export type EntryBody = Static<typeof EntryBody>;
+
+/** Any of them; null takes one out. */
+type EntryChanges = { -readonly [K in keyof EntryBody]?: EntryBody[K] | null };
+export const EntryPatch = shapeOf<EntryChanges>(
+  Type.Object(
+    Object.fromEntries(
+      Object.entries(EntryBody.properties).map(([key, schema]) => [
+        key,
+        Type.Optional(
+          key === 'name' || key === 'host'
+            ? schema
+            : Type.Union([schema, Type.Null()], { errorMessage: expectation(schema) }),
+        ),
+      ]),
+    ),
+    { ...closed, minProperties: 1, description: 'Fields to set; null takes one out.', errorMessage: 'fields to set' },
+  ),
+);
+export type EntryPatch = Static<typeof EntryPatch>;
+
+function expectation(schema: TSchema): string {
+  const { errorMessage } = schema as { errorMessage?: string };
+  return errorMessage === undefined ? 'another value, or null' : `${errorMessage}; or null`;
+}
+
+const { cert, key, pfx, alias, passphrase } = CertificateSchema.properties;
+export const InspectBody = Type.Object(
+  { cert: Type.Optional(cert), key, pfx: Type.Optional(pfx), alias, passphrase, ...uploads },
+  { ...closed, description: 'As of an entry, without the host.', errorMessage: 'an object with cert or pfx' },
+);
+export type InspectBody = Static<typeof InspectBody>;
+
+export const InspectAnswer = Type.Object(
+  {
+    usable: Type.Boolean({ description: 'Whether an entry made of it would load.' }),
+    facts: shapeOf<readonly CertificateFacts[]>(Type.Array(named(FactsSchema))),
+    problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
+    days_left: nullable(Type.Integer()),
+  },
+  { ...closed, $id: 'Inspection', description: 'What is in files, and whether they would do.' },
+);
+export type InspectAnswer = Static<typeof InspectAnswer>;

@@ -1,0 +1,95 @@
+/**
+ * What comes with a request in place of a path is kept in `files/` of the home folder: under a name of our own, so that
+ * nothing in a request ever becomes part of a path; 0600; and removed when no entry names it any more.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { mkdir, open, realpath, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { EntrySource, StoreSnapshot } from '../certs/store/snapshot.ts';
+import { nativeCode } from '../core/errors.ts';
+import { AdminError } from './problem.ts';
+
+export type UploadKind = 'pem' | 'key' | 'pfx' | 'pass';
+
+const OURS = /^[0-9a-f]{32}\.(?:pem|key|pfx|pass)$/;
+const FOLDER = 'files';
+
+export class Uploads {
+  readonly #home: string;
+
+  constructor(home: string) {
+    this.#home = home;
+  }
+
+  /**
+   * @returns the path as the store names it
+   * @throws AdminError where `files/` is not a folder of the home
+   */
+  async keep(kind: UploadKind, content: Buffer | string): Promise<string> {
+    const folder = await this.#folder();
+    const name = `${randomBytes(16).toString('hex')}.${kind}`;
+    // O_EXCL and no following: whatever has that name already is not ours.
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
+    const handle = await open(path.join(folder, name), flags, 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return `${FOLDER}/${name}`;
+  }
+
+  async discard(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (this.isOurs(name)) await rm(path.resolve(this.#home, name), { force: true });
+    }
+  }
+
+  /** Removes those of `before` that nothing in the store names any more. */
+  async sweep(before: EntrySource, store: StoreSnapshot): Promise<readonly string[]> {
+    const named = new Set(store.entries.flatMap(({ source }) => filesOf(source)).map((file) => this.#absolute(file)));
+    for (const file of anchorsOf(store)) named.add(this.#absolute(file));
+    const gone = filesOf(before).filter((file) => this.isOurs(file) && !named.has(this.#absolute(file)));
+    await this.discard(gone);
+    return gone;
+  }
+
+  /** Whether a path of the store is one that we made. */
+  isOurs(file: string): boolean {
+    const full = this.#absolute(file);
+    return path.dirname(full) === path.join(this.#home, FOLDER) && OURS.test(path.basename(full));
+  }
+
+  #absolute(file: string): string {
+    return path.resolve(this.#home, file);
+  }
+
+  async #folder(): Promise<string> {
+    const folder = path.join(this.#home, FOLDER);
+    try {
+      await mkdir(folder, { mode: 0o700 });
+    } catch (error) {
+      if (nativeCode(error) !== 'EEXIST') throw error;
+    }
+    if ((await realpath(folder)) !== path.join(await realpath(this.#home), FOLDER))
+      throw new AdminError(
+        409,
+        'FILES_ELSEWHERE',
+        `${folder} leads out of the home folder`,
+        `make it a folder of its own: rm ${folder}`,
+      );
+    return folder;
+  }
+}
+
+/** Every file that an entry names. */
+export function filesOf({ cert, key, pfx, passphrase }: EntrySource): string[] {
+  const secret = passphrase !== null && typeof passphrase === 'object' && 'file' in passphrase ? passphrase.file : null;
+  return [cert, key, pfx, secret].filter((file) => file !== null);
+}
+
+function anchorsOf({ sections }: StoreSnapshot): readonly string[] {
+  return [...sections.trust.ca, ...sections.verification.rules.flatMap(({ trust }) => trust?.ca ?? [])];
+}

@@ -1,0 +1,34 @@
+/** Holds parameters, queries and bodies to their schemas; every mistake is told, with what was expected. */
+import type { FastifySchemaCompiler } from 'fastify';
+import type { TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import { type Mistake, validatorFor } from '../core/validate.ts';
+import { AdminError } from './problem.ts';
+
+export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const validate = validatorFor(schema);
+  // Header fields that no route knows are everybody's right.
+  const isText = httpPart !== 'body';
+  return (value: unknown) => {
+    // A query is text alone; a body says itself what is a number.
+    const wanted = isText ? Value.Default(schema, Value.Convert(schema, value)) : value;
+    const mistakes = validate(wanted);
+    return mistakes.length === 0 ? { value: wanted } : { error: refusal(mistakes, httpPart ?? 'body') };
+  };
+};
+
+function refusal(mistakes: readonly Mistake[], part: string): AdminError {
+  const problems = mistakes.map(({ path, message, expected }) => ({
+    field: path.join('.'),
+    message: path.length === 0 ? message.replace(/^the file is/, 'it is') : message,
+    expected,
+  }));
+  const sentence = problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');
+  return new AdminError(
+    400,
+    'BAD_REQUEST',
+    `the ${part === 'querystring' ? 'query' : part} can't stand: ${sentence}`,
+    'GET /openapi.json says what this route takes',
+    problems,
+  );
+}
