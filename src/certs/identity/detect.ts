@@ -68,14 +68,16 @@ export function derKind(bytes: Uint8Array): DerKind | null {
   if (!first) return null;
   if (first.tag === TAG.oid) return oidHex(bytes, first) === OID.pkcs7Signed ? 'pkcs7' : null;
   if (first.tag === TAG.integer) return versioned(bytes, first, second, third, outer);
-  if (first.tag !== TAG.sequence || !second) return null;
+  if (first.tag !== TAG.sequence) return null;
   const [inner, afterInner] = childrenOf(bytes, first);
+  // TBSCertificate starts with [0] version; the rest may be cut off.
+  if (inner?.tag === 0xa0) return 'certificate';
+  if (!second) return null;
   // EncryptedPrivateKeyInfo, RFC 5958 §3: { AlgorithmIdentifier, OCTET STRING }.
   if (inner?.tag === TAG.oid) {
     return second.tag === TAG.octetString ? 'encrypted-pkcs8' : second.tag === TAG.bitString ? 'public-key' : null;
   }
-  // TBSCertificate starts with [0] version or the serial and an AlgorithmIdentifier; a request with version 0 and its name.
-  if (inner?.tag === 0xa0) return 'certificate';
+  // A version 1 TBSCertificate starts with the serial and an AlgorithmIdentifier, a request with version 0 and its name.
   if (inner?.tag !== TAG.integer || afterInner?.tag !== TAG.sequence) return null;
   const [algorithm] = childrenOf(bytes, afterInner, 1);
   return algorithm?.tag === TAG.oid ? 'certificate' : 'request';

@@ -27,7 +27,6 @@ export const DIAGNOSES = {
   PASSPHRASE_UNAVAILABLE: 'error',
   ENCRYPTION_UNSUPPORTED: 'error',
   DECRYPTION_TOO_COSTLY: 'error',
-  TLS_REFUSES: 'error',
   RENEWAL_INCOMPLETE: 'warning',
   CERTIFICATE_EXPIRED: 'warning',
   CERTIFICATE_NOT_YET_VALID: 'warning',

@@ -216,7 +216,7 @@ function refuseWeak(
         'ask the CA to issue it again with SHA-256',
       );
     throw new Unusable(
-      'TLS_REFUSES',
+      'KEY_INVALID',
       file,
       `OpenSSL refuses ${subject} (${key}): ${code}`,
       `check both files: openssl x509 -in ${shellWord(file)} -noout -text`,

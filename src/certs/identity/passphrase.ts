@@ -60,7 +60,8 @@ async function fromFile(file: string): Promise<Secret> {
 
 function fromCommand(command: readonly string[], cwd: string): Promise<Secret> {
   const [program = '', ...args] = command;
-  const hint = `run it yourself as the daemon's user: ${command.map(shellWord).join(' ')}`;
+  // Without its arguments: some people have secrets there.
+  const hint = `run the command of the entry yourself, as the daemon's user; it has to write the passphrase and exit with 0`;
   const failed = (why: string) => unavailable(null, `the passphrase command ${program} ${why}`, hint);
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
