@@ -106,6 +106,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     client,
     profile,
     serverName: hello.serverName,
+    host: null,
     decision,
     http2Only: false,
     active: 0,

@@ -1,10 +1,6 @@
-/**
- * One request and its response: decide, take a connection that was made for that decision, stream both ways, record once.
- * It is the undici handler itself, so that an exchange costs one object.
- */
-import diagnostics from 'node:diagnostics_channel';
+/** One request and its response: decide, take a connection that was made for that decision, stream both ways, record once. */
 import { STATUS_CODES } from 'node:http';
-import type { Dispatcher } from 'undici';
+import type { Duplex } from 'node:stream';
 import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
@@ -17,8 +13,10 @@ import { type ForwardedFields, forwardRequestFields, forwardResponseFields } fro
 import { refusedByNginx } from './nginx.ts';
 import { answerProblem } from './problem.ts';
 import { classify } from './upstream/classify.ts';
-import { type Upstream, upstreamOf } from './upstream/dial.ts';
+import { relay } from './relay.ts';
+import type { Upstream } from './upstream/dial.ts';
 import type { Pools, Target, UpstreamProtocol } from './upstream/pool.ts';
+import { type RequestControl, type RequestHandler, StreamReset } from './upstream/request.ts';
 
 export interface ExchangeContext {
   readonly store: () => StoreSnapshot;
@@ -34,18 +32,10 @@ export interface ExchangeContext {
   readonly draining: () => boolean;
 }
 
-// undici tells on which socket a request goes by this channel only, synchronously after onRequestStart.
-let starting: Exchange | null = null;
-diagnostics.subscribe('undici:client:sendHeaders', (message) => {
-  const { socket } = message as { socket: object };
-  starting?.reached(upstreamOf(socket));
-  starting = null;
-});
-
 /** Safe to send again where the first attempt may have been seen (RFC 9110 §9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements RequestHandler {
   readonly #context: ExchangeContext;
   readonly #connection: ClientConnection;
   readonly #stream: ClientStream;
@@ -57,7 +47,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #decision: Decision | null = null;
   #upstream: Upstream | null = null;
   #reused = false;
-  #controller: Dispatcher.DispatchController | null = null;
+  #control: RequestControl | null = null;
   #retried = false;
   #responded = false;
   #done = false;
@@ -76,8 +66,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   run(): void {
     this.#connection.active += 1;
-    this.#stream.onDrain = () => this.#controller?.resume();
-    this.#stream.onGone = () => this.#gone();
+    this.#stream.onDrain = () => this.#control?.resume();
+    this.#stream.onGone = (h2Code) => this.#gone(h2Code);
     try {
       const forwarded = forwardRequestFields(this.#stream.fields);
       this.#forwarded = forwarded;
@@ -89,9 +79,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  /** The request is on its way on this connection. */
-  reached(upstream: Upstream | undefined): void {
-    if (!upstream) return;
+  get wanted(): boolean {
+    return !this.#done;
+  }
+
+  onRequestStart(control: RequestControl): void {
+    this.#control = control;
+  }
+
+  reached(upstream: Upstream): void {
     this.#upstream = upstream;
     this.#reused = upstream.uses > 0;
     upstream.uses += 1;
@@ -99,18 +95,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#stream.readyForBody();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#done) controller.abort(new MtlsdError('CLIENT_GONE', 'the client left'));
-    starting = this;
-  }
-
   onBodySent(chunk: Buffer): void {
     this.#requestBytes += chunk.byteLength;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
-    const fields = responseFields(controller.rawHeaders);
+  onResponseStart(status: number, received: string[], reason: string): void {
+    if (this.#done) return;
+    const fields = forwardResponseFields(received);
     if (status < 200) {
       this.#stream.inform(status, fields);
       return;
@@ -122,18 +113,40 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(chunk: Buffer): void {
+    if (this.#done) return;
     if (this.#responseBytes === 0 && this.#status === 400) this.#noted = this.#nginxSays(chunk);
     this.#responseBytes += chunk.byteLength;
-    if (!this.#stream.write(chunk)) controller.pause();
+    if (!this.#stream.write(chunk)) this.#control?.pause();
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#stream.end(controller.rawTrailers ? responseFields(controller.rawTrailers) : []);
+  onResponseEnd(trailers: string[]): void {
+    if (this.#done) return;
+    this.#stream.end(trailers);
     this.#finish(this.#noted);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+  onTunnel(stream: Duplex, received: string[]): void {
+    if (this.#done) {
+      stream.destroy();
+      return;
+    }
+    const { http } = this.#stream;
+    // HTTP/2 has no key, and so no answer to one (RFC 8441 §5).
+    const fields = forwardResponseFields(received);
+    const answer = http === '2' ? without(fields, 'sec-websocket-accept') : fields;
+    this.#responded = true;
+    this.#status = http === '2' ? 200 : 101;
+    this.#waitMs = performance.now() - this.#sentAt;
+    this.#stream.onGone = null; // the relay sees the ends from here on
+    void relay(this.#stream.acceptTunnel(answer), stream).then(({ sent, received: bytes }) => {
+      this.#requestBytes = sent;
+      this.#responseBytes = bytes;
+      this.#finish(null);
+    });
+  }
+
+  onResponseError(error: Error): void {
     if (this.#done) return;
     if (this.#mayRetry(error)) {
       this.#retried = true;
@@ -177,8 +190,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const decision = this.#decision as Decision;
     if (decision.action === 'refuse')
       throw new MtlsdError('POLICY_REFUSED', `${this.#connection.authority.text} is refused: ${decision.why}`);
-    const { method, path, body, http } = this.#stream;
-    const fields = forwarded.fields;
+    const { method, path, body, http, tunnel } = this.#stream;
     const protocol: UpstreamProtocol = http === '2' || this.#connection.http2Only ? 'h2' : 'h1';
     const target: Target = {
       scheme: this.#connection.scheme,
@@ -188,18 +200,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
       policy: decision.policy,
       protocol,
     };
-    const dispatcher = this.#context.pools.dispatcherFor(target);
-    const headers = fields.concat('Via', `${http} ${this.#context.via}`);
-    if (forwarded.host === undefined && this.#stream.host !== undefined) headers.push('host', this.#stream.host);
-    if (forwarded.teTrailers && protocol === 'h2') headers.push('te', 'trailers');
-    dispatcher.dispatch(
+    const fields = forwarded.fields.concat('Via', `${http} ${this.#context.via}`);
+    const host = this.#connection.host ?? this.#stream.host;
+    if (forwarded.host === undefined && host !== undefined) fields.push('Host', host);
+    if (forwarded.teTrailers && protocol === 'h2') fields.push('te', 'trailers');
+    this.#context.pools.dispatch(
+      target,
       {
-        origin: `${this.#connection.scheme}://${this.#connection.authority.text}`,
-        method: method as Dispatcher.HttpMethod,
+        method,
+        authority: this.#connection.authority.text,
         path,
-        headers,
+        fields,
+        host,
         body,
-        bodyTimeout: 0,
+        trailers: () => this.#stream.trailers(),
+        announcesTrailers: forwarded.trailer,
+        tunnel,
       },
       this,
     );
@@ -215,6 +231,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return true;
     }
     if (this.#stream.body !== null) return false;
+    if (error instanceof StreamReset) return error.untouched;
     const code = 'code' in error ? error.code : '';
     return (
       this.#reused &&
@@ -266,8 +283,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
         meaning: explainAlert(error.alert, { requested: null, sent: false }).meaning,
       },
     };
-    if (this.#responded) {
-      this.#stream.abort();
+    const h2Code = error.cause instanceof StreamReset ? error.cause.h2Code : undefined;
+    if (this.#responded || (h2Code !== undefined && this.#stream.http === '2')) {
+      this.#stream.onGone = null;
+      this.#stream.abort(h2Code);
     } else {
       const answer = answerProblem(error, {
         exchange: this.#id,
@@ -297,11 +316,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return choice ? `none (${choice.reason})` : null;
   }
 
-  #gone(): void {
+  #gone(h2Code?: number): void {
     if (this.#done) return;
     const error = new MtlsdError('CLIENT_GONE', 'the client left before the response was through');
     this.#finish({ code: error.code, message: error.message, hint: error.hint, alert: null });
-    this.#controller?.abort(error);
+    this.#control?.abort(error, h2Code);
   }
 
   #finish(error: RecordError | null, connection: string | null = null): void {
@@ -364,21 +383,17 @@ function inTheClear(store: StoreSnapshot, authority: Authority): Decision {
   };
 }
 
-function responseFields(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  if (!raw) return [];
-  if (Array.isArray(raw)) return forwardResponseFields(raw);
-  // HTTP/2: an object, its pseudo-fields to be left out.
-  const flat: string[] = [];
-  for (const [name, value] of Object.entries(raw)) {
-    if (name.startsWith(':') || value === undefined) continue;
-    for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one);
-  }
-  return forwardResponseFields(flat);
-}
-
 function headerValue(fields: readonly string[], name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) if ((fields[i] as string).toLowerCase() === name) return fields[i + 1];
   return undefined;
+}
+
+function without(fields: readonly string[], name: string): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    if ((fields[i] as string).toLowerCase() !== name) kept.push(fields[i] as string, fields[i + 1] as string);
+  }
+  return kept;
 }
 
 function overridesOf(wish: Wish | null): ExchangeRecord['overrides'] {

@@ -78,13 +78,8 @@ export function forwardRequestFields(fields: readonly string[]): ForwardedFields
   return { fields: kept, verification, certificate, host, via, expect, upgrade, teTrailers, trailer };
 }
 
-/**
- * The same for a response, whose fields undici hands over as Buffers.
- * Field values are latin1 on the wire (RFC 9110 §5.5), so that every octet survives.
- */
-export function forwardResponseFields(raw: readonly Buffer[] | readonly string[]): string[] {
-  const fields: string[] = [];
-  for (const part of raw) fields.push(typeof part === 'string' ? part : part.toString('latin1'));
+/** The same for a response; changes the list in place, which is the receiver's own. */
+export function forwardResponseFields(fields: string[]): string[] {
   const named = connectionNamed(fields);
   let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {

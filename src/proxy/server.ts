@@ -2,7 +2,7 @@
  * The proxy's own port: listen, admit, limit, drain. One node:http server parses all HTTP/1.1, what clients say to the
  * proxy itself and what they say inside intercepted connections; which of the two a request is, its socket tells.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -58,6 +58,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     requestTimeout: 0, // a body takes the time that it takes
     keepAliveTimeout: timeoutsMs.idle,
     insecureHTTPParser: false,
+    shouldUpgradeCallback: mayUpgrade,
     requireHostHeader: false, // RFC 9112 §3.2 asks for it; what the client sends is for the origin to judge
   });
   http.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -67,6 +68,19 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   });
   http.on('request', (request, response) => onRequest(request, response, false));
   http.on('checkContinue', (request, response) => onRequest(request, response, true));
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // node:http makes no response for an Upgrade, which may yet be answered with any status.
+    const response = new ServerResponse(request);
+    response.assignSocket(socket as Socket);
+    response.shouldKeepAlive = false;
+    response.on('finish', () => {
+      response.detachSocket(socket as Socket);
+      socket.end();
+    });
+    socket.on('error', () => {});
+    if (head.byteLength > 0) socket.unshift(head);
+    onRequest(request, response, false, request.headers.upgrade ?? null);
+  });
   http.on('clientError', (error: Error, socket) => {
     const code = nativeCode(error);
     if (code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
@@ -90,7 +104,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       http.emit('connection', socket);
       return;
     }
-    const session = http2.performServerHandshake(socket, { settings: { enableConnectProtocol: false } });
+    const session = http2.performServerHandshake(socket, { settings: { enableConnectProtocol: true } });
     sessions.add(session);
     session.setTimeout(timeoutsMs.idle, () => {
       if (connection.active === 0) session.close();
@@ -102,17 +116,22 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     });
   }
 
-  function onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  function onRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+    tunnel: string | null = null,
+  ): void {
     const connection = intercepted.get(request.socket);
     try {
       checkFraming(request);
       if (connection) {
         exchange(
           connection,
-          new H1Stream(request, response, originForm(request.url ?? '/', connection), expectsContinue),
+          new H1Stream(request, response, originForm(request.url ?? '/', connection), expectsContinue, tunnel),
         );
       } else {
-        forward(request, response, expectsContinue);
+        forward(request, response, expectsContinue, tunnel);
       }
     } catch (error) {
       const known = asMtlsdError(error);
@@ -132,7 +151,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     }
   }
 
-  function forward(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  function forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+    tunnel: string | null,
+  ): void {
     const { profile } = options.connect.credentials.check(request.headers['proxy-authorization']);
     const { scheme, authority, path } = parseAbsoluteForm(request.url ?? '');
     const connection: ClientConnection = {
@@ -141,11 +165,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       client: clientOf(request.socket),
       profile,
       serverName: null,
+      host: null,
       decision: null,
       http2Only: false,
       active: 0,
     };
-    exchange(connection, new H1Stream(request, response, path, expectsContinue));
+    exchange(connection, new H1Stream(request, response, path, expectsContinue, tunnel));
   }
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
@@ -245,6 +270,15 @@ function emptied(sockets: Set<Socket>, timeoutMs: number): Promise<void> {
         resolve();
       });
   });
+}
+
+/**
+ * Which requests end HTTP on their connection where the origin agrees. One with a body keeps it; h2c and TLS are upgrades
+ * of the connection to us, which may be declined by not answering them (RFC 9110 §7.8).
+ */
+function mayUpgrade({ headers }: IncomingMessage): boolean {
+  if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return false;
+  return headers['transfer-encoding'] === undefined && !/\b(h2c|tls)\b/i.test(headers.upgrade ?? '');
 }
 
 /** Inside a connection a request has origin-form; absolute-form of the same authority must be taken too (RFC 9112 §3.2.2). */

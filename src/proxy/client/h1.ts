@@ -1,6 +1,6 @@
 /** HTTP/1.1 towards the client (RFC 9112), on node:http's parser and serializer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { MtlsdError } from '../../core/errors.ts';
 import type { ClientStream } from './stream.ts';
 
@@ -10,14 +10,22 @@ export class H1Stream implements ClientStream {
   readonly path: string;
   readonly fields: readonly string[];
   readonly body: Readable | null;
+  readonly tunnel: string | null;
   onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  onGone: ((h2Code?: number) => void) | null = null;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
 
   /** @param path origin-form; the request line may have had more */
-  constructor(request: IncomingMessage, response: ServerResponse, path: string, expectsContinue: boolean) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    expectsContinue: boolean,
+    tunnel: string | null = null,
+  ) {
+    this.tunnel = tunnel;
     this.#request = request;
     this.#response = response;
     this.#expectsContinue = expectsContinue;
@@ -36,6 +44,19 @@ export class H1Stream implements ClientStream {
 
   get host(): string | undefined {
     return this.#request.headers.host;
+  }
+
+  trailers(): string[] {
+    return this.#request.rawTrailers;
+  }
+
+  acceptTunnel(fields: string[]): Duplex {
+    const { socket } = this.#request;
+    this.#response.detachSocket(socket);
+    let head = 'HTTP/1.1 101 Switching Protocols\r\n';
+    for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+    socket.write(`${head}Connection: Upgrade\r\nUpgrade: ${this.tunnel}\r\n\r\n`, 'latin1');
+    return socket;
   }
 
   readyForBody(): void {

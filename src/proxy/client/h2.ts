@@ -1,6 +1,7 @@
 /** HTTP/2 towards the client (RFC 9113), on node:http2's sessions. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
+import { toObject, withoutPseudo } from '../h2-fields.ts';
 import type { ClientStream } from './stream.ts';
 
 /** Fields of one connection only; HTTP/2 has none (RFC 9113 §8.2.2), and node:http2 throws on them. */
@@ -20,9 +21,11 @@ export class H2Stream implements ClientStream {
   readonly fields: readonly string[];
   readonly body: Readable | null;
   readonly host: string | undefined;
+  readonly tunnel: string | null;
   onDrain: (() => void) | null = null;
-  onGone: (() => void) | null = null;
+  onGone: ((h2Code?: number) => void) | null = null;
   readonly #stream: ServerHttp2Stream;
+  #trailers: string[] = [];
 
   /** @param raw flat list as the 'stream' event hands it over, pseudo-fields in front */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]) {
@@ -31,12 +34,25 @@ export class H2Stream implements ClientStream {
     this.path = headers[':path'] ?? '/';
     this.host = headers[':authority'] ?? headers.host;
     this.fields = withoutPseudo(raw);
-    this.body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 ? stream : null;
+    this.body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 && this.method !== 'CONNECT' ? stream : null;
+    this.tunnel = this.method === 'CONNECT' ? String(headers[':protocol'] ?? '') : null;
+    stream.on('trailers', (...[, , raw]: unknown[]) => {
+      this.#trailers = withoutPseudo(raw as string[]); // @types/node leaves the raw list out
+    });
     stream.on('drain', () => this.onDrain?.());
     stream.on('error', () => {}); // a reset by the client is routine; 'close' tells it
     stream.on('close', () => {
-      if (!stream.writableFinished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.onGone?.();
+      if (!stream.writableFinished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.onGone?.(stream.rstCode);
     });
+  }
+
+  trailers(): string[] {
+    return this.#trailers;
+  }
+
+  acceptTunnel(fields: string[]): Duplex {
+    this.#stream.respond({ ...allowed(fields), ':status': 200 });
+    return this.#stream;
   }
 
   readyForBody(): void {
@@ -45,12 +61,12 @@ export class H2Stream implements ClientStream {
 
   inform(status: number, fields: string[]): void {
     if (this.#stream.destroyed || this.#stream.headersSent) return;
-    this.#stream.additionalHeaders({ ...toObject(fields), ':status': status });
+    this.#stream.additionalHeaders({ ...allowed(fields), ':status': status });
   }
 
   respond(status: number, _reason: string, fields: string[]): void {
     if (this.#stream.destroyed) return;
-    this.#stream.respond({ ...toObject(fields), ':status': status }, { waitForTrailers: true, endStream: false });
+    this.#stream.respond({ ...allowed(fields), ':status': status }, { waitForTrailers: true, endStream: false });
   }
 
   write(chunk: Buffer): boolean {
@@ -60,32 +76,19 @@ export class H2Stream implements ClientStream {
   end(trailers: string[]): void {
     if (this.#stream.destroyed) return;
     this.#stream.once('wantTrailers', () => {
-      this.#stream.sendTrailers(toObject(trailers));
+      this.#stream.sendTrailers(allowed(trailers));
     });
     this.#stream.end();
   }
 
-  abort(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  abort(h2Code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+    this.#stream.close(h2Code);
   }
 }
 
-function withoutPseudo(raw: readonly string[]): string[] {
-  const fields: string[] = [];
-  for (let i = 0; i < raw.length; i += 2)
-    if (!(raw[i] as string).startsWith(':')) fields.push(raw[i] as string, raw[i + 1] as string);
-  return fields;
-}
-
-/** node:http2 takes an object; fields that come twice become lists, their order kept. */
-function toObject(fields: readonly string[]): OutgoingHttpHeaders {
-  const headers: Record<string, string | string[]> = {};
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = (fields[i] as string).toLowerCase();
-    if (FORBIDDEN.has(name)) continue;
-    const value = fields[i + 1] as string;
-    const before = headers[name];
-    headers[name] = before === undefined ? value : [before, value].flat();
-  }
+/** The fields that HTTP/2 takes, as the object that node:http2 does. */
+function allowed(fields: readonly string[]): OutgoingHttpHeaders {
+  const headers = toObject(fields);
+  for (const name of FORBIDDEN) delete headers[name];
   return headers;
 }

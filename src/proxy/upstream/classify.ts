@@ -1,5 +1,6 @@
 /** Native errors of sockets, TLS and undici to ours: the one place that knows their codes, one integration test per code. */
 import { type ErrorCode, type ErrorData, MtlsdError, nativeCode } from '../../core/errors.ts';
+import { StreamReset } from './request.ts';
 
 /** Which step failed decides what the same native code means. */
 export type Step = 'connect' | 'tls' | 'http';
@@ -61,6 +62,7 @@ export function classify(error: unknown, step: Step, where: string, data: ErrorD
   const known = HTTP_CODES[code] ?? (code.startsWith('HPE_') ? 'RESPONSE_INVALID' : undefined);
   if (known) return new MtlsdError(known, `${where}: ${said}`, cause);
   if (code.startsWith('ERR_SSL_')) return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), cause);
+  if (error instanceof StreamReset) return new MtlsdError('CONNECTION_CLOSED', `${where}: ${said}`, cause);
   if (code.startsWith('ERR_HTTP2_')) return new MtlsdError('RESPONSE_INVALID', `${where}: ${said}`, cause);
   return new MtlsdError('INTERNAL', said, cause);
 }

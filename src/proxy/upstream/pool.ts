@@ -1,23 +1,25 @@
 /**
- * Upstream connections for requests: one undici pool per (authority, identity, policy, protocol), so that no connection can
- * ever serve a request whose identity or policy is another. A store that changes either leaves the old pool to finish what
- * it has and gives it nothing new.
+ * Upstream connections for requests: one pool per (authority, identity, policy, protocol), so that no connection can ever
+ * serve a request whose identity or policy is another. A store that changes either leaves the old pool to finish what it has
+ * and gives it nothing new.
  */
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from '../../certs/store/snapshot.ts';
 import type { Authority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { type Dial, type DialPlan, type Upstream, upstreamFor } from './dial.ts';
+import { dispatchH1 } from './h1.ts';
+import { H2Sessions } from './h2.ts';
+import type { RequestHandler, UpstreamRequest } from './request.ts';
+import { dispatchSingle } from './single.ts';
 import type { TcpConnection } from './tcp.ts';
 
 /** What the client speaks decides what is asked of the origin: HTTP/1.1 costs half the CPU, HTTP/2 is kept where it came from. */
 export type UpstreamProtocol = 'h1' | 'h2';
 
-const ALPN: Readonly<Record<UpstreamProtocol, readonly string[]>> = {
-  h1: ['http/1.1'],
-  h2: ['h2', 'http/1.1'],
-};
+const H1_ALPN = ['http/1.1'];
+const H2_ALPN = ['h2', 'http/1.1'];
 
 export interface Target {
   readonly scheme: 'http' | 'https';
@@ -28,10 +30,17 @@ export interface Target {
   readonly protocol: UpstreamProtocol;
 }
 
+export interface PlainConnection extends TcpConnection {
+  /** The other end is a proxy, which wants the whole URI (RFC 9112 §3.2.2), and these fields. */
+  readonly proxyFields: readonly string[] | null;
+}
+
 export interface PoolsOptions {
   readonly dial: Dial;
   /** For plain HTTP. */
-  readonly openTcp: (authority: Authority) => Promise<TcpConnection>;
+  readonly openPlain: (authority: Authority) => Promise<PlainConnection>;
+  /** Whether plain HTTP to it goes by another proxy; then the fields for that proxy. */
+  readonly plainProxy: (authority: Authority) => readonly string[] | null;
   readonly responseTimeoutMs: number;
   /** How long an idle connection is kept where the server names no time of its own (Keep-Alive: timeout=). */
   readonly keepAliveMs: number;
@@ -42,9 +51,14 @@ export interface PoolsOptions {
 const SPARE_MS = 5_000;
 
 interface Held {
-  readonly pool: Pool;
   readonly target: Target;
-  /** Dialled while the client's own handshake ran. */
+  readonly pool: Pool;
+  readonly h2: H2Sessions;
+  /** The origin agreed on HTTP/1.1 where HTTP/2 was on offer. */
+  h1Only: boolean;
+  /** The one dial under way for HTTP/2: whether it agrees on that is known only then. */
+  opening: Promise<void> | null;
+  /** Dialled while the client's own handshake ran, or found to speak HTTP/1.1. */
   spare: { readonly upstream: Promise<Upstream>; readonly timer: NodeJS.Timeout } | null;
 }
 
@@ -59,22 +73,26 @@ export class Pools {
     this.#sweeper = setInterval(() => this.#sweep(), 60_000).unref();
   }
 
-  /** @throws MtlsdError CLIENT_CERTIFICATE_UNUSABLE where the chosen entry could not be loaded: fail closed, before any dial */
-  dispatcherFor(target: Target): Dispatcher {
-    return this.#hold(target).pool;
+  /**
+   * Sends a request on a connection that was made for this target, an idle one or a new one.
+   * @throws MtlsdError CLIENT_CERTIFICATE_UNUSABLE where the chosen entry could not be loaded: fail closed, before any dial
+   */
+  dispatch(target: Target, request: UpstreamRequest, handler: RequestHandler): void {
+    const held = this.#hold(target);
+    if (target.protocol === 'h2' && !held.h1Only) this.#dispatchH2(held, request, handler);
+    else this.#dispatchH1(held, request, handler);
   }
 
   /** Dials before the request is there, unless a connection is there already; errors are left for the request to find. */
   warm(target: Target): void {
+    if (target.scheme === 'http') return;
     const held = this.#hold(target);
-    if (target.scheme === 'http' || held.spare || held.pool.stats.connected > 0 || held.pool.stats.pending > 0) return;
-    const upstream = this.#options.dial(planOf(target));
-    const timer = setTimeout(() => {
-      held.spare = null;
-      upstream.then(({ socket }) => socket.destroy()).catch(() => {});
-    }, SPARE_MS).unref();
-    upstream.catch(() => {}); // whoever takes the spare gets it
-    held.spare = { upstream, timer };
+    if (target.protocol === 'h2' && !held.h1Only) {
+      if (!held.h2.hasRoom) this.#open(held).catch(() => {});
+      return;
+    }
+    if (held.spare || held.pool.stats.connected > 0 || held.pool.stats.pending > 0) return;
+    keepSpare(held, this.#options.dial(planOf(target, H1_ALPN)));
   }
 
   /** Connections made with what `next` no longer decides are not used again; those it still decides stay. */
@@ -95,9 +113,9 @@ export class Pools {
 
   get stats(): { pools: number; connected: number; running: number; pending: number } {
     const sum = { pools: this.#held.size, connected: 0, running: 0, pending: 0 };
-    for (const { pool } of this.#held.values()) {
-      sum.connected += pool.stats.connected;
-      sum.running += pool.stats.running;
+    for (const { pool, h2 } of this.#held.values()) {
+      sum.connected += pool.stats.connected + h2.connected;
+      sum.running += pool.stats.running + h2.running;
       sum.pending += pool.stats.pending;
     }
     return sum;
@@ -105,12 +123,13 @@ export class Pools {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
-    const pools = [...this.#held];
-    for (const [key, held] of pools) {
+    const all = [...this.#held];
+    for (const [key, held] of all) {
       this.#held.delete(key);
       discardSpare(held);
+      held.h2.destroy();
     }
-    await Promise.all(pools.map(([, { pool }]) => pool.destroy()));
+    await Promise.all(all.map(([, { pool }]) => pool.destroy()));
   }
 
   #hold(target: Target): Held {
@@ -119,17 +138,81 @@ export class Pools {
     const key = keyOf(target);
     let held = this.#held.get(key);
     if (!held) {
-      held = { pool: this.#open(target, () => this.#held.get(key)), target, spare: null };
+      const made: Held = {
+        target,
+        pool: this.#makePool(target, () => made),
+        h2: new H2Sessions(),
+        h1Only: false,
+        opening: null,
+        spare: null,
+      };
+      held = made;
       this.#held.set(key, held);
     }
     return held;
   }
 
-  #open(target: Target, self: () => Held | undefined): Pool {
-    const connect =
-      target.scheme === 'http' ? () => this.#connectPlain(target) : () => this.#connectTls(target, self());
+  #dispatchH1(held: Held, request: UpstreamRequest, handler: RequestHandler): void {
+    const { scheme, authority } = held.target;
+    const proxyFields = scheme === 'http' ? this.#options.plainProxy(authority) : null;
+    const sent = proxyFields ? { ...request, fields: request.fields.concat(proxyFields) } : request;
+    const path = proxyFields ? `http://${authority.text}${request.path === '*' ? '' : request.path}` : request.path;
+    if (request.tunnel === null && !request.announcesTrailers && request.path !== '*') {
+      dispatchH1(held.pool, `${scheme}://${authority.text}`, sent, path, handler);
+      return;
+    }
+    this.#connect(held).then(
+      (upstream) => {
+        if (handler.wanted) dispatchSingle(upstream, sent, path, handler);
+        else upstream.socket.destroy();
+      },
+      (error: Error) => handler.onResponseError(error),
+    );
+  }
+
+  #dispatchH2(held: Held, request: UpstreamRequest, handler: RequestHandler): void {
+    if (held.h2.hasRoom) {
+      if (request.tunnel === null) held.h2.dispatch(request, handler);
+      else void this.#dispatchTunnel(held, request, handler);
+      return;
+    }
+    this.#open(held).then(
+      () => {
+        if (!handler.wanted) return;
+        if (held.h1Only) this.#dispatchH1(held, request, handler);
+        else this.#dispatchH2(held, request, handler);
+      },
+      (error: Error) => handler.onResponseError(error),
+    );
+  }
+
+  /** Extended CONNECT where the origin takes it, else an Upgrade on a connection of its own. */
+  async #dispatchTunnel(held: Held, request: UpstreamRequest, handler: RequestHandler): Promise<void> {
+    if ((await held.h2.takesTunnels()) && held.h2.hasRoom) held.h2.dispatch(request, handler);
+    else this.#dispatchH1(held, request, handler);
+  }
+
+  /** One more connection that may speak HTTP/2; those who wait meanwhile share the flight. */
+  #open(held: Held): Promise<void> {
+    held.opening ??= this.#options
+      .dial(planOf(held.target, H2_ALPN))
+      .then((upstream) => {
+        if (upstream.record.tls?.alpn === 'h2') {
+          held.h2.add(upstream);
+          return;
+        }
+        held.h1Only = true;
+        keepSpare(held, Promise.resolve(upstream));
+      })
+      .finally(() => {
+        held.opening = null;
+      });
+    return held.opening;
+  }
+
+  #makePool(target: Target, self: () => Held): Pool {
     return new Pool(`${target.scheme}://${target.authority.text}`, {
-      allowH2: target.protocol === 'h2',
+      allowH2: false,
       connections: this.#options.maxConnections,
       // undici writes one request at a time to an HTTP/1.1 connection: pipelining makes one slow response everybody's.
       pipelining: 1,
@@ -140,7 +223,7 @@ export class Pools {
       maxHeaderSize: 256 * 1024,
       strictContentLength: true,
       connect: (_options, callback) => {
-        connect().then(
+        this.#connect(self()).then(
           ({ socket }) => callback(null, socket),
           (error: Error) => callback(error, null),
         );
@@ -148,34 +231,43 @@ export class Pools {
     });
   }
 
-  async #connectTls(target: Target, held: Held | undefined): Promise<Upstream> {
-    const spare = held?.spare;
-    if (held && spare) {
+  /** A connection for HTTP/1.1: the spare one, or a new one. */
+  async #connect(held: Held): Promise<Upstream> {
+    const { target, spare } = held;
+    if (target.scheme === 'http') {
+      const { socket } = await this.#options.openPlain(target.authority);
+      return upstreamFor(socket, null);
+    }
+    if (spare) {
       held.spare = null;
       clearTimeout(spare.timer);
       const upstream = await spare.upstream;
       if (!upstream.socket.destroyed) return upstream;
     }
-    return this.#options.dial(planOf(target));
-  }
-
-  async #connectPlain(target: Target): Promise<Upstream> {
-    const { socket } = await this.#options.openTcp(target.authority);
-    return upstreamFor(socket, null);
+    return this.#options.dial(planOf(target, H1_ALPN));
   }
 
   #drop(key: string, held: Held): void {
     this.#held.delete(key);
     discardSpare(held);
+    held.h2.close();
     held.pool.close().catch(() => {}); // lets running exchanges finish
   }
 
   #sweep(): void {
     for (const [key, held] of this.#held) {
       const { connected, pending, running } = held.pool.stats;
-      if (connected + pending + running === 0 && held.spare === null) this.#drop(key, held);
+      if (connected + pending + running + held.h2.connected === 0 && !held.spare && !held.opening)
+        this.#drop(key, held);
     }
   }
+}
+
+function keepSpare(held: Held, upstream: Promise<Upstream>): void {
+  discardSpare(held);
+  const spare = { upstream, timer: setTimeout(discardSpare, SPARE_MS, held).unref() };
+  upstream.catch(() => {}); // whoever takes the spare gets it
+  held.spare = spare;
 }
 
 function discardSpare(held: Held): void {
@@ -185,18 +277,18 @@ function discardSpare(held: Held): void {
   held.spare = null;
 }
 
-const planOf = ({ authority, choice, policy, wish, protocol }: Target): DialPlan => ({
+const planOf = ({ authority, choice, policy, wish }: Target, alpn: readonly string[]): DialPlan => ({
   authority,
   choice,
   policy,
   override: wish.verification !== undefined,
-  alpn: ALPN[protocol],
+  alpn,
 });
 
-const keyOf = ({ scheme, authority, choice, policy, protocol }: Target): string =>
-  `${scheme} ${authority.text} ${protocol} ${policy.id} ${choice.entry ? `${choice.entry.name} ${choice.entry.withholdUnverified} ${choice.entry.identity?.id}` : '-'}`;
+const keyOf = ({ scheme, authority, choice: { entry }, policy, protocol }: Target): string =>
+  `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
 
-export function unusable({ authority, choice }: Pick<Target, 'authority' | 'choice'>): MtlsdError {
+function unusable({ authority, choice }: Target): MtlsdError {
   const name = choice.entry?.name ?? '';
   const problem = choice.entry?.problems.find(({ severity }) => severity === 'error');
   return new MtlsdError(

@@ -1,0 +1,70 @@
+/** HTTP/1.1 to an origin through an undici pool. */
+import diagnostics from 'node:diagnostics_channel';
+import type { Dispatcher, Pool } from 'undici';
+import { upstreamOf } from './dial.ts';
+import type { RequestHandler, UpstreamRequest } from './request.ts';
+
+// undici tells on which socket a request goes by this channel only, synchronously after onRequestStart.
+let starting: RequestHandler | null = null;
+diagnostics.subscribe('undici:client:sendHeaders', (message) => {
+  const upstream = upstreamOf((message as { socket: object }).socket);
+  if (upstream) starting?.reached(upstream);
+  starting = null;
+});
+
+/** @param path absolute-form where the request goes to a proxy in the clear */
+export function dispatchH1(
+  pool: Pool,
+  origin: string,
+  request: UpstreamRequest,
+  path: string,
+  handler: RequestHandler,
+): void {
+  const { method, fields, body } = request;
+  pool.dispatch(
+    { origin, method: method as Dispatcher.HttpMethod, path, headers: fields as string[], body, bodyTimeout: 0 },
+    new H1Handler(handler),
+  );
+}
+
+class H1Handler implements Dispatcher.DispatchHandler {
+  readonly #handler: RequestHandler;
+
+  constructor(handler: RequestHandler) {
+    this.#handler = handler;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (!this.#handler.wanted) controller.abort(new Error('the client left'));
+    this.#handler.onRequestStart(controller);
+    starting = this.#handler;
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#handler.onBodySent(chunk);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
+    this.#handler.onResponseStart(status, flat(controller.rawHeaders), reason ?? '');
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#handler.onResponseData(chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#handler.onResponseEnd(flat(controller.rawTrailers));
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.#handler.onResponseError(error);
+  }
+}
+
+/** Field values are latin1 on the wire (RFC 9110 §5.5), so that every octet survives. */
+function flat(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  const fields: string[] = [];
+  if (Array.isArray(raw))
+    for (const part of raw) fields.push(typeof part === 'string' ? part : part.toString('latin1'));
+  return fields;
+}
