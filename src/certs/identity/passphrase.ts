@@ -19,13 +19,14 @@ const commandTimeoutMs = 10_000;
 const maxLength = 4096;
 
 /**
+ * @param timeoutMs of a command
  * @throws Unusable PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
  *   that may be the passphrase
  */
-export async function readPassphrase(source: PassphraseSource): Promise<Secret> {
+export async function readPassphrase(source: PassphraseSource, timeoutMs = commandTimeoutMs): Promise<Secret> {
   if ('text' in source) return source.text;
   if ('env' in source) return fromEnvironment(source.env);
-  return 'file' in source ? fromFile(source.file) : fromCommand(source.command, source.cwd);
+  return 'file' in source ? fromFile(source.file) : fromCommand(source.command, source.cwd, timeoutMs);
 }
 
 function fromEnvironment(name: string): Secret {
@@ -58,7 +59,7 @@ async function fromFile(file: string): Promise<Secret> {
   }
 }
 
-function fromCommand(command: readonly string[], cwd: string): Promise<Secret> {
+function fromCommand(command: readonly string[], cwd: string, timeoutMs: number): Promise<Secret> {
   const [program = '', ...args] = command;
   // Without its arguments: some people have secrets there.
   const hint = `run the command of the entry yourself, as the daemon's user; it has to write the passphrase and exit with 0`;
@@ -78,7 +79,7 @@ function fromCommand(command: readonly string[], cwd: string): Promise<Secret> {
       killGroup(child.pid);
       child.stdout.destroy();
     };
-    const timer = setTimeout(() => end(`took longer than ${commandTimeoutMs / 1000} s`), commandTimeoutMs);
+    const timer = setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs);
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxLength) end(`wrote more than ${maxLength} bytes`);

@@ -59,6 +59,11 @@ export class ExpiryWatch {
     return this.#look();
   }
 
+  /** Resolves when what was due until now has been told. */
+  settled(): Promise<void> {
+    return this.#queue;
+  }
+
   close(): void {
     this.#closed = true;
     if (this.#timer) clearTimeout(this.#timer);
