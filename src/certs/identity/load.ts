@@ -1,7 +1,8 @@
 /** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
-import { certificateFacts } from '../../core/facts.ts';
+import { nativeCode } from '../../core/errors.ts';
+import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
 import { orderChain } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
@@ -190,36 +191,17 @@ function mismatch(
   );
 }
 
-/** OpenSSL refuses small keys and old digests when the context is made: better told now than at the first request. */
-function refuseWeak(
-  certPem: string,
-  keyPem: Secret,
-  { subject, key, signature }: { subject: string; key: string; signature: string },
-  file: string,
-): void {
+/** OpenSSL refuses small keys when the context is made: better told now than at the first request. */
+function refuseWeak(certPem: string, keyPem: Secret, { subject, key }: CertificateFacts, file: string): void {
   try {
     tls.createSecureContext({ cert: certPem, key: keyPem.reveal() });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    if (/KEY_TOO_SMALL/.test(code))
-      throw new Unusable(
-        'KEY_TOO_WEAK',
-        file,
-        `${subject} has a key of ${key}, too weak for TLS`,
-        'ask the CA for a certificate with RSA 2048, or better EC P-256',
-      );
-    if (/MD_TOO_WEAK/.test(code))
-      throw new Unusable(
-        'WEAK_SIGNATURE',
-        file,
-        `${subject} is signed with ${signature}, too weak for TLS`,
-        'ask the CA to issue it again with SHA-256',
-      );
-    throw new Unusable(
-      'KEY_INVALID',
-      file,
-      `OpenSSL refuses ${subject} (${key}): ${code}`,
-      `check both files: openssl x509 -in ${shellWord(file)} -noout -text`,
-    );
+    const code = nativeCode(error) ?? 'unknown error';
+    if (/KEY_TOO_SMALL/.test(code)) {
+      const hint = 'ask the CA for a certificate with RSA 2048, or better EC P-256';
+      throw new Unusable('KEY_TOO_WEAK', file, `${subject} has a key of ${key}, too weak for TLS`, hint);
+    }
+    const hint = `look at both: openssl x509 -in ${shellWord(file)} -noout -text`;
+    throw new Unusable('KEY_INVALID', file, `OpenSSL refuses ${subject} with its key of ${key}: ${code}`, hint);
   }
 }
