@@ -23,8 +23,8 @@ const noneMatches: CertificateChoice = Object.freeze({ entry: null, reason: 'no 
 export interface SnapshotParts {
   readonly generation: number;
   readonly version: string;
-  /** In the order of the file. */
-  readonly entries: readonly StoreEntry[];
+  /** By name, in the order of the file. */
+  readonly entries: ReadonlyMap<string, StoreEntry>;
   readonly sections: ParsedSections;
   readonly policies: Policies;
 }
@@ -32,7 +32,7 @@ export interface SnapshotParts {
 export async function buildSnapshot(parts: SnapshotParts): Promise<StoreSnapshot> {
   const snapshot = new Snapshot(parts);
   const turns = new Turns();
-  for (const entry of parts.entries) {
+  for (const entry of snapshot.entries) {
     if (turns.over) await turns.next();
     snapshot.index(entry);
   }
@@ -45,9 +45,11 @@ class Snapshot implements StoreSnapshot {
   readonly entries: readonly StoreEntry[];
   readonly interception: Interception;
   readonly sections: StoreSections;
-  readonly #byName = new Map<string, StoreEntry>();
-  /** One index per profile; `null` holds the entries that serve everybody. Choices are made here, once. */
-  readonly #byProfile = new Map<string | null, HostIndex<CertificateChoice>>();
+  readonly #byName: ReadonlyMap<string, StoreEntry>;
+  /** One index per profile; `null` holds the entries that serve everybody. */
+  readonly #byProfile = new Map<string | null, HostIndex<StoreEntry>>();
+  /** Made when first asked for. */
+  readonly #choices = new Map<StoreEntry, CertificateChoice>();
   readonly #listed = new HostIndex<true>();
   readonly #passthrough = new HostIndex<true>();
   readonly #policies: Policies;
@@ -55,7 +57,8 @@ class Snapshot implements StoreSnapshot {
   constructor({ generation, version, entries, sections, policies }: SnapshotParts) {
     this.generation = generation;
     this.version = version;
-    this.entries = entries;
+    this.#byName = entries;
+    this.entries = [...entries.values()];
     this.interception = { mode: sections.interception.mode, unmatched: sections.interception.unmatched };
     this.sections = sections.written;
     this.#policies = policies;
@@ -65,18 +68,24 @@ class Snapshot implements StoreSnapshot {
 
   /** In the order of the file: among equals the last one added wins. Only while the snapshot is being built. */
   index(entry: StoreEntry): void {
-    this.#byName.set(entry.name, entry);
     if (!entry.enabled) return;
     this.#listed.add(entry, true);
     let index = this.#byProfile.get(entry.profile);
     if (!index) this.#byProfile.set(entry.profile, (index = new HostIndex()));
-    index.add(entry, Object.freeze({ entry, reason: reasonOf(entry) }));
+    index.add(entry, entry);
   }
 
   chooseCertificate(authority: Authority, wish: Wish = {}): CertificateChoice {
     if (wish.certificate !== undefined) return this.#named(authority, wish.certificate);
     const own = wish.profile === undefined ? undefined : this.#byProfile.get(wish.profile)?.find(authority);
-    return own ?? this.#byProfile.get(null)?.find(authority) ?? noneMatches;
+    const entry = own ?? this.#byProfile.get(null)?.find(authority);
+    return entry ? this.#choiceOf(entry) : noneMatches;
+  }
+
+  #choiceOf(entry: StoreEntry): CertificateChoice {
+    let choice = this.#choices.get(entry);
+    if (!choice) this.#choices.set(entry, (choice = Object.freeze({ entry, reason: reasonOf(entry) })));
+    return choice;
   }
 
   #named(authority: Authority, name: string): CertificateChoice {
@@ -137,7 +146,7 @@ class Snapshot implements StoreSnapshot {
 
   shadowedBy(entry: StoreEntry): StoreEntry | null {
     // Only one with the same host, port and profile wins whatever the authority and the client.
-    const winner = entry.enabled ? this.#byProfile.get(entry.profile)?.at(entry)?.entry : null;
+    const winner = entry.enabled ? this.#byProfile.get(entry.profile)?.at(entry) : null;
     return winner && winner !== entry ? winner : null;
   }
 }

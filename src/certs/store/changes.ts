@@ -36,7 +36,7 @@ export async function changeBetween(before: Comparable | null, after: Comparable
     if (entry.identity) usable++;
     const old = before?.entries.get(name);
     if (!old) added.push(name);
-    else if (!sameEntry(old, entry)) changed.push(name);
+    else if (old !== entry && !sameEntry(old, entry)) changed.push(name);
   }
   const removed: string[] = [];
   for (const name of before?.entries.keys() ?? []) if (!after.entries.has(name)) removed.push(name);

@@ -34,11 +34,11 @@ export class FileCompiler {
     this.#taken.add(name);
   }
 
-  entry(fields: CertificateFields, index: number): ParsedEntry {
+  /** @param before the entry that was in this place: used again where nothing of it changed, so that a reload leaves little to collect */
+  entry(fields: CertificateFields, index: number, before?: ParsedEntry): ParsedEntry {
     const host = this.#host(fields.host, ['certificates', index, 'host']);
     const port = fields.port ?? 443;
-    const parsed = {
-      name: fields.name ?? this.#freeName(nameFor({ host, port })),
+    const written = {
       host,
       port,
       enabled: fields.enabled ?? true,
@@ -50,8 +50,12 @@ export class FileCompiler {
       alias: fields.alias ?? null,
       passphrase: passphraseOf(fields.passphrase),
     };
-    const signature = hash('sha256', JSON.stringify(parsed), 'base64url');
-    return { ...parsed, ...this.#placeOf(['certificates', index]), signature };
+    const name = fields.name ?? this.#freeName(nameFor({ host, port }));
+    const signature = hash('sha256', JSON.stringify([fields.name ?? null, written]), 'base64url');
+    const { line, column } = this.#placeOf(['certificates', index]);
+    const same =
+      before?.signature === signature && before.name === name && before.line === line && before.column === column;
+    return same ? before : { name, ...written, line, column, signature };
   }
 
   sections({ trust, verification = {}, interception = {} }: StoreFile): ParsedSections {

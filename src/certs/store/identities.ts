@@ -65,23 +65,26 @@ export class Identities {
     const folder = path.dirname(storeFile);
     const prints = await fingerprints([storeFile, ...files.flat()]);
     const turns = new Turns();
-    const keys: string[] = [];
-    const wanted = new Map<string, ParsedEntry>();
+    // Entries that name the same files share a slot; their long keys are not kept.
+    const slots = new Map<string, number>();
+    const wanted: (readonly [key: string, entry: ParsedEntry])[] = [];
+    const slotOf: number[] = [];
     for (const [i, entry] of entries.entries()) {
       if (turns.over) await turns.next();
       const key = cacheKey(entry, files[i] ?? [], prints);
-      keys.push(key);
-      wanted.set(key, entry);
+      const slot = slots.get(key) ?? wanted.push([key, entry]) - 1;
+      slots.set(key, slot);
+      slotOf.push(slot);
     }
-    const next = new Map<string, LoadedIdentity>();
-    await each(wanted, concurrency, async ([key, entry]) => {
+    const results: LoadedIdentity[] = [];
+    await each(wanted.entries(), concurrency, async ([slot, [key, entry]]) => {
       const known = this.#loaded.get(key);
-      next.set(key, known?.identity ? known : await loadOne(entry, folder));
+      results[slot] = known?.identity ? known : await loadOne(entry, folder);
     });
-    this.#loaded = next;
+    this.#loaded = new Map(wanted.map(([key], slot) => [key, results[slot] as LoadedIdentity]));
     const exposed = isPublic(prints.get(storeFile));
     return entries.map((entry, i) => {
-      const loaded = next.get(keys[i] ?? '') as LoadedIdentity;
+      const loaded = results[slotOf[i] ?? 0] as LoadedIdentity;
       if (!exposed || entry.passphrase === null || !('text' in entry.passphrase)) return loaded;
       return { ...loaded, problems: [...loaded.problems, readableByEveryone(storeFile)] };
     });

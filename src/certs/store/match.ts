@@ -8,21 +8,25 @@
 import type { Authority } from '../../core/authority.ts';
 import type { HostPort } from './parsed.ts';
 
-type Ports<T> = Map<number | '*', T>;
+/** Most hosts have one port: a pair is a tenth of a Map, and 10,000 of them are made at each load. */
+type Ports<T> = { readonly port: number | '*'; value: T } | Map<number | '*', T>;
 
 export class HostIndex<T> {
   readonly #exact = new Map<string, Ports<T>>();
   readonly #suffix = new Map<string, Ports<T>>();
-  readonly #any: Ports<T> = new Map();
+  #any: Ports<T> | undefined;
 
   /** Replaces what had the same host and port. */
   add({ host, port }: HostPort, value: T): void {
-    this.#portsOf(host).set(port, value);
+    if (host === '*') this.#any = withPort(this.#any, port, value);
+    else if (host.startsWith('*.')) addTo(this.#suffix, host.slice(2), port, value);
+    else addTo(this.#exact, host, port, value);
   }
 
   /** What was added last with exactly this pattern. */
   at({ host, port }: HostPort): T | undefined {
-    return this.#portsOf(host).get(port);
+    if (host === '*') return valueAt(this.#any, port);
+    return valueAt(host.startsWith('*.') ? this.#suffix.get(host.slice(2)) : this.#exact.get(host), port);
   }
 
   find({ host, port, kind }: Authority): T | undefined {
@@ -34,22 +38,35 @@ export class HostIndex<T> {
         if (found !== undefined) return found;
       }
     }
-    return this.#any.size === 0 ? undefined : pick(this.#any, port);
-  }
-
-  #portsOf(host: string): Ports<T> {
-    if (host === '*') return this.#any;
-    const wildcard = host.startsWith('*.');
-    const map = wildcard ? this.#suffix : this.#exact;
-    const key = wildcard ? host.slice(2) : host;
-    let ports = map.get(key);
-    if (!ports) map.set(key, (ports = new Map()));
-    return ports;
+    return pick(this.#any, port);
   }
 }
 
+function addTo<T>(map: Map<string, Ports<T>>, host: string, port: number | '*', value: T): void {
+  const old = map.get(host);
+  const ports = withPort(old, port, value);
+  if (ports !== old) map.set(host, ports);
+}
+
+function withPort<T>(ports: Ports<T> | undefined, port: number | '*', value: T): Ports<T> {
+  if (ports === undefined) return { port, value };
+  if (ports instanceof Map) return ports.set(port, value);
+  if (ports.port !== port)
+    return new Map([
+      [ports.port, ports.value],
+      [port, value],
+    ]);
+  ports.value = value;
+  return ports;
+}
+
+function valueAt<T>(ports: Ports<T> | undefined, port: number | '*'): T | undefined {
+  if (ports === undefined || ports instanceof Map) return ports?.get(port);
+  return ports.port === port ? ports.value : undefined;
+}
+
 function pick<T>(ports: Ports<T> | undefined, port: number): T | undefined {
-  return ports && (ports.get(port) ?? ports.get('*'));
+  return ports && (valueAt(ports, port) ?? valueAt(ports, '*'));
 }
 
 /** Whether a pattern covers a host at all, whatever the port. */

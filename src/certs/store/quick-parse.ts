@@ -12,8 +12,15 @@ import type { CertificateFields, StoreFile } from './schema.ts';
 import { Turns } from './turns.ts';
 import { isCertificate, validateStore } from './validate.ts';
 
-/** @returns null where the file is not in the plain form, or not valid */
-export async function quickParse(text: string, file: string): Promise<ParsedStore | null> {
+/**
+ * @param before the entries in force
+ * @returns null where the file is not in the plain form, or not valid
+ */
+export async function quickParse(
+  text: string,
+  file: string,
+  before?: readonly ParsedEntry[],
+): Promise<ParsedStore | null> {
   const turns = new Turns();
   const section = sectionOf(text);
   if (turns.over) await turns.next();
@@ -29,18 +36,22 @@ export async function quickParse(text: string, file: string): Promise<ParsedStor
   };
   const compiler = new FileCompiler(placeOf);
   if (turns.over) await turns.next();
-  const certificates: CertificateFields[] = [];
+  const entries: ParsedEntry[] = [];
+  const unnamed: (readonly [index: number, fields: CertificateFields])[] = [];
+  let index = 0;
   for (const fields of reader.items()) {
     if (turns.over) await turns.next();
     if (!isCertificate(fields)) return null;
-    compiler.reserveName(fields, certificates.length);
-    certificates.push(fields);
+    compiler.reserveName(fields, index);
+    if (fields.name === undefined) unnamed.push([index, fields]);
+    else entries[index] = compiler.entry(fields, index, before?.[index]);
+    index++;
   }
-  if (reader.gaveUp || certificates.length === 0) return null; // a key with nothing under it is no empty list
-  const entries: ParsedEntry[] = [];
-  for (const [i, fields] of certificates.entries()) {
+  if (reader.gaveUp || index === 0) return null; // a key with nothing under it is no empty list
+  // Names that are made from hosts make way for those that are written, wherever these are.
+  for (const [index, fields] of unnamed) {
     if (turns.over) await turns.next();
-    entries.push(compiler.entry(fields, i));
+    entries[index] = compiler.entry(fields, index, before?.[index]);
   }
   const store = { ...compiler.sections(sections), entries };
   return compiler.mistakes.length > 0 ? null : store;

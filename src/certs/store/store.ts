@@ -7,6 +7,7 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
+import type { LoadedIdentity } from '../identity/load.ts';
 import { loadAnchors } from './anchors.ts';
 import { buildSnapshot } from './build.ts';
 import { changeBetween, type Comparable, isEmpty, sectionPrints, type StoreChange } from './changes.ts';
@@ -15,7 +16,7 @@ import { storeEntry } from './entry.ts';
 import { watchedFolders } from './files.ts';
 import { filesOf, Identities } from './identities.ts';
 import { parseOffThread } from './parse-off-thread.ts';
-import { describeProblem, type ParsedStore, type StoreProblem } from './parsed.ts';
+import { describeProblem, type ParsedEntry, type ParsedStore, type StoreProblem } from './parsed.ts';
 import { compilePolicies } from './policies.ts';
 import { Renewals } from './renewals.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
@@ -86,6 +87,9 @@ interface Parsed {
 
 interface Loaded extends Comparable {
   readonly snapshot: StoreSnapshot;
+  /** What the entries were made of, in their order. */
+  readonly parsed: readonly ParsedEntry[];
+  readonly identities: readonly LoadedIdentity[];
 }
 
 class FileStore implements Store {
@@ -153,7 +157,7 @@ class FileStore implements Store {
     // Before reading, so that a change while it reads is not missed.
     this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
-    const entries = await this.#loadEntries(store, files, graceful);
+    const { entries, identities } = await this.#loadEntries(store, files, graceful);
     const policies = compilePolicies(store, anchors.of);
     const sections = sectionPrints(store, policies.global.plain.trust.id);
     const next: Comparable = { entries, sections };
@@ -168,31 +172,32 @@ class FileStore implements Store {
     const snapshot = await buildSnapshot({
       generation,
       version,
-      entries: [...entries.values()],
+      entries,
       sections: store,
       policies,
     });
-    this.#loaded = { ...next, snapshot };
+    this.#loaded = { ...next, snapshot, parsed: store.entries, identities };
     this.#options.onLoaded?.(snapshot, previous?.snapshot ?? null, change);
     return { ok: true, snapshot, change };
   }
 
-  async #loadEntries(
-    store: ParsedStore,
-    files: readonly (readonly string[])[],
-    graceful: boolean,
-  ): Promise<Map<string, StoreEntry>> {
-    const identities = await this.#identities.load(store.entries, files, this.file);
+  async #loadEntries(store: ParsedStore, files: readonly (readonly string[])[], graceful: boolean) {
+    const before = this.#loaded;
+    const loaded = await this.#identities.load(store.entries, files, this.file);
     const turns = new Turns();
     const entries = new Map<string, StoreEntry>();
+    const identities: LoadedIdentity[] = [];
     for (const [i, parsed] of store.entries.entries()) {
       if (turns.over) await turns.next();
-      const loaded = identities[i] ?? { identity: null, problems: [], file: null };
-      const settled = this.#renewals.settle(parsed, loaded, this.#loaded?.entries.get(parsed.name), graceful);
-      entries.set(parsed.name, storeEntry(parsed, settled, i));
+      const old = before?.entries.get(parsed.name);
+      const identity = this.#renewals.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
+      identities.push(identity);
+      // The same object where nothing changed: cheap to compare, and nothing to collect.
+      const same = old?.index === i && before?.parsed[i] === parsed && before.identities[i] === identity;
+      entries.set(parsed.name, same ? old : storeEntry(parsed, identity, i));
     }
     this.#armGrace();
-    return entries;
+    return { entries, identities };
   }
 
   async #parse(): Promise<({ ok: true } & Parsed) | { ok: false; problems: readonly StoreProblem[] }> {
@@ -205,7 +210,7 @@ class FileStore implements Store {
       return { ok: false, problems: [{ file: this.file, line: 1, column: 1, message, expected }] };
     }
     if (this.#parsed?.text === text) return { ok: true, ...this.#parsed };
-    const outcome = await parseOffThread(text, this.file);
+    const outcome = await parseOffThread(text, this.file, this.#loaded?.parsed);
     if (!outcome.ok) return outcome;
     this.#parsed = { text, store: outcome.store };
     return { ok: true, ...this.#parsed };
@@ -239,6 +244,8 @@ class FileStore implements Store {
     await this.#queue;
   }
 }
+
+const noIdentity: LoadedIdentity = { identity: null, problems: [], file: null };
 
 const nothing: StoreChange = { entries: 0, usable: 0, added: [], changed: [], removed: [], sections: [] };
 

@@ -24,6 +24,7 @@ const told: Partial<Record<ErrorCode, Told>> = {
   BAD_DQ_ESCAPE: { message: 'an unknown escape in double quotes', expected: 'a backslash doubled, or single quotes' },
   BLOCK_AS_IMPLICIT_KEY: { message: 'a second ": " on one line', expected: quotes },
   MULTILINE_IMPLICIT_KEY: { message: 'a key has no colon', expected: '"key: value" with a space' },
+  RESOURCE_EXHAUSTION: { message: 'the file is nested too deeply', expected: 'a store, at most six levels deep' },
   UNEXPECTED_TOKEN: { message: 'unexpected text', expected: quotes },
 };
 
