@@ -99,7 +99,7 @@ export class Exchange implements RequestHandler {
     this.#requestBytes += chunk.byteLength;
   }
 
-  onResponseStart(status: number, received: string[], reason: string): void {
+  onResponseStart(status: number, received: string[], reason: string, ended: boolean): void {
     if (this.#done) return;
     const fields = forwardResponseFields(received);
     if (status < 200) {
@@ -110,7 +110,7 @@ export class Exchange implements RequestHandler {
     this.#status = status;
     this.#waitMs = performance.now() - this.#sentAt;
     if (this.#stream.http !== '2' && this.#context.draining()) fields.push('Connection', 'close');
-    this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields);
+    this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields, ended);
   }
 
   onResponseData(chunk: Buffer): void {
@@ -298,7 +298,7 @@ export class Exchange implements RequestHandler {
       this.#responded = true;
       if (this.#stream.http !== '2' && (this.#stream.body !== null || this.#context.draining()))
         answer.fields.push('Connection', 'close');
-      this.#stream.respond(answer.status, answer.reason, answer.fields);
+      this.#stream.respond(answer.status, answer.reason, answer.fields, false);
       if (this.#stream.method !== 'HEAD') this.#stream.write(answer.body);
       this.#stream.end([]);
     }

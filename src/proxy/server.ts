@@ -104,6 +104,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       http.emit('connection', socket);
       return;
     }
+    socket.allowHalfOpen = false; // a client that ends its side of HTTP/2 has left; HTTP/1.1 may still wait for a response
     const session = http2.performServerHandshake(socket, { settings: { enableConnectProtocol: true } });
     sessions.add(session);
     session.setTimeout(timeoutsMs.idle, () => {

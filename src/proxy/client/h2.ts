@@ -26,6 +26,8 @@ export class H2Stream implements ClientStream {
   onGone: ((h2Code?: number) => void) | null = null;
   readonly #stream: ServerHttp2Stream;
   #trailers: string[] = [];
+  #responseTrailers: string[] = [];
+  #aborted = false;
 
   /** @param raw flat list as the 'stream' event hands it over, pseudo-fields in front */
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: readonly string[]) {
@@ -64,9 +66,17 @@ export class H2Stream implements ClientStream {
     this.#stream.additionalHeaders({ ...allowed(fields), ':status': status });
   }
 
-  respond(status: number, _reason: string, fields: string[]): void {
+  respond(status: number, _reason: string, fields: string[], ended: boolean): void {
     if (this.#stream.destroyed) return;
+    if (ended) {
+      this.#stream.respond({ ...allowed(fields), ':status': status }, { endStream: true });
+      return;
+    }
     this.#stream.respond({ ...allowed(fields), ':status': status }, { waitForTrailers: true, endStream: false });
+    // close() ends the body too; without its trailers it stays incomplete, and only the reset reaches the client.
+    this.#stream.on('wantTrailers', () => {
+      if (!this.#aborted) this.#stream.sendTrailers(allowed(this.#responseTrailers));
+    });
   }
 
   write(chunk: Buffer): boolean {
@@ -74,14 +84,16 @@ export class H2Stream implements ClientStream {
   }
 
   end(trailers: string[]): void {
-    if (this.#stream.destroyed) return;
-    this.#stream.once('wantTrailers', () => {
-      this.#stream.sendTrailers(allowed(trailers));
-    });
-    this.#stream.end();
+    this.#responseTrailers = trailers;
+    const stream = this.#stream;
+    if (stream.destroyed) return;
+    stream.end();
+    // What is left of the request has nowhere to go; unread, it would hold the stream open.
+    stream.resume();
   }
 
   abort(h2Code: number = constants.NGHTTP2_INTERNAL_ERROR): void {
+    this.#aborted = true;
     this.#stream.close(h2Code);
   }
 }

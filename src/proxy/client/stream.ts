@@ -49,7 +49,8 @@ export interface ClientStream {
   readyForBody(): void;
   /** A 1xx other than 100 and 101; fields flat. */
   inform(status: number, fields: string[]): void;
-  respond(status: number, reason: string, fields: string[]): void;
+  /** @param ended nothing follows but `end([])` */
+  respond(status: number, reason: string, fields: string[], ended: boolean): void;
   /** False where the client's side is full: stop until onDrain. */
   write(chunk: Buffer): boolean;
   /** @param trailers flat; empty for none */

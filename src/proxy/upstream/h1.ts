@@ -1,5 +1,7 @@
 /** HTTP/1.1 to an origin through an undici pool. */
 import diagnostics from 'node:diagnostics_channel';
+import { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { upstreamOf } from './dial.ts';
 import type { RequestHandler, UpstreamRequest } from './request.ts';
@@ -20,11 +22,21 @@ export function dispatchH1(
   path: string,
   handler: RequestHandler,
 ): void {
-  const { method, fields, body } = request;
+  const { method, fields } = request;
+  const body = request.body && (request.body instanceof IncomingMessage ? request.body : readableOf(request.body));
   pool.dispatch(
     { origin, method: method as Dispatcher.HttpMethod, path, headers: fields as string[], body, bodyTimeout: 0 },
     new H1Handler(handler),
   );
+}
+
+/** The readable side of an HTTP/2 stream alone: undici destroys a body once it is sent, and the response is still to come. */
+function readableOf(stream: Readable): Readable {
+  const body = stream.pipe(new PassThrough());
+  stream.once('close', () => {
+    if (!stream.readableEnded) body.destroy(new Error('the client left'));
+  });
+  return body;
 }
 
 class H1Handler implements Dispatcher.DispatchHandler {
@@ -45,7 +57,7 @@ class H1Handler implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
-    this.#handler.onResponseStart(status, flat(controller.rawHeaders), reason ?? '');
+    this.#handler.onResponseStart(status, flat(controller.rawHeaders), reason ?? '', false);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

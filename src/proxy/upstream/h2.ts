@@ -143,16 +143,16 @@ class H2Request {
   #listen(request: UpstreamRequest): void {
     const stream = this.#stream;
     stream.on('headers', (headers, _flags, raw) => {
-      this.#handler.onResponseStart(Number(headers[':status']), withoutPseudo(raw as unknown as string[]), '');
+      this.#handler.onResponseStart(Number(headers[':status']), withoutPseudo(raw as unknown as string[]), '', false);
     });
-    stream.on('response', (headers, _flags, raw) => {
+    stream.on('response', (headers, flags, raw) => {
       this.#responded = true;
       const status = Number(headers[':status']);
       const fields = withoutPseudo(raw as unknown as string[]);
       if (request.tunnel && status === 200) {
         this.#ended = true;
         this.#handler.onTunnel(stream, fields);
-      } else this.#handler.onResponseStart(status, fields, '');
+      } else this.#handler.onResponseStart(status, fields, '', (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
     });
     stream.on('trailers', (_headers, _flags, raw) => {
       this.#trailers = withoutPseudo(raw as unknown as string[]);
@@ -183,7 +183,8 @@ class H2Request {
     const stream = this.#stream;
     body.on('data', (chunk: Buffer) => this.#handler.onBodySent(chunk));
     stream.on('wantTrailers', () => {
-      stream.sendTrailers(toObject(trailers()));
+      // close() ends the body too; without its trailers it stays incomplete, and only the reset reaches the origin.
+      if (!this.#aborted) stream.sendTrailers(toObject(trailers()));
     });
     body.pipe(stream);
   }

@@ -35,8 +35,11 @@ export interface RequestHandler {
   /** The request goes out on this connection. */
   reached(upstream: Upstream): void;
   onBodySent(chunk: Buffer): void;
-  /** 1xx but 101 as often as they come, then one final status; fields flat and as received. */
-  onResponseStart(status: number, fields: string[], reason: string): void;
+  /**
+   * 1xx but 101 as often as they come, then one final status; fields flat and as received.
+   * @param ended nothing follows, which HTTP/2 says with the fields: gRPC tells such a response from an empty body
+   */
+  onResponseStart(status: number, fields: string[], reason: string, ended: boolean): void;
   onResponseData(chunk: Buffer): void;
   onResponseEnd(trailers: string[]): void;
   /** Nothing comes after it. */

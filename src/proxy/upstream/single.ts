@@ -54,7 +54,7 @@ export function dispatchSingle(
   outgoing.on('error', fail);
   outgoing.on('close', () => fail(new Error('the connection ended before the response was through')));
   outgoing.on('information', ({ statusCode, rawHeaders, statusMessage }) =>
-    handler.onResponseStart(statusCode, rawHeaders, statusMessage),
+    handler.onResponseStart(statusCode, rawHeaders, statusMessage, false),
   );
   outgoing.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     ended = true;
@@ -63,7 +63,7 @@ export function dispatchSingle(
   });
   outgoing.on('response', (incoming: IncomingMessage) => {
     response = incoming;
-    handler.onResponseStart(incoming.statusCode ?? 502, incoming.rawHeaders, incoming.statusMessage ?? '');
+    handler.onResponseStart(incoming.statusCode ?? 502, incoming.rawHeaders, incoming.statusMessage ?? '', false);
     incoming.on('data', (chunk: Buffer) => handler.onResponseData(chunk));
     incoming.on('end', () => {
       if (ended) return;
