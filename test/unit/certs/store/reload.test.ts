@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseAuthority } from '../../../../src/core/authority.ts';
 import { createPki, type Authority, type Issued } from '../../../support/pki.ts';
@@ -219,6 +220,31 @@ describe('the store file', () => {
     expect(await watched.rejected()).toMatchObject([{ message: "the file can't be read: ENOENT" }]);
     expect(sent(watched)).toBe(first.x509.fingerprint256);
   });
+});
+
+test('100 reloads, 30 of them broken: whoever looks up meanwhile gets an identity that a good store named', async () => {
+  const { folder, file, watched } = await opened({ watch: false });
+  mkdirSync(path.join(folder, 'other'));
+  put(path.join(folder, 'other'), second);
+  const allowed = new Set([first.x509.fingerprint256, second.x509.fingerprint256]);
+  const seen = new Set<string | undefined>();
+  const state = { reloading: true };
+  const looking = Array.from({ length: 50 }, async () => {
+    while (state.reloading) {
+      seen.add(sent(watched));
+      await nextTurn();
+    }
+  });
+  let broken = 0;
+  for (let round = 0; round < 100; round++) {
+    const good = storeOf(round % 2 ? 'other' : '.');
+    writeFileSync(file, round % 10 < 3 ? good.slice(0, -20) : good);
+    if (!(await watched.store.reload()).ok) broken++;
+  }
+  state.reloading = false;
+  await Promise.all(looking);
+  expect(broken).toBe(30);
+  expect(seen).toEqual(allowed);
 });
 
 describe('trust anchors', () => {
