@@ -1,11 +1,11 @@
 /** mtlsd.yaml, the command line and the environment -> Settings: parsed once, at start. */
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { type Authority, authorityOf, canonicalHost, isLoopback, parseAuthority } from './core/authority.ts';
 import { readConfig } from './core/config-file.ts';
 import { MtlsdError } from './core/errors.ts';
+import { homeDirectory } from './home.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -206,12 +206,6 @@ export interface Settings {
     readonly keepAlive: number;
     readonly drain: number;
   };
-}
-
-export function homeDirectory(flag: string | undefined, env: NodeJS.ProcessEnv): string {
-  if (flag) return resolve(flag);
-  if (env.MTLSD_HOME) return resolve(env.MTLSD_HOME);
-  return env.XDG_CONFIG_HOME ? join(env.XDG_CONFIG_HOME, 'mtlsd') : join(homedir(), '.config', 'mtlsd');
 }
 
 /**

@@ -1,15 +1,13 @@
 /** The files of a request, by path or by content: looked at before anything is kept, then kept and named. */
 import path from 'node:path';
-import { dateProblems } from '../certs/identity/chain.ts';
-import { type IdentitySource, type LoadedIdentity, loadIdentity } from '../certs/identity/load.ts';
+import { type IdentitySource, loadIdentity } from '../certs/identity/load.ts';
 import type { PassphraseSource } from '../certs/identity/passphrase.ts';
 import type { FileSource } from '../certs/identity/read-file.ts';
-import { daysLeft } from '../certs/store/expiry.ts';
 import type { PassphraseFields } from '../certs/store/schema.ts';
 import type { EntrySource } from '../certs/store/snapshot.ts';
 import { Secret } from '../core/secret.ts';
 import { AdminError } from './problem.ts';
-import type { EntryPatch, InspectAnswer, InspectBody } from './schemas/certificate.ts';
+import type { EntryPatch, InspectBody } from './schemas/certificate.ts';
 import type { Uploads } from './uploads.ts';
 
 /** Of an entry, a patch or an inspection; null takes a field out. */
@@ -90,17 +88,6 @@ export async function refuseUnusable(source: IdentitySource): Promise<void> {
     first?.hint ?? 'look at the files',
     problems,
   );
-}
-
-export async function inspectSource(source: IdentitySource): Promise<InspectAnswer> {
-  const loaded: LoadedIdentity = await loadIdentity(source);
-  const leaf = loaded.identity?.leaf;
-  return {
-    usable: loaded.identity !== null,
-    facts: loaded.identity?.facts ?? [],
-    problems: leaf ? [...loaded.problems, ...dateProblems(leaf, loaded.file)] : loaded.problems,
-    days_left: leaf ? daysLeft(leaf.validToDate) : null,
-  };
 }
 
 export interface Kept<T> {

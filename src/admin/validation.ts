@@ -6,12 +6,14 @@ import { type Mistake, validatorFor } from '../core/validate.ts';
 import { AdminError } from './problem.ts';
 
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  const validate = validatorFor(schema);
+  // Compiled at the first request: most commands and tests use a few routes of forty.
+  let validate: ReturnType<typeof validatorFor> | null = null;
   // Header fields that no route knows are everybody's right.
   const isText = httpPart !== 'body';
   return (value: unknown) => {
     // A query is text alone; a body says itself what is a number.
     const wanted = isText ? Value.Default(schema, Value.Convert(schema, value)) : value;
+    validate ??= validatorFor(schema);
     const mistakes = validate(wanted);
     return mistakes.length === 0 ? { value: wanted } : { error: refusal(mistakes, httpPart ?? 'body') };
   };

@@ -1,13 +1,33 @@
-/** `mtlsd`: the command line. Each command is a file in commands/; errors say what, why and what next. */
+/** `mtlsd`: the command line. Each command is a file in commands/, loaded only when it is called. */
 import { Command, CommanderError } from 'commander';
-import { MtlsdError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
-import { demoCommand } from './commands/demo.ts';
-import { startCommand } from './commands/start.ts';
+import { COMMANDS } from './commands.ts';
+import { report } from './errors.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage or a file that can't stand. */
 export async function main(args: readonly string[]): Promise<void> {
-  const program = new Command('mtlsd')
+  // A reader that has seen enough, such as head, is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  const program = createProgram();
+  const wanted = commandOf(args);
+  for (const { name, summary, load } of COMMANDS) {
+    const command = name === wanted ? (await load()).summary(summary) : new Command(name).summary(summary);
+    program.addCommand(command.copyInheritedSettings(program));
+    inherit(command, `mtlsd ${name}`);
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    // commander has printed its own by then.
+    process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : report(error);
+  }
+}
+
+export function createProgram(): Command {
+  return new Command('mtlsd')
     .description(
       'A local mTLS forward proxy: presents the right client certificate to each host and says what happened.',
     )
@@ -16,30 +36,41 @@ export async function main(args: readonly string[]): Promise<void> {
       '--home <dir>',
       'where settings, certificates and the local CA are (default: $MTLSD_HOME, else ~/.config/mtlsd)',
     )
+    .helpCommand('help [command]', 'show the help of a command')
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .showHelpAfterError('mtlsd --help lists the commands')
+    .addHelpText('after', EXAMPLES)
     .exitOverride();
-  for (const command of [startCommand, demoCommand]) program.addCommand(command().copyInheritedSettings(program));
-  try {
-    await program.parseAsync([...args], { from: 'user' });
-  } catch (error) {
-    process.exitCode = report(error);
+}
+
+const EXAMPLES = `
+Exit codes: 0 done, 1 failed, 2 wrong usage. Every command has --help with examples, and most have --json.
+
+Examples:
+  mtlsd demo                                            see it work, with nothing else at hand
+  mtlsd start                                           run the daemon
+  mtlsd cert add api.partner.example --pfx partner.p12  use this certificate for that host
+  mtlsd run -- curl https://api.partner.example/        run any program through the daemon
+  mtlsd tail --failed                                   watch what goes wrong, and why
+  mtlsd verification set report --host dev.example      let one host through whatever its certificate`;
+
+/** Settings of the program reach the subcommands of subcommands too. */
+function inherit(command: Command, path: string): void {
+  command.showHelpAfterError(`${path} --help tells more`);
+  for (const sub of command.commands) {
+    sub.copyInheritedSettings(command);
+    inherit(sub, `${path} ${sub.name()}`);
   }
 }
 
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed it
-  if (error instanceof MtlsdError) {
-    process.stderr.write(
-      `${error.message
-        .split('\n')
-        .map((line) => `mtlsd: ${line}`)
-        .join('\n')}\n`,
-    );
-    if (!error.message.includes('\n') && error.code !== 'BAD_CONFIGURATION')
-      process.stderr.write(`next: ${error.hint}\n`);
-    else if (error.hint !== new MtlsdError('BAD_CONFIGURATION', '').hint) process.stderr.write(`next: ${error.hint}\n`);
-    return error.code === 'BAD_CONFIGURATION' ? 2 : 1;
+/** The first word that is no option; `help NAME` means that command too. */
+function commandOf(args: readonly string[]): string | undefined {
+  const words = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    if (arg === '--') break;
+    if (arg === '--home') i++;
+    else if (!arg.startsWith('-')) words.push(arg);
   }
-  process.stderr.write(`mtlsd: ${error instanceof Error ? error.message : String(error)}\n`);
-  return 1;
+  return words[0] === 'help' ? words[1] : words[0];
 }

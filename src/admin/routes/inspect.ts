@@ -1,7 +1,8 @@
 /** What is in files, and would an entry made of them load: nothing is kept. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { AdminContext } from '../context.ts';
-import { inspectSource, refuseContradiction, sourceOf } from '../identity-input.ts';
+import { refuseContradiction, sourceOf } from '../identity-input.ts';
+import { inspectSource } from '../inspect-source.ts';
 import { AdminError } from '../problem.ts';
 import { InspectAnswer, InspectBody } from '../schemas/certificate.ts';
 import { failure, named } from '../schemas/common.ts';

@@ -1,0 +1,86 @@
+/** The variables by which programs learn of the proxy and of whom to trust. docs/clients.md says which program reads which. */
+
+export interface ClientSettings {
+  /** `http://127.0.0.1:8740`, with a user for a profile and a password where the proxy wants one. */
+  readonly proxy: URL;
+  /** The local CA alone, for what adds to its own trust. */
+  readonly caFile: string;
+  /** System anchors and the local CA, for what replaces its own trust. */
+  readonly bundleFile: string;
+  /** Hosts that are reached without the proxy; none unless asked for. */
+  readonly noProxy: string;
+  /** PKCS#12 with the anchors of the JDK and the local CA; null where there is no keytool to make it. */
+  readonly javaTrustStore: string | null;
+  /** For wget, which reads no variable of its own for a bundle; null to leave its settings alone. */
+  readonly wgetrc: string | null;
+}
+
+/** The password of the trust store: nothing in it is secret, and the JDK's own has the same. */
+export const JAVA_STORE_PASSWORD = 'changeit';
+
+/** In the order in which they are printed. */
+export function clientVariables(settings: ClientSettings, before: NodeJS.ProcessEnv): Record<string, string> {
+  const proxy = settings.proxy.href.replace(/\/$/, '');
+  return {
+    ...forBoth('http_proxy', proxy),
+    ...forBoth('https_proxy', proxy),
+    ...forBoth('ws_proxy', proxy),
+    ...forBoth('wss_proxy', proxy),
+    ...forBoth('no_proxy', settings.noProxy),
+    GLOBAL_AGENT_HTTP_PROXY: proxy,
+    GLOBAL_AGENT_NO_PROXY: settings.noProxy,
+    CGI_HTTP_PROXY: proxy,
+    npm_config_proxy: proxy,
+    npm_config_https_proxy: proxy,
+    npm_config_noproxy: settings.noProxy,
+    grpc_proxy: proxy,
+    no_grpc_proxy: settings.noProxy,
+    NODE_USE_ENV_PROXY: '1',
+    // These add the local CA to what the program trusts by itself.
+    NODE_EXTRA_CA_CERTS: settings.caFile,
+    DENO_CERT: settings.caFile,
+    // These replace what it trusts, so they get the bundle.
+    SSL_CERT_FILE: settings.bundleFile,
+    CURL_CA_BUNDLE: settings.bundleFile,
+    GIT_SSL_CAINFO: settings.bundleFile,
+    REQUESTS_CA_BUNDLE: settings.bundleFile,
+    PIP_CERT: settings.bundleFile,
+    HTTPLIB2_CA_CERTS: settings.bundleFile,
+    AWS_CA_BUNDLE: settings.bundleFile,
+    CARGO_HTTP_CAINFO: settings.bundleFile,
+    BUNDLE_SSL_CA_CERT: settings.bundleFile,
+    PERL_LWP_SSL_CA_FILE: settings.bundleFile,
+    NIX_SSL_CERT_FILE: settings.bundleFile,
+    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: settings.bundleFile,
+    ...(settings.wgetrc !== null && { WGETRC: settings.wgetrc }),
+    JAVA_TOOL_OPTIONS: javaOptions(settings, before.JAVA_TOOL_OPTIONS),
+  };
+}
+
+/** Some read only the one, some only the other. */
+function forBoth(name: string, value: string): Record<string, string> {
+  return { [name]: value, [name.toUpperCase()]: value };
+}
+
+/** The JVM splits at white space and knows quotes; what was set before stays, and ours wins over it. */
+function javaOptions({ proxy, noProxy, javaTrustStore }: ClientSettings, before: string | undefined): string {
+  const host = proxy.hostname.replace(/^\[|\]$/g, '');
+  const options = {
+    'http.proxyHost': host,
+    'http.proxyPort': proxy.port,
+    'https.proxyHost': host,
+    'https.proxyPort': proxy.port,
+    // Empty where all hosts are meant: the JDK leaves out localhost unless told otherwise.
+    'http.nonProxyHosts': noProxy.split(',').filter(Boolean).join('|'),
+    ...(javaTrustStore !== null && {
+      'javax.net.ssl.trustStore': javaTrustStore,
+      'javax.net.ssl.trustStoreType': 'PKCS12',
+      'javax.net.ssl.trustStorePassword': JAVA_STORE_PASSWORD,
+    }),
+  };
+  const ours = Object.entries(options).map(([name, value]) => javaWord(`-D${name}=${value}`));
+  const kept = (before ?? '').trim();
+  return [...(kept === '' || kept.includes(ours.join(' ')) ? [] : [kept]), ...ours].join(' ');
+}
+
+const javaWord = (word: string): string => (/\s/.test(word) ? `"${word}"` : word);

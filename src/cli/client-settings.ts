@@ -1,0 +1,64 @@
+/** What a client has to know of the daemon that runs, from its own files. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Secret } from '../core/secret.ts';
+import type { ClientSettings } from './client-env.ts';
+import { javaTrustStore, wgetSettings } from './client-files.ts';
+import { usage } from './errors.ts';
+import { notRunning, readRunFile } from './run-file.ts';
+
+export interface ClientWish {
+  readonly profile?: string | undefined;
+  readonly noProxy?: string | undefined;
+  /** Put the proxy's password into its URL, where it wants one. */
+  readonly withPassword: boolean;
+}
+
+/** @throws CliError where no daemon runs */
+export async function clientSettings(
+  home: string,
+  wish: ClientWish,
+): Promise<{ settings: ClientSettings; passwordMissing: boolean }> {
+  const run = await readRunFile(home);
+  const [address] = run?.proxy ?? [];
+  if (address === undefined) throw notRunning(home);
+  const proxy = new URL(`http://${address}`);
+  if (wish.profile !== undefined) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(wish.profile))
+      throw usage(`${JSON.stringify(wish.profile)} is not the name of a profile`, 'mtlsd cert list shows them');
+    proxy.username = wish.profile;
+  }
+  const password = await proxyPassword(home);
+  if (password && wish.withPassword) {
+    proxy.username ||= 'mtlsd';
+    proxy.password = encodeURIComponent(password.reveal());
+  }
+  const caFile = join(home, 'ca/ca.pem');
+  const bundleFile = join(home, 'ca/bundle.pem');
+  const settings = {
+    proxy,
+    caFile,
+    bundleFile,
+    noProxy: wish.noProxy ?? '',
+    javaTrustStore: await javaTrustStore(home, caFile),
+    wgetrc: await wgetSettings(home, bundleFile, process.env),
+  };
+  return { settings, passwordMissing: password !== null && !wish.withPassword };
+}
+
+/** As the daemon reads it; null where it wants none. Only a settings file can ask for one. */
+async function proxyPassword(home: string): Promise<Secret | null> {
+  const text = await readFile(join(home, 'mtlsd.yaml'), 'utf8').catch(() => '');
+  if (!/^\s*auth\s*:/m.test(text)) return null;
+  const { loadSettings } = await import('../settings.ts');
+  const { Secret } = await import('../core/secret.ts');
+  const { auth } = await loadSettings({ home }, process.env);
+  if (!auth) return null;
+  const password = 'env' in auth ? process.env[auth.env] : (await readFile(auth.file, 'utf8')).trimEnd();
+  if (!password)
+    throw usage(
+      'the proxy wants a password, and it is not at hand',
+      'env' in auth ? `set ${auth.env}` : `check ${auth.file}`,
+    );
+  return new Secret(password);
+}

@@ -1,0 +1,86 @@
+import { Command } from 'commander';
+import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
+import { homeDirectory } from '../../../home.ts';
+import { type Api, anyApi, withApi } from '../../api.ts';
+import { type FileOptions, fileFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import { usage } from '../../errors.ts';
+import { inDays, paint, print, printJson } from '../../output.ts';
+import { parsePattern } from '../../target.ts';
+import { placeText, problemsText } from '../../words/entry.ts';
+
+interface Options extends FileOptions {
+  readonly home?: string;
+  readonly name?: string;
+  readonly profile?: string;
+  readonly withholdUnverified?: boolean;
+  readonly disabled?: boolean;
+  readonly check: boolean;
+  readonly json?: boolean;
+}
+
+export function addCommand(): Command {
+  return withFileOptions(
+    new Command('add')
+      .description('Adds a certificate for a host. Of two for the same host and port, the one added last is used.')
+      .argument('<host>', 'HOST, HOST:PORT, HOST:* for any port, or "*.SUFFIX"; port 443 when left out'),
+  )
+    .option('--name <name>', 'what to call it (default: made from the host)')
+    .option('--profile <name>', 'only for clients that ask for this profile')
+    .option('--withhold-unverified', 'send it only to servers that pass verification')
+    .option('--disabled', 'add it without using it')
+    .option('--upload', 'keep a copy in the home folder, rather than the path')
+    .option('--no-check', 'add it although its files would not load (yet)')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  mtlsd cert add api.partner.example --pfx partner.p12
+  mtlsd cert add api.partner.example:8443 --cert partner.crt --key partner.key --passphrase-env PARTNER_PASS
+  mtlsd cert add '*.corp.example:*' --pfx me.p12 --name corp --passphrase-command op read op://work/me/pfx
+  pass show partner | mtlsd cert add api.partner.example --pfx partner.p12 --passphrase-stdin`,
+    )
+    .action(async (host: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      if (options.pfx === undefined && options.cert === undefined)
+        throw usage('no certificate is given', 'give --pfx FILE, or --cert FILE and --key FILE');
+      const { fields, passphrase } = await fileFields(options);
+      const place = parsePattern(host);
+      await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {
+        const { body } = await withPassphrase(
+          passphrase,
+          fields.passphrase !== undefined,
+          options.pfx ?? options.key ?? options.cert,
+          (secret) =>
+            api.call<EntryAnswer>('POST', `/api/v1/certificates${options.check ? '' : '?check=false'}`, {
+              body: {
+                ...fields,
+                ...(secret && { passphrase: secret.reveal() }),
+                host: place.host,
+                ...(place.port !== undefined && { port: place.port }),
+                ...(options.name !== undefined && { name: options.name }),
+                ...(options.profile !== undefined && { profile: options.profile }),
+                ...(options.withholdUnverified && { withhold_unverified: true }),
+                ...(options.disabled && { enabled: false }),
+              },
+            }),
+        );
+        if (options.json) printJson(body);
+        else print(`added ${writtenText(body, api)}`);
+      });
+    });
+}
+
+/** What is in force now, or will be. */
+export function writtenText(entry: EntryAnswer, api: Api): string {
+  const [leaf] = entry.facts;
+  const holds = leaf
+    ? `\n  ${leaf.subject}, issued by ${leaf.issuer}, ${(entry.days_left ?? 0) < 0 ? 'expired' : 'expires'} ${inDays(entry.days_left ?? 0)}`
+    : '';
+  const waits = api.daemon === null ? '\n  no daemon runs; it is used from the next start on' : '';
+  const shadow =
+    entry.shadowed_by === null
+      ? ''
+      : `\n  ${paint('yellow', `shadowed by ${entry.shadowed_by}`)}, which comes later in the store`;
+  return `${paint('bold', entry.name)} for ${placeText(entry)}${entry.enabled ? '' : ', disabled'}${holds}${shadow}${waits}\n${problemsText(entry.problems)}`;
+}

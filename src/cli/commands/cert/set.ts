@@ -1,0 +1,80 @@
+import { Command } from 'commander';
+import type { EntryAnswer, EntryPatch } from '../../../admin/schemas/certificate.ts';
+import { homeDirectory } from '../../../home.ts';
+import { anyApi, withApi } from '../../api.ts';
+import { type FileOptions, fileFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import { usage } from '../../errors.ts';
+import { print, printJson } from '../../output.ts';
+import { parsePattern } from '../../target.ts';
+import { writtenText } from './add.ts';
+import { entryPath } from './list.ts';
+
+interface Options extends FileOptions {
+  readonly home?: string;
+  readonly host?: string;
+  readonly rename?: string;
+  /** false for --no-profile. */
+  readonly profile?: string | false;
+  readonly passphrase?: false;
+  readonly withholdUnverified?: boolean;
+  readonly check: boolean;
+  readonly json?: boolean;
+}
+
+export function setCommand(): Command {
+  return withFileOptions(
+    new Command('set')
+      .description('Changes a certificate: what is given is set, the rest stays.')
+      .argument('<name>', 'as in mtlsd cert list')
+      .option('--host <host>', 'HOST, HOST:PORT or HOST:*'),
+  )
+    .option('--no-passphrase', 'take the passphrase out')
+    .option('--rename <name>', 'another name')
+    .option('--profile <name>', 'only for clients that ask for this profile')
+    .option('--no-profile', 'for every client')
+    .option('--withhold-unverified', 'send it only to servers that pass verification')
+    .option('--no-withhold-unverified', 'send it whether or not they pass')
+    .option('--upload', 'keep a copy in the home folder, rather than the path')
+    .option('--no-check', 'change it although its files would not load (yet)')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  mtlsd cert set partner-api --pfx renewed.p12
+  mtlsd cert set partner-api --host api.partner.example:8443
+  mtlsd cert set corp --profile alice`,
+    )
+    .action(async (name: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      const { fields, passphrase } = await fileFields(options);
+      const changes: EntryPatch = { ...fields, ...otherFields(options) };
+      if (Object.keys(changes).length === 0 && passphrase === null)
+        throw usage('nothing to change is given', 'mtlsd cert set --help lists what can be');
+      await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {
+        const { body } = await withPassphrase(
+          passphrase,
+          fields.passphrase !== undefined,
+          options.pfx ?? options.key ?? options.cert,
+          (secret) =>
+            api.call<EntryAnswer>('PATCH', `${entryPath(name)}${options.check ? '' : '?check=false'}`, {
+              body: { ...changes, ...(secret && { passphrase: secret.reveal() }) },
+            }),
+        );
+        if (options.json) printJson(body);
+        else print(`changed ${writtenText(body, api)}`);
+      });
+    });
+}
+
+function otherFields({ host, rename, profile, passphrase, withholdUnverified }: Options): EntryPatch {
+  const place = host === undefined ? null : parsePattern(host);
+  return {
+    ...(place && { host: place.host }),
+    ...(place?.port !== undefined && { port: place.port }),
+    ...(rename !== undefined && { name: rename }),
+    ...(profile !== undefined && { profile: profile === false ? null : profile }),
+    ...(passphrase === false && { passphrase: null }),
+    ...(withholdUnverified !== undefined && { withhold_unverified: withholdUnverified }),
+  };
+}

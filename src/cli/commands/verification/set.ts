@@ -1,0 +1,99 @@
+import { resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import type { RuleFields, VerificationFields } from '../../../certs/store/schema.ts';
+import { homeDirectory } from '../../../home.ts';
+import { type Api, anyApi, withApi } from '../../api.ts';
+import { usage } from '../../errors.ts';
+import { print, printJson } from '../../output.ts';
+import { ruleAt, rulePath } from '../../rules.ts';
+import { parsePattern } from '../../target.ts';
+import { ruleText } from '../../words/rule.ts';
+
+interface Options {
+  readonly home?: string;
+  readonly host?: string;
+  readonly allow?: readonly string[];
+  readonly pin?: readonly string[];
+  readonly ca?: readonly string[];
+  readonly system?: boolean;
+  readonly minVersion?: RuleFields['min_version'];
+  readonly maxVersion?: RuleFields['max_version'];
+  readonly serverName?: string;
+  readonly json?: boolean;
+}
+
+export function verificationSetCommand(): Command {
+  return new Command('set')
+    .description('Sets the mode for all hosts, or the rule of one. What is given is set, the rest of the rule stays.')
+    .argument('[mode]', 'enforce, or report: check, record every problem, let it through')
+    .option('--host <host>', 'for HOST, HOST:PORT or HOST:* only; "*.SUFFIX" too (port 443 when left out)')
+    .option('--allow <code...>', 'problems to let through while all others are enforced')
+    .option('--pin <pin...>', 'public keys, one of which has to be in the chain: sha256/BASE64=')
+    .option('--ca <file...>', 'trust these CA certificates for this host')
+    .option('--no-system', "don't trust the system's CAs for this host")
+    .addOption(
+      new Option('--min-version <version>', 'the oldest TLS version to agree to').choices([
+        'TLSv1',
+        'TLSv1.1',
+        'TLSv1.2',
+        'TLSv1.3',
+      ]),
+    )
+    .addOption(new Option('--max-version <version>', 'the newest TLS version to offer').choices(['TLSv1.2', 'TLSv1.3']))
+    .option('--server-name <name>', 'the name to send as SNI and to verify')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  mtlsd verification set report --host dev.corp.example
+  mtlsd verification set --host old.partner.example --allow CERT_HAS_EXPIRED
+  mtlsd verification set --host old.partner.example --ca partner-root.pem --no-system
+  mtlsd verification set enforce`,
+    )
+    .action(async (mode: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<Options>();
+      if (mode !== undefined && mode !== 'enforce' && mode !== 'report')
+        throw usage(`${mode} is no mode`, 'give enforce or report');
+      await withApi(anyApi(homeDirectory(options.home, process.env)), (api) =>
+        options.host === undefined ? setMode(api, mode, options) : setRule(api, options.host, mode, options),
+      );
+    });
+}
+
+async function setMode(api: Api, mode: 'enforce' | 'report' | undefined, options: Options): Promise<void> {
+  if (mode === undefined || Object.keys(ruleFields(options)).length > 0)
+    throw usage(mode === undefined ? 'no mode is given' : 'that can be set for a host only', 'give --host HOST');
+  const { body, headers } = await api.call<VerificationFields>('GET', '/api/v1/verification');
+  const changed = await api.call<VerificationFields>('PUT', '/api/v1/verification', {
+    body: { ...body, mode },
+    headers: { 'if-match': String(headers.etag) },
+  });
+  if (options.json) printJson(changed.body);
+  else print(`verification is now ${mode}${(body.rules ?? []).length > 0 ? '; the rules by host stay' : ''}`);
+}
+
+async function setRule(api: Api, host: string, mode: RuleFields['mode'], options: Options): Promise<void> {
+  const fields = { ...ruleFields(options), ...(mode && { mode }) };
+  if (Object.keys(fields).length === 0) throw usage('nothing to set is given', 'give a mode, or one of the options');
+  const pattern = parsePattern(host);
+  const before = await ruleAt(api, pattern);
+  const { host: _host, port: _port, ...rest } = before?.rule ?? { host };
+  const { body } = await api.call<RuleFields>('PUT', rulePath(pattern), {
+    body: { ...rest, ...fields },
+    headers: before ? { 'if-match': before.etag } : { 'if-none-match': '*' },
+  });
+  if (options.json) printJson(body);
+  else print(`${before ? 'changed' : 'added'} the rule\n${ruleText(body)}`);
+}
+
+function ruleFields({ allow, pin, ca, system, minVersion, maxVersion, serverName }: Options): Partial<RuleFields> {
+  return {
+    ...(allow && { allow: [...allow] }),
+    ...(pin && { pins: [...pin] }),
+    ...((ca ?? system === false) && { trust: { system: system ?? true, ca: (ca ?? []).map((file) => resolve(file)) } }),
+    ...(minVersion && { min_version: minVersion }),
+    ...(maxVersion && { max_version: maxVersion }),
+    ...(serverName !== undefined && { server_name: serverName }),
+  };
+}

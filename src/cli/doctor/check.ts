@@ -1,0 +1,24 @@
+/** One thing that was looked at. */
+export interface Finding {
+  readonly check: string;
+  readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
+  /** One sentence, lower case, no full stop. */
+  readonly message: string;
+  /** How to mend it; a command where one helps. */
+  readonly next: string | null;
+}
+
+export const ok = (check: string, message: string): Finding => ({ check, state: 'ok', message, next: null });
+export const skipped = (check: string, message: string): Finding => ({ check, state: 'skipped', message, next: null });
+export const warning = (check: string, message: string, next: string): Finding => ({
+  check,
+  state: 'warning',
+  message,
+  next,
+});
+export const failed = (check: string, message: string, next: string): Finding => ({
+  check,
+  state: 'failed',
+  message,
+  next,
+});

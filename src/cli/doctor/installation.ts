@@ -1,0 +1,121 @@
+/** The home folder, its files, the local CA, the ports, the daemon, the clock. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { asMtlsdError } from '../../core/errors.ts';
+import { certificateFacts } from '../../core/facts.ts';
+import { readRunFile } from '../run-file.ts';
+import { failed, type Finding, ok, skipped, warning } from './check.ts';
+
+export async function checkHome(home: string): Promise<Finding[]> {
+  const found = await stat(home).catch(() => null);
+  if (!found)
+    return [failed('home', `${home} does not exist`, 'mtlsd start makes it, or name another with --home DIR')];
+  const findings: Finding[] = [];
+  const writable = await access(home, constants.R_OK | constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!writable)
+    findings.push(
+      failed('home', `${home} can't be read and written by this user`, `run mtlsd as its owner: ls -ld ${home}`),
+    );
+  else if (process.platform !== 'win32' && (found.mode & 0o077) !== 0)
+    findings.push(
+      warning('home', `${home} can be looked into by others (mode ${octal(found.mode)})`, `chmod 700 ${home}`),
+    );
+  else findings.push(ok('home', `${home} is this user's alone`));
+  for (const [file, secret] of SECRETS) {
+    const path = join(home, file);
+    const stats = await stat(path).catch(() => null);
+    if (!stats || process.platform === 'win32') continue;
+    if ((stats.mode & 0o077) !== 0)
+      findings.push(
+        (secret === 'must' ? failed : warning)(
+          'permissions',
+          `${path} can be read by others (mode ${octal(stats.mode)})`,
+          `chmod 600 ${path}`,
+        ),
+      );
+  }
+  if (!findings.some(({ check }) => check === 'permissions'))
+    findings.push(ok('permissions', 'secrets are readable by this user alone'));
+  return findings;
+}
+
+/** The daemon does not start with the first two readable by others; the store may hold passphrases. */
+const SECRETS = [
+  ['ca/ca.key', 'must'],
+  ['admin.token', 'must'],
+  ['certificates.yaml', 'should'],
+] as const;
+
+const octal = (mode: number): string => (mode & 0o777).toString(8).padStart(4, '0');
+
+export async function checkCa(home: string): Promise<Finding[]> {
+  const path = join(home, 'ca/ca.pem');
+  const pem = await readFile(path, 'utf8').catch(() => null);
+  if (pem === null) return [failed('local CA', `there is none in ${home}`, 'mtlsd start makes it')];
+  const anew = `remove ${join(home, 'ca')}, start the daemon, and let clients trust the new one`;
+  try {
+    const certificate = new X509Certificate(pem);
+    const key = createPrivateKey(await readFile(join(home, 'ca/ca.key')));
+    const { subject, not_after } = certificateFacts(certificate);
+    if (!certificate.checkPrivateKey(key))
+      return [failed('local CA', 'its key is not the key of its certificate', anew)];
+    if (certificate.validToDate.getTime() < Date.now()) return [failed('local CA', `it expired at ${not_after}`, anew)];
+    return [ok('local CA', `${subject}, until ${not_after.slice(0, 10)}`)];
+  } catch (error) {
+    return [failed('local CA', `it can't be read: ${asMtlsdError(error).message}`, anew)];
+  }
+}
+
+export async function checkDaemon(home: string): Promise<Finding[]> {
+  const run = await readRunFile(home);
+  if (run) return [ok('daemon', `process ${run.pid}, version ${run.version}, proxy ${run.proxy.join(' and ')}`)];
+  const stale = await stat(join(home, 'run.json')).catch(() => null);
+  const findings = [
+    warning('daemon', stale ? 'it ended without a word: run.json is still there' : 'it does not run', 'mtlsd start'),
+  ];
+  const { loadSettings } = await import('../../settings.ts');
+  try {
+    const { listen, admin } = await loadSettings({ home }, process.env);
+    for (const place of [...listen, admin])
+      if ('port' in place && place.port !== 0) findings.push(await checkPort(place));
+  } catch (error) {
+    findings.push(failed('settings', asMtlsdError(error).message, 'correct mtlsd.yaml at the place named'));
+  }
+  return findings;
+}
+
+function checkPort({ host, port }: { host: string; port: number }): Promise<Finding> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(
+        failed(
+          'ports',
+          `${host}:${port} can't be listened on: ${error.code}`,
+          'end what has it, or choose another with --listen or --admin',
+        ),
+      ),
+    );
+    server.listen(port, host, () => server.close(() => resolve(ok('ports', `${host}:${port} is free`))));
+  });
+}
+
+/** A clock far off makes every certificate look wrong. Nothing is asked of the network; the files here tell enough. */
+export async function checkClock(home: string): Promise<Finding[]> {
+  const made = await stat(join(home, 'ca/ca.pem')).catch(() => null);
+  if (!made) return [skipped('clock', 'nothing here to hold it against')];
+  if (made.mtimeMs > Date.now() + 60_000)
+    return [
+      failed(
+        'clock',
+        `it stands at ${new Date().toISOString()}, before the local CA was made (${made.mtime.toISOString()})`,
+        "set this machine's clock",
+      ),
+    ];
+  return [ok('clock', `${new Date().toISOString()}, later than every file here`)];
+}

@@ -1,0 +1,58 @@
+/** The store as it is on disk, whoever runs; and what is about to expire. */
+import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
+import type { StatusAnswer } from '../../admin/routes/status.ts';
+import type { Api } from '../api.ts';
+import { count, inDays } from '../output.ts';
+import { failed, type Finding, ok, warning } from './check.ts';
+
+/** The first threshold of the announcements. */
+const SOON_DAYS = 30;
+
+export async function checkStore(api: Api): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  if (api.daemon) {
+    const { store } = (await api.call<StatusAnswer>('GET', '/api/v1/status')).body;
+    for (const { line, column, message, expected } of store.rejected?.problems ?? [])
+      findings.push(
+        failed(
+          'store',
+          `certificates.yaml:${line}:${column}: ${message}; expected ${expected}`,
+          `correct ${store.file}; until then the last good one is used`,
+        ),
+      );
+  }
+  const { certificates, total } = (
+    await api.call<{ certificates: EntryAnswer[]; total: number }>('GET', '/api/v1/certificates?limit=10000')
+  ).body;
+  const enabled = certificates.filter((entry) => entry.enabled);
+  for (const { name, usable, problems, shadowed_by } of enabled) {
+    const next = `mtlsd cert show ${name}`;
+    for (const { code, severity, message, hint } of problems) {
+      if (/^CERTIFICATE_EXPIRED$/.test(code)) continue; // told below
+      findings.push((severity === 'error' ? failed : warning)('store', `${name}: ${message}`, hint));
+    }
+    if (!usable && problems.length === 0) findings.push(failed('store', `${name} can't be used`, next));
+    if (shadowed_by !== null)
+      findings.push(
+        warning(
+          'store',
+          `${name} is never used: ${shadowed_by} is for the same host and port, later in the file`,
+          next,
+        ),
+      );
+  }
+  if (findings.length === 0)
+    findings.push(ok('store', `${count(total, 'certificate')}, ${enabled.length} in use, all can be`));
+  return [...findings, ...expiryFindings(enabled)];
+}
+
+function expiryFindings(entries: readonly EntryAnswer[]): Finding[] {
+  const findings = entries.flatMap(({ name, days_left }) => {
+    if (days_left === null || days_left >= SOON_DAYS) return [];
+    const next = `renew it, then: mtlsd cert set ${name}`;
+    return days_left < 0
+      ? failed('expiry', `${name} expired ${inDays(days_left)}`, next)
+      : warning('expiry', `${name} expires ${inDays(days_left)}`, next);
+  });
+  return findings.length > 0 ? findings : [ok('expiry', `nothing ends within ${SOON_DAYS} days`)];
+}

@@ -1,0 +1,69 @@
+/** The admin API without a daemon: the same routes over the same files, in this process. So both ways say the same. */
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createMetrics } from '../admin/metrics.ts';
+import { createAdminApp } from '../admin/server.ts';
+import { createUsage } from '../admin/usage.ts';
+import { openStore } from '../certs/store/store.ts';
+import { Secret } from '../core/secret.ts';
+import { createRecorder } from '../inspect/recorder.ts';
+import { decide } from '../proxy/decide.ts';
+import { VERSION } from '../version.ts';
+import { type Api, answerOf } from './api.ts';
+import { notRunning } from './run-file.ts';
+
+/** @throws MtlsdError BAD_CONFIGURATION where the store can't stand */
+export async function offlineApi(home: string): Promise<Api> {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const store = await openStore({ file: join(home, 'certificates.yaml'), watch: false });
+  const token = new Secret(randomBytes(32).toString('base64url'));
+  const recorder = createRecorder({ maxRecords: 1, maxBytes: 1 });
+  const app = await createAdminApp({
+    version: VERSION,
+    token,
+    log: Object.assign(() => {}, { enabled: () => false, flush: () => {} }),
+    home,
+    // Of no use to the commands that work without a daemon, and none of them should make one.
+    get ca(): never {
+      throw notRunning(home);
+    },
+    recorder,
+    store,
+    usage: createUsage((id) => recorder.connection(id)),
+    metrics: createMetrics({
+      version: VERSION,
+      store: () => store.current,
+      clientConnections: () => 0,
+      pools: () => ({ pools: 0, connected: 0, running: 0, pending: 0 }),
+      leaves: () => ({ size: 0, minted: 0 }),
+    }),
+    decide,
+    connect: () => Promise.reject(notRunning(home)),
+    tlsTimeoutMs: 0,
+    clientConnections: () => 0,
+    proxyAddresses: () => [],
+    ready: () => false,
+  });
+  return {
+    daemon: null,
+    async call(method, path, { body, headers } = {}) {
+      const response = await app.inject({
+        method: method as 'GET',
+        url: path,
+        headers: {
+          ...(headers as Record<string, string>),
+          host: 'unix',
+          authorization: `Bearer ${token.reveal()}`,
+          'user-agent': `mtlsd-cli/${VERSION}`,
+        },
+        ...(body !== undefined && { payload: body }),
+      });
+      return answerOf(response.statusCode, response.headers as Record<string, string>, response.body);
+    },
+    async close() {
+      await app.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** What a person types for a place: a URL, HOST or HOST:PORT; with wildcards where a pattern is meant. */
+import { type Authority, parseAuthority } from '../core/authority.ts';
+import { usage } from './errors.ts';
+
+export interface Target {
+  readonly authority: Authority;
+  readonly scheme: 'http' | 'https';
+}
+
+/** @throws CliError usage */
+export function parseTarget(text: string): Target {
+  const [, scheme = 'https', rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(text) ?? [];
+  const plain = /^(http|ws)$/i.test(scheme);
+  if (!plain && !/^(https|wss)$/i.test(scheme))
+    throw usage(`${scheme}: is not a scheme of HTTP`, 'give https://HOST, or HOST:PORT');
+  const host = rest.split(/[/?#]/)[0]?.replace(/^[^@]*@/, '') ?? '';
+  return { authority: parseAuthority(host, plain ? 80 : 443), scheme: plain ? 'http' : 'https' };
+}
+
+export interface Pattern {
+  readonly host: string;
+  readonly port: number | '*' | undefined;
+}
+
+/** `api.example`, `*.corp.example:8443`, `api.example:*`, `[::1]:443`, `https://api.example/` */
+export function parsePattern(text: string): Pattern {
+  const bare = text.replace(/^https:\/\//i, '').replace(/[/?#].*$/, '');
+  const [, v6, name, port] =
+    /^(?:\[([^\]]+)\]|([^:]+|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*))(?::(\d{1,5}|\*))?$/i.exec(bare) ?? [];
+  const host = v6 ?? name;
+  if (host === undefined)
+    throw usage(`${JSON.stringify(text)} is not a host`, 'give HOST, HOST:PORT, *.SUFFIX or HOST:*');
+  return { host, port: port === undefined ? undefined : port === '*' ? '*' : Number(port) };
+}

@@ -1,0 +1,131 @@
+/** Exchanges and connections in words: one line, and all there is. */
+import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
+import { clock, localTime, paint, pairs } from '../output.ts';
+
+/** Time, method, authority and path, status, milliseconds, certificate, verdict. */
+export function exchangeLine(record: ExchangeRecord): string {
+  const { method, authority, path, status, ms, certificate } = record;
+  const cells = [
+    paint('dim', clock(record.started)),
+    method.padEnd(6),
+    `${authority}${path}`,
+    paint(statusColour(record), status === null ? '---' : String(status)),
+    `${Math.round(ms.total)} ms`,
+    certificate ?? '-',
+    verdictOf(record),
+  ];
+  const line = cells.join('  ');
+  return record.error
+    ? `${line}\n          ${record.error.message}; next: ${record.error.hint}  [${record.exchange}]`
+    : line;
+}
+
+function statusColour({ status, error }: ExchangeRecord): 'red' | 'yellow' | 'green' {
+  if (error || status === null || status >= 500) return 'red';
+  return status >= 400 ? 'yellow' : 'green';
+}
+
+export function verdictOf({ error, authorized }: ExchangeRecord): string {
+  if (error) return paint('red', error.code);
+  if (authorized === null) return paint('dim', 'no TLS');
+  return authorized ? paint('green', 'verified') : paint('yellow', 'not verified');
+}
+
+export function exchangeText(record: ExchangeRecord, connection: ConnectionRecord | null): string {
+  const { error, ms, overrides, mismatch } = record;
+  const asked = Object.entries(overrides ?? {}).map(([what, value]) => `${what} ${value}`);
+  const differs = Object.entries(mismatch ?? {}).map(([what, value]) => `${what} ${value}`);
+  const timings = `${ms.total} ms: ${record.reused ? 'a pooled connection' : `TCP ${ms.connect}, TLS ${ms.tls}`}, waited ${ms.wait}`;
+  const head = pairs([
+    ['exchange', paint('bold', record.exchange)],
+    [
+      'request',
+      `${record.method} ${record.authority}${record.path}, HTTP/${record.http}, ${record.request_bytes} bytes`,
+    ],
+    ['response', record.status === null ? 'none' : `${record.status}, ${record.response_bytes} bytes`],
+    ['time', `${localTime(record.started)}, ${timings}`],
+    ['client', record.client],
+    ['asked for', asked.length === 0 ? null : asked.join(', ')],
+    ['differs', differs.length === 0 ? null : `${differs.join(', ')} (recorded, never followed)`],
+    ['certificate', record.certificate ?? 'none'],
+    ['verdict', verdictOf(record)],
+  ]);
+  const failed = error && !connection?.error ? errorText(error) : '';
+  return `${head}${failed}${connection ? `\n${connectionText(connection)}` : ''}`;
+}
+
+export function connectionText(record: ConnectionRecord): string {
+  const { tls, server, verification, client_certificate: own, address, error } = record;
+  const [leaf] = server.chain;
+  const head = pairs([
+    ['connection', paint('bold', record.connection)],
+    [
+      'to',
+      `${record.authority}${address ? ` (${address.ip})` : ''}${record.via === null ? '' : `, by way of ${record.via}`}`,
+    ],
+    ['TLS', tls && `${tls.protocol}, ${tls.cipher_standard_name}${tls.alpn === null ? '' : `, ${tls.alpn}`}`],
+    [
+      'server',
+      leaf
+        ? `${leaf.subject}\nissued by ${leaf.issuer}\nvalid ${leaf.not_before} to ${leaf.not_after}\nSHA-256 ${leaf.fingerprint256}`
+        : 'showed no certificate',
+    ],
+    [
+      'chain',
+      server.chain.length < 2
+        ? null
+        : server.chain
+            .slice(1)
+            .map(({ subject }) => subject)
+            .join('\n'),
+    ],
+    [
+      'mode',
+      `${verification.mode}${verification.rule === null ? '' : `, rule ${verification.rule}`}${verification.override ? ', asked for by the request' : ''}`,
+    ],
+    ['verified', tls === null ? null : verification.authorized ? paint('green', 'yes') : paint('red', 'no')],
+    [
+      'asked',
+      own.requested === null
+        ? 'ended before that could be told'
+        : own.requested
+          ? 'for a client certificate'
+          : 'for no client certificate',
+    ],
+    ['sent', own.sent ? `${own.name} (${own.subject}), since: ${own.reason}` : `none: ${outcomeText(own)}`],
+  ]);
+  const problems = verification.problems.map(problemText).join('');
+  return `${head}${problems}${error ? errorText(error) : ''}`;
+}
+
+export function problemText(problem: ConnectionRecord['verification']['problems'][number]): string {
+  const place =
+    problem.depth === null
+      ? ''
+      : ` at depth ${problem.depth}${problem.subject === null ? '' : ` (${problem.subject})`}`;
+  const allowed = problem.allowed ? ' [let through by the rule]' : '';
+  return `\n${paint('yellow', 'problem')} ${problem.code}${place}: ${problem.message}${allowed}\n  next: ${problem.hint}\n`;
+}
+
+function errorText({ code, message, hint, alert }: NonNullable<ExchangeRecord['error']>): string {
+  const told = alert ? `\n  alert ${alert.number} ${alert.name}: ${alert.meaning}` : '';
+  return `\n${paint('red', 'error')} ${code}: ${message}${told}\n  next: ${hint}\n`;
+}
+
+function outcomeText({ outcome, name, reason }: ConnectionRecord['client_certificate']): string {
+  switch (outcome) {
+    case 'sent':
+      return 'sent';
+    case 'not_requested':
+      return name === null ? 'not asked for' : `not asked for (${name} was at hand)`;
+    case 'none_configured':
+      return reason;
+    case 'not_sendable':
+      return `the server does not take a key like that of ${name}`;
+    case 'withheld':
+      return `${name} is withheld from servers that fail verification`;
+    case 'unknown':
+    default:
+      return name === null ? 'the connection failed before' : `the connection failed before (${name} was at hand)`;
+  }
+}

@@ -1,0 +1,40 @@
+/** Verification in words. */
+import type { RuleFields, VerificationFields } from '../../certs/store/schema.ts';
+import { paint, pairs, table } from '../output.ts';
+
+export function verificationText({ mode, rules = [] }: VerificationFields): string {
+  const head = `mode ${modeText(mode)}: ${mode === 'report' ? 'problems are recorded, and every server is let through' : 'a server that fails verification is refused'}\n`;
+  if (rules.length === 0) return `${head}no rules\n`;
+  const rows = rules.map((rule) => [
+    rule.host,
+    String(rule.port ?? 443),
+    rule.mode === undefined ? '' : modeText(rule.mode),
+    differences(rule),
+  ]);
+  return `${head}\n${table(['HOST', 'PORT', 'MODE', 'DIFFERS IN'], rows)}`;
+}
+
+export function ruleText(rule: RuleFields): string {
+  return pairs([
+    ['for', `${rule.host}, ${rule.port === '*' ? 'any port' : `port ${rule.port ?? 443}`}`],
+    ['mode', rule.mode === undefined ? 'as for the rest' : modeText(rule.mode)],
+    ['differs in', differences(rule) || null],
+  ]);
+}
+
+function differences({ trust, allow, pins, min_version, max_version, server_name }: RuleFields): string {
+  return [
+    trust &&
+      `trust ${[trust.system === false ? null : 'the system', ...(trust.ca ?? [])].filter((one) => one !== null).join(', ') || 'nobody'}`,
+    allow && allow.length > 0 && `allow ${allow.join(', ')}`,
+    pins && pins.length > 0 && `pins ${pins.join(', ')}`,
+    min_version && `min_version ${min_version}`,
+    max_version && `max_version ${max_version}`,
+    server_name && `server_name ${server_name}`,
+  ]
+    .filter((part) => typeof part === 'string')
+    .join('; ');
+}
+
+const modeText = (mode: 'enforce' | 'report' | undefined): string =>
+  mode === 'report' ? paint('yellow', 'report') : paint('green', 'enforce');
