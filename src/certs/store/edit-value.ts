@@ -115,6 +115,11 @@ function fieldChanges(
     set['name'] = edit.name;
   if (typeof set['name'] === 'string') refuseTaken(set['name'], store, index);
   const path = ['certificates', index];
+  // Each change is validated by itself, and between a PFX and a PEM lies an entry with both or neither.
+  if (['cert', 'pfx'].some((key) => key in set && (set[key] === null) === key in old)) {
+    const fields = Object.entries({ ...old, ...set }).filter(([, value]) => value !== null && value !== undefined);
+    return [{ op: 'set', path, value: inOrder(Object.fromEntries(fields) as CertificateFields) }];
+  }
   return Object.entries(set).flatMap(([key, value]): Change[] => {
     if (value === undefined) return [];
     if (value !== null) return [{ op: 'set', path: [...path, key], value }];
