@@ -11,7 +11,7 @@ import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import { openStore } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
-import { type Authority, parseAuthority } from './core/authority.ts';
+import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
 import { MtlsdError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
 import { Secret } from './core/secret.ts';
@@ -22,7 +22,17 @@ import { decide } from './proxy/decide.ts';
 import { startProxyServer } from './proxy/server.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pool.ts';
+import {
+  connectToProxy,
+  type ProxyChoice,
+  proxyFields,
+  proxyName,
+  tunnelThrough,
+  type UpstreamProxy,
+} from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
+import type { TunnelRecord } from './proxy/tunnel.ts';
+import type { UpstreamProxySettings } from './settings-network.ts';
 import type { Settings } from './settings.ts';
 import { VERSION } from './version.ts';
 
@@ -54,10 +64,21 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
   const ownPorts = new Set<number>();
 
-  const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.connectTo };
-  const openTcp = (authority: Authority) => connectTcp(authority, tcp);
+  const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
+  const proxyFor = await chooseProxies(settings.network);
+  /** Straight to an origin, or through the proxy that the settings name for it. */
+  const openTcp = async (authority: Authority, allowHalfOpen = false) => {
+    const other = proxyFor(authority);
+    const options = { ...tcp, allowHalfOpen };
+    if (other) return { ...(await tunnelThrough(other, authority, options)), via: proxyName(other) };
+    return { ...(await connectTcp(authority, options)), via: null };
+  };
+  const openPlain = (authority: Authority) => {
+    const other = proxyFor(authority);
+    return other ? connectToProxy(other, tcp) : connectTcp(authority, tcp);
+  };
   const dial = createDialer({
-    openTcp: async (authority) => ({ ...(await openTcp(authority)), via: null }),
+    openTcp,
     contextFor: (identity, { trust, minVersion, maxVersion }) =>
       secureContextFor({ identity, trust, minVersion, maxVersion }),
     localCa: ca.certificate,
@@ -72,8 +93,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   });
   const pools = new Pools({
     dial,
-    openPlain: async (authority) => ({ ...(await openTcp(authority)), proxyFields: null }),
-    plainProxy: () => null,
+    openPlain,
+    plainProxy: (authority) => {
+      const other = proxyFor(authority);
+      return other && proxyFields(other);
+    },
     responseTimeoutMs: timeoutsMs.response,
     keepAliveMs: timeoutsMs.keepAlive,
     maxConnections: limits.upstreamConnections,
@@ -111,22 +135,26 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   opened.defer(() => store.close());
   opened.defer(() => pools.close());
   const leaves = leafCache(ca, { max: limits.leafCertificates });
+  const onTunnel = (record: TunnelRecord): void => {
+    metrics.tunnel(record.error !== null);
+    log(record.error ? 'warn' : 'info', 'tunnel', record);
+  };
   let ready = false;
 
   const proxy = await startProxyServer({
     listen: settings.listen,
+    socks: settings.network.socks,
+    local: settings.network.listeners,
+    localTls: { store: () => store.current, dial, onRecord: onTunnel },
     listenOptional: settings.listenOptional,
     connect: {
       store: () => store.current,
       pools,
-      credentials: credentials(await proxyPassword(settings.auth)),
+      credentials: credentials(settings.auth && (await readSecret(settings.auth, 'auth.password'))),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
       tunnels: {
-        openTcp: (authority) => connectTcp(authority, { ...tcp, allowHalfOpen: true }),
-        onRecord: (record) => {
-          metrics.tunnel(record.error !== null);
-          log(record.error ? 'warn' : 'info', 'tunnel', record);
-        },
+        openTcp: (authority) => openTcp(authority, true),
+        onRecord: onTunnel,
       },
       nonTls: settings.nonTls,
       onRefused: ({ client, target, error }) => {
@@ -172,7 +200,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     settings.admin,
   );
   opened.defer(() => admin.close());
-  for (const address of proxy.addresses) ownPorts.add(parseAuthority(address).port);
+  for (const address of [...proxy.addresses, ...proxy.local, ...(proxy.socks ? [proxy.socks] : [])])
+    ownPorts.add(parseAuthority(address).port);
   if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
 
   const runFile = join(home, 'run.json');
@@ -191,6 +220,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     pid: process.pid,
     proxy: proxy.addresses,
     admin: admin.url,
+    ...(proxy.socks && { socks: proxy.socks }),
+    ...(proxy.local.length > 0 && { listeners: proxy.local }),
     home,
     ca_fingerprint256: ca.certificate.fingerprint256,
     certificates: store.current.entries.length,
@@ -232,19 +263,49 @@ async function adminToken(path: string): Promise<Secret> {
   return new Secret(text);
 }
 
-async function proxyPassword(source: Settings['auth']): Promise<Secret | null> {
-  if (!source) return null;
+/** @throws MtlsdError BAD_CONFIGURATION where the place named in the settings holds nothing */
+async function readSecret(
+  source: { readonly env: string } | { readonly file: string },
+  setting: string,
+): Promise<Secret> {
   const text =
     'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8').catch(() => undefined))?.trimEnd();
-  if (!text)
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
-      `auth.password: ${'env' in source ? `the variable ${source.env}` : source.file} holds no password`,
-      {
-        hint: 'set it, or take auth out of mtlsd.yaml',
-      },
-    );
-  return new Secret(text);
+  if (text) return new Secret(text);
+  throw new MtlsdError(
+    'BAD_CONFIGURATION',
+    `${setting}: ${'env' in source ? `the variable ${source.env}` : source.file} holds nothing`,
+    {
+      hint: `set it, or take ${setting} out of mtlsd.yaml`,
+    },
+  );
+}
+
+/** Which other proxy an authority is reached by. Loopback and what connect_to names are reached directly. */
+async function chooseProxies({ upstreamProxies, connectTo }: Settings['network']): Promise<ProxyChoice> {
+  const loaded = new Map<UpstreamProxySettings, UpstreamProxy>();
+  for (const proxy of upstreamProxies.values()) {
+    if (proxy === null) continue;
+    const { scheme, authority, credentials, ca } = proxy;
+    loaded.set(proxy, {
+      scheme,
+      authority,
+      credentials: credentials && (await readSecret(credentials, 'upstream_proxy.credentials')),
+      ca:
+        ca === null
+          ? null
+          : await readFile(ca, 'utf8').catch((error: Error) => {
+              throw new MtlsdError('BAD_CONFIGURATION', `upstream_proxy.ca: ${ca} can't be read: ${error.message}`, {
+                cause: error,
+              });
+            }),
+    });
+  }
+  return (authority) => {
+    if (loaded.size === 0 || authority.host === 'localhost' || isLoopback(authority.host)) return null;
+    if (connectTo.has(authority.text) || connectTo.has(authority.host)) return null;
+    const proxy = upstreamProxies.find(authority);
+    return (proxy && loaded.get(proxy)) ?? null;
+  };
 }
 
 /** Whoever reads it never sees half of it. */

@@ -2,10 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { type Authority, authorityOf, canonicalHost, isLoopback, parseAuthority } from './core/authority.ts';
+import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
 import { readConfig } from './core/config-file.ts';
 import { MtlsdError } from './core/errors.ts';
 import { homeDirectory } from './home.ts';
+import { type ListenerSettings, networkProperties, type NetworkSettings, resolveNetwork } from './settings-network.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -72,13 +73,7 @@ export const SettingsFile = Type.Object(
         errorMessage: 'tunnel or refuse',
       }),
     ),
-    connect_to: Type.Optional(
-      Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1, errorMessage: 'HOST or HOST:PORT' }), {
-        description:
-          'Where to connect in place of an authority, HOST:PORT or HOST for any port; names, certificates and rules stay those of the authority.',
-        errorMessage: 'a mapping of HOST:PORT to HOST:PORT',
-      }),
-    ),
+    ...networkProperties,
     log: Type.Optional(
       Type.Object(
         {
@@ -180,8 +175,10 @@ export interface Settings {
   readonly auth: { readonly file: string } | { readonly env: string } | null;
   readonly overrides: boolean;
   readonly nonTls: 'tunnel' | 'refuse';
-  /** By `host:port` or bare host, canonical. */
-  readonly connectTo: ReadonlyMap<string, { readonly host: string; readonly port: number | null }>;
+  readonly network: Omit<NetworkSettings, 'listeners' | 'socks'> & {
+    readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
+    readonly socks: ListenAddress | null;
+  };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
     readonly format: 'json' | 'pretty';
@@ -238,6 +235,9 @@ function resolveSettings(
   const listen = named ? named.map((text) => listenAddress(text, source)) : [{ host: '127.0.0.1', port: 8740 }];
   const auth = file.auth?.password;
   if (!auth) for (const { host } of listen) refuseOpenProxy(host, source);
+  const network = resolveNetwork(file, home, path);
+  const socks = network.socks === null ? null : listenAddress(network.socks, `socks in ${path}`);
+  if (!auth && socks) refuseOpenProxy(socks.host, `socks in ${path}`);
   return {
     home,
     listen,
@@ -251,7 +251,14 @@ function resolveSettings(
           : null,
     overrides: file.overrides ?? true,
     nonTls: file.non_tls ?? 'tunnel',
-    connectTo: new Map(Object.entries(file.connect_to ?? {}).map(([from, to]) => connectOverride(from, to, path))),
+    network: {
+      ...network,
+      listeners: network.listeners.map((listener) => ({
+        ...listener,
+        listen: loopbackOnly(listener.listen, `listeners in ${path}`),
+      })),
+      socks,
+    },
     log: {
       level: oneOf(flags.logLevel, ['debug', 'info', 'warn', 'error', 'silent'], '--log-level') ?? log.level ?? 'info',
       format: oneOf(flags.logFormat, ['json', 'pretty'], '--log-format') ?? log.format ?? 'json',
@@ -334,30 +341,17 @@ function oneOf<T extends string>(value: string | undefined, known: readonly T[],
   return match;
 }
 
-function connectOverride(from: string, to: string, path: string): [string, { host: string; port: number | null }] {
-  const key = hostAndPort(from);
-  const target = hostAndPort(to);
-  if (!key || !target) {
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
-      `${path}: connect_to: ${JSON.stringify(key ? to : from)} is neither HOST nor HOST:PORT`,
-      {
-        hint: 'write for example "api.example:443": "127.0.0.1:9443"',
-      },
-    );
-  }
-  return [key.port === null ? key.host : authorityOf(key.host, key.port).text, target];
-}
-
-function hostAndPort(text: string): { host: string; port: number | null } | null {
-  const bare = canonicalHost(text);
-  if (bare !== null) return { host: bare, port: null };
-  try {
-    const { host, port } = parseAuthority(text);
-    return { host, port };
-  } catch {
-    return null;
-  }
+/** A local port acts for whoever reaches it, and programs that know no proxies give no password. */
+function loopbackOnly(text: string, source: string): ListenAddress {
+  const address = listenAddress(text, source);
+  if (isLoopback(address.host)) return address;
+  throw new MtlsdError(
+    'BAD_CONFIGURATION',
+    `${source}: ${address.host} is reachable from other machines, which could then use your certificates`,
+    {
+      hint: 'listen on 127.0.0.1',
+    },
+  );
 }
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;

@@ -12,6 +12,7 @@ import type { ClientConnection } from './client/stream.ts';
 import { type Decision, decide } from './decide.ts';
 import { type InterceptOptions, intercept } from './intercept.ts';
 import { answerProblem } from './problem.ts';
+import { acceptSocks, reply, SOCKS_REPLY, socksReplyFor } from './socks.ts';
 import { type TunnelContext, tunnel } from './tunnel.ts';
 import type { Pools } from './upstream/pool.ts';
 
@@ -46,39 +47,78 @@ export async function handleConnect(
   head: Buffer,
 ): Promise<void> {
   const target = request.url ?? '';
-  const client = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-  let confirmed = false;
-  const confirm = (): void => {
-    confirmed = true;
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-  };
+  const client = clientOf(socket);
+  const way = new Way(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
   socket.on('error', () => {}); // a client's reset is routine; each step sees the close
   try {
     const { profile } = context.credentials.check(request.headers['proxy-authorization']);
-    const authority = parseAuthority(target);
-    const decision = decide(context.store(), authority, { profile });
     if (head.byteLength > 0) socket.unshift(head);
-    if (decision.action === 'refuse')
-      throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
-    if (decision.action === 'passthrough') {
-      await tunnel(context.tunnels, socket, { authority, client, why: decision.why }, confirm);
-      return;
-    }
-    confirm();
-    await interceptOrTunnel(context, socket, { authority, client, profile, decision });
+    await proceed(context, socket, { authority: parseAuthority(target), client, profile }, way);
   } catch (error) {
     const known = asMtlsdError(error);
     context.onRefused({ client, target: target.slice(0, 300), error: known });
     // After the 200 there is nothing that a client would read as an answer.
-    if (confirmed) socket.destroy();
+    if (way.confirmed) socket.destroy();
     else refuse(socket, known, target, request.headers.accept);
   }
 }
 
-interface Accepted {
+/** The same for a client that speaks SOCKS5. */
+export async function handleSocks(context: ConnectContext, socket: Socket, handshakeTimeoutMs: number): Promise<void> {
+  const client = clientOf(socket);
+  let target = '';
+  const way = new Way(() => reply(socket, SOCKS_REPLY.succeeded));
+  socket.on('error', () => {});
+  let accepted = false;
+  try {
+    const { authority, profile } = await acceptSocks(socket, context.credentials, handshakeTimeoutMs);
+    accepted = true;
+    target = authority.text;
+    await proceed(context, socket, { authority, client, profile }, way);
+  } catch (error) {
+    const known = asMtlsdError(error);
+    context.onRefused({ client, target, error: known });
+    if (way.confirmed) socket.destroy();
+    else if (accepted) {
+      reply(socket, socksReplyFor(known));
+      socket.end();
+    }
+  }
+}
+
+/** Tells the client once that its way is open. */
+class Way {
+  readonly #open: () => void;
+  confirmed = false;
+  constructor(open: () => void) {
+    this.#open = open;
+  }
+  confirm(): void {
+    this.confirmed = true;
+    this.#open();
+  }
+}
+
+interface Asked {
   readonly authority: Authority;
   readonly client: string;
   readonly profile: string | undefined;
+}
+
+async function proceed(context: ConnectContext, socket: Socket, asked: Asked, way: Way): Promise<void> {
+  const { authority, client, profile } = asked;
+  const decision = decide(context.store(), authority, { profile });
+  if (decision.action === 'refuse')
+    throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
+  if (decision.action === 'passthrough') {
+    await tunnel(context.tunnels, socket, { authority, client, why: decision.why }, () => way.confirm());
+    return;
+  }
+  way.confirm();
+  await interceptOrTunnel(context, socket, { ...asked, decision });
+}
+
+interface Accepted extends Asked {
   readonly decision: Decision;
 }
 
@@ -125,6 +165,8 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   }
   context.serve(await intercept(context.interception, socket, authority), connection);
 }
+
+const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
 
 function refuse(socket: Socket, error: MtlsdError, target: string, accept: string | undefined): void {
   if (socket.destroyed) return;

@@ -203,6 +203,7 @@ export class Exchange implements RequestHandler {
     const fields = forwarded.fields.concat('Via', `${http} ${this.#context.via}`);
     const host = this.#connection.host ?? this.#stream.host;
     if (forwarded.host === undefined && host !== undefined) fields.push('Host', host);
+    else if (this.#connection.host !== null) replaceHost(fields, this.#connection.host);
     if (forwarded.teTrailers && protocol === 'h2') fields.push('te', 'trailers');
     this.#context.pools.dispatch(
       target,
@@ -354,7 +355,10 @@ export class Exchange implements RequestHandler {
         wait: round(this.#waitMs),
       },
       overrides: overridesOf(this.#wish),
-      mismatch: mismatchOf(authority.host, authority.port, this.#stream.host, serverName),
+      mismatch:
+        this.#connection.host === null
+          ? mismatchOf(authority.host, authority.port, this.#stream.host, serverName)
+          : null,
       error,
     });
   }
@@ -386,6 +390,10 @@ function inTheClear(store: StoreSnapshot, authority: Authority): Decision {
 function headerValue(fields: readonly string[], name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) if ((fields[i] as string).toLowerCase() === name) return fields[i + 1];
   return undefined;
+}
+
+function replaceHost(fields: string[], host: string): void {
+  for (let i = 0; i < fields.length; i += 2) if ((fields[i] as string).toLowerCase() === 'host') fields[i + 1] = host;
 }
 
 function without(fields: readonly string[], name: string): string[] {

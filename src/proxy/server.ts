@@ -13,15 +13,19 @@ import { nextId } from '../core/ids.ts';
 import { checkFraming, H1Stream } from './client/h1.ts';
 import { H2Stream } from './client/h2.ts';
 import type { ClientConnection, ClientStream } from './client/stream.ts';
-import { type ConnectContext, handleConnect } from './connect.ts';
+import { type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { parseAbsoluteForm } from './forward.ts';
+import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
 import { answerProblem } from './problem.ts';
 
 export interface ProxyServerOptions {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
   /** Tried on the first address's port; left out without a word where the machine has no such address. */
   readonly listenOptional: readonly { readonly host: string; readonly port: number }[];
+  readonly socks: { readonly host: string; readonly port: number } | null;
+  readonly local: readonly LocalPort[];
+  readonly localTls: LocalTlsContext;
   readonly connect: Omit<ConnectContext, 'serve' | 'waiting'>;
   readonly exchange: Omit<ExchangeContext, 'draining'>;
   readonly limits: {
@@ -29,12 +33,20 @@ export interface ProxyServerOptions {
     readonly connectionsPerAddress: number;
     readonly headerBytes: number;
   };
-  readonly timeoutsMs: { readonly request: number; readonly idle: number; readonly drain: number };
+  readonly timeoutsMs: {
+    readonly tls: number;
+    readonly request: number;
+    readonly idle: number;
+    readonly drain: number;
+  };
 }
 
 export interface ProxyServer {
   /** `127.0.0.1:8740`, as bound. */
   readonly addresses: readonly string[];
+  readonly socks: string | null;
+  /** In the order of the settings. */
+  readonly local: readonly string[];
   readonly stats: { readonly connections: number };
   /** Takes nothing new, lets what is under way finish for up to the drain time, then ends it. */
   drain(): Promise<void>;
@@ -48,6 +60,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const sessions = new Set<http2.ServerHttp2Session>();
   const perAddress = new Map<string, number>();
   const intercepted = new WeakMap<object, ClientConnection>();
+  const locals = new WeakSet<ClientConnection>();
   let draining = false;
   const exchangeContext: ExchangeContext = { ...options.exchange, draining: () => draining };
   const connectContext: ConnectContext = { ...options.connect, serve, waiting };
@@ -95,6 +108,8 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     });
     refuseRaw(socket, known);
   });
+  // A client that has said all may end its side and wait for the answer (RFC 9112 §9.6); Node (24) has no option for it.
+  Object.assign(http, { httpAllowHalfOpen: true });
   // Time-outs and idle connections are tracked from 'listening' on; the sockets come from the listeners below.
   http.emit('listening');
 
@@ -126,6 +141,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     const connection = intercepted.get(request.socket);
     try {
       checkFraming(request);
+      if (connection && locals.has(connection)) refuseForeignPage(request, connection);
       if (connection) {
         exchange(
           connection,
@@ -178,7 +194,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     new Exchange(exchangeContext, connection, stream).run();
   }
 
-  function admit(socket: Socket): void {
+  function admit(socket: Socket, use: (socket: Socket) => void): void {
     const address = socket.remoteAddress ?? '';
     const count = perAddress.get(address) ?? 0;
     if (draining || sockets.size >= limits.connections || count >= limits.connectionsPerAddress) {
@@ -198,31 +214,59 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       if (left > 0) perAddress.set(address, left);
       else perAddress.delete(address);
     });
-    http.emit('connection', socket);
+    use(socket);
   }
 
+  const useHttp = (socket: Socket): void => void http.emit('connection', socket);
+  const useSocks = (socket: Socket): void => void handleSocks(connectContext, socket, timeoutsMs.tls);
+  const useLocal = (port: LocalPort) => (socket: Socket) => {
+    const client = clientOf(socket);
+    if (port.scheme === 'https') {
+      const connection = localConnection(port, client);
+      locals.add(connection);
+      intercepted.set(socket, connection);
+      http.emit('connection', socket);
+      return;
+    }
+    socket.on('error', () => {});
+    relayLocal(options.localTls, socket, port, client).catch((error: unknown) => {
+      options.connect.onRefused({ client, target: port.authority.text, error: asMtlsdError(error) });
+      socket.destroy();
+    });
+  };
+
   const listeners: NetServer[] = [];
+  const others: NetServer[] = [];
   try {
-    for (const { host, port } of options.listen) listeners.push(await listenOn(host, port, admit));
+    for (const { host, port } of options.listen)
+      listeners.push(await listenOn(host, port, (socket) => admit(socket, useHttp)));
     const port = (listeners[0]?.address() as AddressInfo).port;
     for (const { host } of options.listenOptional) {
-      const listener = await listenOn(host, port, admit).catch(() => null);
+      const listener = await listenOn(host, port, (socket) => admit(socket, useHttp)).catch(() => null);
       if (listener) listeners.push(listener);
     }
+    if (options.socks)
+      others.push(await listenOn(options.socks.host, options.socks.port, (socket) => admit(socket, useSocks)));
+    for (const port of options.local) {
+      const use = useLocal(port);
+      others.push(await listenOn(port.listen.host, port.listen.port, (socket) => admit(socket, use)));
+    }
   } catch (error) {
-    for (const listener of listeners) listener.close();
+    for (const listener of [...listeners, ...others]) listener.close();
     http.close();
     throw error;
   }
 
   return {
-    addresses: listeners.map((listener) => boundAddress(listener)),
+    addresses: listeners.map(boundAddress),
+    socks: options.socks && others[0] ? boundAddress(others[0]) : null,
+    local: others.slice(options.socks ? 1 : 0).map(boundAddress),
     get stats() {
       return { connections: sockets.size };
     },
     async drain() {
       draining = true;
-      for (const listener of listeners) listener.close();
+      for (const listener of [...listeners, ...others]) listener.close();
       http.close();
       http.closeIdleConnections();
       for (const session of sessions) session.close();

@@ -29,6 +29,15 @@ export class HostIndex<T> {
     return valueAt(host.startsWith('*.') ? this.#suffix.get(host.slice(2)) : this.#exact.get(host), port);
   }
 
+  /** Everything in it, in no order. */
+  *values(): Generator<T> {
+    const all = [...this.#exact.values(), ...this.#suffix.values(), ...(this.#any === undefined ? [] : [this.#any])];
+    for (const ports of all) {
+      if (ports instanceof Map) yield* ports.values();
+      else yield ports.value;
+    }
+  }
+
   find({ host, port, kind }: Authority): T | undefined {
     const found = pick(this.#exact.get(host), port);
     if (found !== undefined) return found;

@@ -30,16 +30,11 @@ export interface Target {
   readonly protocol: UpstreamProtocol;
 }
 
-export interface PlainConnection extends TcpConnection {
-  /** The other end is a proxy, which wants the whole URI (RFC 9112 §3.2.2), and these fields. */
-  readonly proxyFields: readonly string[] | null;
-}
-
 export interface PoolsOptions {
   readonly dial: Dial;
-  /** For plain HTTP. */
-  readonly openPlain: (authority: Authority) => Promise<PlainConnection>;
-  /** Whether plain HTTP to it goes by another proxy; then the fields for that proxy. */
+  /** For plain HTTP: to the origin, or to a proxy that takes the whole URI. */
+  readonly openPlain: (authority: Authority) => Promise<TcpConnection>;
+  /** Whether it is a proxy: then the fields that it needs (RFC 9112 §3.2.2). */
   readonly plainProxy: (authority: Authority) => readonly string[] | null;
   readonly responseTimeoutMs: number;
   /** How long an idle connection is kept where the server names no time of its own (Keep-Alive: timeout=). */
