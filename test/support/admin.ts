@@ -88,7 +88,7 @@ export async function adminClient(daemon: Pick<RunningDaemon, 'api'>): Promise<A
   return {
     document,
     called,
-    async call<T>(method: string, path: string, { body, headers }: Call = {}) {
+    async call<T>(method: string, path: string, { body, headers }: Call = {}): Promise<Reply<T>> {
       const response = await daemon.api(path, {
         method,
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
