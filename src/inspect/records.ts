@@ -17,7 +17,8 @@ export interface TlsFacts {
   readonly cipher_standard_name: string;
   readonly alpn: string | null;
   readonly server_name: string | null;
-  readonly ephemeral_key: { readonly type: string; readonly name: string | null; readonly size: number } | null;
+  /** `size` is null for hybrid groups such as X25519MLKEM768, of which Node tells none. */
+  readonly ephemeral_key: { readonly type: string; readonly name: string | null; readonly size: number | null } | null;
   /** Always false upstream: no session is resumed, so that nothing is verified from memory. */
   readonly reused: boolean;
 }

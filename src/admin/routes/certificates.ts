@@ -19,7 +19,7 @@ import {
 } from '../identity-input.ts';
 import { AdminError } from '../problem.ts';
 import { EntryBody, EntryPatch, EntrySchema } from '../schemas/certificate.ts';
-import { closed, failure, named, WriteHeaders } from '../schemas/common.ts';
+import { closed, failures, named, WriteHeaders } from '../schemas/common.ts';
 import { Uploads } from '../uploads.ts';
 
 const tags = ['certificates'];
@@ -97,7 +97,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         description: 'Every entry with its facts, problems, days left, what shadows it and when it was last used.',
         tags,
         querystring: ListQuery,
-        response: { 200: named(EntryListSchema), default: failure },
+        response: { 200: named(EntryListSchema), ...failures },
       },
     },
     ({ query }) => {
@@ -129,7 +129,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         tags,
         querystring: WriteQuery,
         body: EntryBody,
-        response: { 201: named(EntrySchema), default: failure },
+        response: { 201: named(EntrySchema), ...failures },
       },
     },
     async (request, reply) => {
@@ -157,7 +157,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         description: 'Its ETag stands for its settings, not for what its files hold.',
         tags,
         params: Params,
-        response: { 200: named(EntrySchema), default: failure },
+        response: { 200: named(EntrySchema), ...failures },
       },
     },
     ({ params }, reply) => {
@@ -180,7 +180,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         headers: WriteHeaders,
         querystring: WriteQuery,
         body: EntryBody,
-        response: { 200: named(EntrySchema), default: failure },
+        response: { 200: named(EntrySchema), ...failures },
       },
     },
     async (request, reply) => {
@@ -220,7 +220,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         headers: WriteHeaders,
         querystring: WriteQuery,
         body: EntryPatch,
-        response: { 200: named(EntrySchema), default: failure },
+        response: { 200: named(EntrySchema), ...failures },
       },
     },
     async (request, reply) => {
@@ -258,7 +258,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         tags,
         params: Params,
         headers: WriteHeaders,
-        response: { 204: Type.Null({ description: 'Removed.' }), default: failure },
+        response: { 204: Type.Null({ description: 'Removed.' }), ...failures },
       },
     },
     async (request, reply) => {

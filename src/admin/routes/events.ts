@@ -5,7 +5,7 @@ import { Type } from 'typebox';
 import type { RecordedEvent } from '../../inspect/recorder.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { closed, failure } from '../schemas/common.ts';
+import { closed, failures } from '../schemas/common.ts';
 
 /** Some pages and terminals; each holds a socket and a queue. */
 const MOST_SUBSCRIBERS = 64;
@@ -48,7 +48,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
         ),
         response: {
           200: { description: 'The stream.', content: { 'text/event-stream': { schema: Type.String() } } },
-          default: failure,
+          ...failures,
         },
       },
     },

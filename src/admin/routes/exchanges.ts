@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { toHar } from '../../inspect/har.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { closed, failure, named } from '../schemas/common.ts';
+import { closed, failures, named } from '../schemas/common.ts';
 import { ConnectionSchema, ExchangeFilter, ExchangeList, ExchangeSchema } from '../schemas/records.ts';
 
 const tags = ['records'];
@@ -33,7 +33,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
         description: 'Newest first; as many are remembered as the settings say.',
         tags,
         querystring: Type.Object({ ...ExchangeFilter, limit: limit(100), before }, closed),
-        response: { 200: named(ExchangeList), default: failure },
+        response: { 200: named(ExchangeList), ...failures },
       },
     },
     ({ query }) => {
@@ -53,7 +53,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
         description: 'While it is remembered.',
         tags,
         params: Id,
-        response: { 200: named(ExchangeSchema), default: failure },
+        response: { 200: named(ExchangeSchema), ...failures },
       },
     },
     ({ params }) => recorder.exchange(params.id) ?? gone('exchange', params.id),
@@ -67,7 +67,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
         description: 'While it is remembered.',
         tags,
         params: Id,
-        response: { 200: named(ConnectionSchema), default: failure },
+        response: { 200: named(ConnectionSchema), ...failures },
       },
     },
     ({ params }) => recorder.connection(params.id) ?? gone('connection', params.id),
@@ -89,7 +89,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
             required: ['log'],
             properties: { log: { type: 'object' } },
           }),
-          default: failure,
+          ...failures,
         },
       },
     },

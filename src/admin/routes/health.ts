@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { AdminContext } from '../context.ts';
-import { closed, failure } from '../schemas/common.ts';
+import { closed, failures } from '../schemas/common.ts';
 
 const Health = Type.Object({ status: Type.String() }, closed);
 const tags = ['open'];
@@ -21,7 +21,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description: 'Answers while it is.',
         tags,
         security,
-        response: { 200: Health, default: failure },
+        response: { 200: Health, ...failures },
       },
     },
     () => ({ status: 'ok' }),
@@ -35,7 +35,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description: '200 when it does, 503 while it starts or drains.',
         tags,
         security,
-        response: { 200: Health, 503: Health, default: failure },
+        response: { 200: Health, 503: Health, ...failures },
       },
     },
     (_request, reply) => {
@@ -52,7 +52,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description: 'For clients to trust.',
         tags,
         security,
-        response: { 200: file('application/x-pem-file'), default: failure },
+        response: { 200: file('application/x-pem-file'), ...failures },
       },
     },
     (_request, reply) => {
@@ -69,7 +69,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description: 'As phones and Windows want it.',
         tags,
         security,
-        response: { 200: file('application/x-x509-ca-cert'), default: failure },
+        response: { 200: file('application/x-x509-ca-cert'), ...failures },
       },
     },
     (_request, reply) => {
@@ -85,7 +85,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description: 'Sends everything but loopback through the proxy.',
         tags,
         security,
-        response: { 200: file('application/x-ns-proxy-autoconfig'), default: failure },
+        response: { 200: file('application/x-ns-proxy-autoconfig'), ...failures },
       },
     },
     (_request, reply) => {

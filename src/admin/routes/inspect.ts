@@ -5,7 +5,7 @@ import { refuseContradiction, sourceOf } from '../identity-input.ts';
 import { inspectSource } from '../inspect-source.ts';
 import { AdminError } from '../problem.ts';
 import { InspectAnswer, InspectBody } from '../schemas/certificate.ts';
-import { failure, named } from '../schemas/common.ts';
+import { failures, named } from '../schemas/common.ts';
 
 export const inspectRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   app.post(
@@ -18,7 +18,7 @@ export const inspectRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
           'By path or by content. A file that would not load is an answer too: `usable` is false, `problems` says why.',
         tags: ['certificates'],
         body: InspectBody,
-        response: { 200: named(InspectAnswer), default: failure },
+        response: { 200: named(InspectAnswer), ...failures },
       },
     },
     async ({ body }) => {

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { parseAuthority } from '../../core/authority.ts';
 import type { AdminContext } from '../context.ts';
 import { explainMatch } from '../match.ts';
-import { failure, named } from '../schemas/common.ts';
+import { failures, named } from '../schemas/common.ts';
 import { MatchQuery, MatchSchema } from '../schemas/match.ts';
 
 export const matchRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, { store, decide }) => {
@@ -17,7 +17,7 @@ export const matchRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
           'Certificate, rule and interception for an authority, and why the others lost. Nothing is sent anywhere.',
         tags: ['inspect'],
         querystring: MatchQuery,
-        response: { 200: named(MatchSchema), default: failure },
+        response: { 200: named(MatchSchema), ...failures },
       },
     },
     ({ query }) => {

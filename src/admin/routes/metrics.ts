@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { AdminContext } from '../context.ts';
-import { failure } from '../schemas/common.ts';
+import { failures } from '../schemas/common.ts';
 
 export const metricsRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, { metrics }) => {
   app.get(
@@ -16,7 +16,7 @@ export const metricsRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
         produces: ['text/plain'],
         response: {
           200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: Type.String() } } },
-          default: failure,
+          ...failures,
         },
       },
     },

@@ -6,7 +6,7 @@ import { probe } from '../../inspect/probe.ts';
 import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { failure, named } from '../schemas/common.ts';
+import { failures, named } from '../schemas/common.ts';
 import { ProbeBody, ProbeSchema } from '../schemas/probe.ts';
 
 /** Each makes up to a hundred handshakes; more at once would be a load on others' servers. */
@@ -24,7 +24,7 @@ export const probeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
           'Handshakes with and without the certificate: chain, problems, versions, ciphers, whether a client certificate is asked for and from which CAs. No request is sent. A server that can not be reached is an answer too.',
         tags: ['inspect'],
         body: ProbeBody,
-        response: { 200: named(ProbeSchema), default: failure },
+        response: { 200: named(ProbeSchema), ...failures },
       },
     },
     async (request) => {

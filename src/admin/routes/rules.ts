@@ -7,7 +7,7 @@ import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { failure, shapeOf, WriteHeaders } from '../schemas/common.ts';
+import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';
 import { RuleBody, RuleParams, RuleSchema } from '../schemas/store.ts';
 
 const PATH = '/api/v1/verification/rules/:host/:port';
@@ -29,7 +29,7 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
         description: 'GET /api/v1/match tells which rule applies to an authority.',
         tags,
         params: RuleParams,
-        response: { 200: Rule, default: failure },
+        response: { 200: Rule, ...failures },
       },
     },
     ({ params }, reply) => {
@@ -52,7 +52,7 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
         params: RuleParams,
         headers: WriteHeaders,
         body: RuleBody,
-        response: { 200: Rule, 201: Rule, default: failure },
+        response: { 200: Rule, 201: Rule, ...failures },
       },
     },
     async (request, reply) => {
@@ -87,7 +87,7 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
         tags,
         params: RuleParams,
         headers: WriteHeaders,
-        response: { 204: Type.Null({ description: 'Removed.' }), default: failure },
+        response: { 204: Type.Null({ description: 'Removed.' }), ...failures },
       },
     },
     async (request, reply) => {

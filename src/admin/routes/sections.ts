@@ -5,7 +5,7 @@ import type { StoreEdit } from '../../certs/store/edit-value.ts';
 import type { StoreSections } from '../../certs/store/snapshot.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
-import { failure, shapeOf, WriteHeaders } from '../schemas/common.ts';
+import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';
 import { InterceptionSchema, TrustSchema, VerificationSchema } from '../schemas/store.ts';
 
 interface Section {
@@ -39,7 +39,7 @@ const SECTIONS: readonly Section[] = [
 export const sectionRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   for (const { name, schema, summary, edit } of SECTIONS) {
     const title = `${name[0]?.toUpperCase()}${name.slice(1)}`;
-    const response = { 200: shapeOf<object>(schema), default: failure };
+    const response = { 200: shapeOf<object>(schema), ...failures };
     app.get(
       `/api/v1/${name}`,
       {

@@ -5,7 +5,7 @@ import { daysLeft } from '../../certs/store/expiry.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { logChange, rejected } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
-import { closed, failure, named, nullable, Time } from '../schemas/common.ts';
+import { closed, failures, named, nullable, Time } from '../schemas/common.ts';
 import { RejectedSchema, StoreChangeSchema } from '../schemas/store.ts';
 
 const count = (description: string) => Type.Integer({ description });
@@ -62,7 +62,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         summary: 'The state of the daemon',
         description: 'On one page.',
         tags: ['daemon'],
-        response: { 200: named(StatusSchema), default: failure },
+        response: { 200: named(StatusSchema), ...failures },
       },
     },
     (): StatusAnswer => {
@@ -112,7 +112,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         description:
           'Changes of files are seen without it. 409 where the file has a mistake; the last good store stays.',
         tags: ['daemon'],
-        response: { 200: named(StoreChangeSchema), default: failure },
+        response: { 200: named(StoreChangeSchema), ...failures },
       },
     },
     async (request) => {

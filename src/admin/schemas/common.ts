@@ -36,10 +36,15 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', description: 'An error as RFC 9457 has it.' },
 );
 
-/** For `default` of every route. */
-export const failure = {
-  description: 'Anything that went wrong, as RFC 9457 has it.',
+const refusal = (description: string) => ({
+  description,
   content: { 'application/problem+json': { schema: named(ProblemSchema) } },
+});
+
+/** For every route: what the client got wrong, and anything else. */
+export const failures = {
+  '4xx': refusal('What was asked for can not be done; `code` says why.'),
+  default: refusal('Anything else that went wrong.'),
 };
 
 export const Authority = Type.String({

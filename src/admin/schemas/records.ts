@@ -39,7 +39,7 @@ const Tls = Type.Object(
     alpn: nullable(Type.String()),
     server_name: nullable(Type.String()),
     ephemeral_key: nullable(
-      Type.Object({ type: Type.String(), name: nullable(Type.String()), size: Type.Integer() }, closed),
+      Type.Object({ type: Type.String(), name: nullable(Type.String()), size: nullable(Type.Integer()) }, closed),
     ),
     reused: Type.Boolean(),
   },

@@ -288,7 +288,7 @@ class RecordDraft {
       server_name: isIP(serverName) === 0 ? serverName : null,
       ephemeral_key:
         ephemeral && 'type' in ephemeral
-          ? { type: ephemeral.type, name: ephemeral.name ?? null, size: ephemeral.size }
+          ? { type: ephemeral.type, name: ephemeral.name ?? null, size: (ephemeral.size as number | undefined) ?? null }
           : null,
       reused: false,
     };
