@@ -44,6 +44,12 @@ export function authorityOf(host: string, port: number): Authority {
   return { host: canonical, port, kind, text } as Authority;
 }
 
+/** As the Host field has it: without the scheme's own port (RFC 9110 §7.2, §4.2.3). */
+export function hostField({ text, port }: Authority, scheme: 'http' | 'https'): string {
+  const own = scheme === 'https' ? 443 : 80;
+  return port === own ? text.slice(0, -`:${own}`.length) : text;
+}
+
 /** The canonical form of one host without its port, or null where it is none. Brackets are taken off. */
 export function canonicalHost(host: string): string | null {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;

@@ -3,6 +3,8 @@
  * Order, case and duplicates of everything else stay as they were.
  */
 
+import { MtlsdError } from '../core/errors.ts';
+
 /** Never forwarded, whether or not Connection names them. Lower case. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -36,7 +38,10 @@ export interface ForwardedFields {
   readonly trailer: boolean;
 }
 
-/** @param fields flat list as node:http's rawHeaders has it */
+/**
+ * @param fields flat list as node:http's rawHeaders has it
+ * @throws MtlsdError BAD_REQUEST
+ */
 export function forwardRequestFields(fields: readonly string[]): ForwardedFields {
   const named = connectionNamed(fields);
   const kept: string[] = [];
@@ -70,8 +75,11 @@ export function forwardRequestFields(fields: readonly string[]): ForwardedFields
       certificate = value.trim();
       continue;
     }
-    if (lower === 'host') host = value;
-    else if (lower === 'via') via = via === undefined ? value : `${via}, ${value}`;
+    if (lower === 'host') {
+      // RFC 9112 §3.2: two readers could go by either.
+      if (host !== undefined) throw new MtlsdError('BAD_REQUEST', 'a request with two Host fields is refused');
+      host = value;
+    } else if (lower === 'via') via = via === undefined ? value : `${via}, ${value}`;
     else if (lower === 'trailer') trailer = true;
     kept.push(name, value);
   }

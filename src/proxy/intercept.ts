@@ -19,6 +19,7 @@ export async function intercept(options: InterceptOptions, socket: Socket, autho
   // The leaf is for CONNECT's host whatever SNI says: nothing that the client claims inside changes what this tunnel is.
   const secureContext = await options.contextFor(authority.host);
   const tls = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['h2', 'http/1.1'] });
+  tls.once('close', () => socket.destroy()); // a half-open one would outlive what it carried
   if (options.onKeylog) tls.on('keylog', options.onKeylog);
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail(null, 'did not finish its TLS handshake in time'), options.handshakeTimeoutMs);

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
-import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
+import { type Authority, hostField, isLoopback, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import type { ClientConnection } from './client/stream.ts';
@@ -31,7 +31,7 @@ export function localConnection({ authority, profile }: LocalPort, client: strin
     profile,
     serverName: null,
     // The client knows the origin as 127.0.0.1:9001; the origin knows itself by its own name.
-    host: authority.port === 443 ? authority.text.slice(0, -':443'.length) : authority.text,
+    host: hostField(authority, 'https'),
     decision: null,
     http2Only: false,
     active: 0,

@@ -61,6 +61,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const perAddress = new Map<string, number>();
   const intercepted = new WeakMap<object, ClientConnection>();
   const locals = new WeakSet<ClientConnection>();
+  const refused = new WeakSet<object>();
   let draining = false;
   const exchangeContext: ExchangeContext = { ...options.exchange, draining: () => draining };
   const connectContext: ConnectContext = { ...options.connect, serve, waiting };
@@ -138,6 +139,8 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     expectsContinue: boolean,
     tunnel: string | null = null,
   ): void {
+    // What comes behind a request that was refused for its form can't be told from its body.
+    if (refused.has(request.socket)) return;
     const connection = intercepted.get(request.socket);
     try {
       checkFraming(request);
@@ -152,6 +155,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       }
     } catch (error) {
       const known = asMtlsdError(error);
+      refused.add(request.socket);
       options.connect.onRefused({
         client: clientOf(request.socket),
         target: connection?.authority.text ?? (request.url ?? '').slice(0, 300),

@@ -4,6 +4,10 @@ import type { Duplex, Readable } from 'node:stream';
 import { MtlsdError } from '../../core/errors.ts';
 import type { ClientStream } from './stream.ts';
 
+const NOTHING = Buffer.alloc(0);
+
+const flushHead = (stream: H1Stream): void => stream.flushHead();
+
 export class H1Stream implements ClientStream {
   readonly http: '1.0' | '1.1';
   readonly method: string;
@@ -16,6 +20,7 @@ export class H1Stream implements ClientStream {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
+  #headSent = false;
 
   /** @param path origin-form; the request line may have had more */
   constructor(
@@ -82,15 +87,24 @@ export class H1Stream implements ClientStream {
     // A client that never got its 100 (Continue) sends no body; without this the connection would wait for one.
     if (this.#expectsContinue) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, reason, fields);
-    // Without a body to follow soon, the head must not wait for the first chunk (server-sent events).
-    this.#response.flushHeaders();
+    // The head goes with the first chunk; where none has come by then, it must not wait for one (server-sent events).
+    process.nextTick(flushHead, this);
+  }
+
+  /** Not flushHeaders(), which writes the fields in UTF-8 (Node 24.21) and would double what latin1 has above 127. */
+  flushHead(): void {
+    if (this.#headSent || this.#response.destroyed) return;
+    this.#headSent = true;
+    this.#response.write(NOTHING);
   }
 
   write(chunk: Buffer): boolean {
+    this.#headSent = true;
     return this.#response.write(chunk);
   }
 
   end(trailers: string[]): void {
+    this.#headSent = true;
     if (trailers.length > 0) {
       const pairs: [string, string][] = [];
       for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string]);

@@ -6,7 +6,7 @@
 import { Pool } from 'undici';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from '../../certs/store/snapshot.ts';
-import type { Authority } from '../../core/authority.ts';
+import { type Authority, hostField } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { type Dial, type DialPlan, type Upstream, upstreamFor } from './dial.ts';
 import { dispatchH1 } from './h1.ts';
@@ -151,7 +151,9 @@ export class Pools {
     const { scheme, authority } = held.target;
     const proxyFields = scheme === 'http' ? this.#options.plainProxy(authority) : null;
     const sent = proxyFields ? { ...request, fields: request.fields.concat(proxyFields) } : request;
-    const path = proxyFields ? `http://${authority.text}${request.path === '*' ? '' : request.path}` : request.path;
+    const path = proxyFields
+      ? `http://${hostField(authority, 'http')}${request.path === '*' ? '' : request.path}`
+      : request.path;
     if (request.tunnel === null && !request.announcesTrailers && request.path !== '*') {
       dispatchH1(held.pool, `${scheme}://${authority.text}`, sent, path, handler);
       return;
