@@ -377,13 +377,13 @@ function readWish(profile: string | undefined, { certificate, verification }: Fo
   return { profile, certificate, verification };
 }
 
+/** Plain HTTP takes no part in anything but `unmatched: refuse`. */
 function inTheClear(store: StoreSnapshot, authority: Authority): Decision {
+  const decision = decide(store, authority, {});
   return {
-    action: 'intercept',
-    why: 'a plain HTTP request',
+    ...decision,
+    action: decision.action === 'refuse' ? 'refuse' : 'intercept',
     choice: { entry: null, reason: 'plain HTTP never carries a certificate' },
-    policy: store.choosePolicy(authority),
-    generation: store.generation,
   };
 }
 
