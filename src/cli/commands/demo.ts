@@ -18,7 +18,10 @@ import { loadSettings } from '../../settings.ts';
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('start a daemon and an origin that demands a client certificate, and send a request through')
+    .description(
+      'Starts a daemon and an origin that demands a client certificate, makes the certificate, and sends a request through. Both stay until Ctrl-C; nothing is left behind.',
+    )
+    .addHelpText('after', '\nExample:\n  mtlsd demo')
     .action(async () => {
       const home = await mkdtemp(join(tmpdir(), 'mtlsd-demo-'));
       const { origin, url } = await prepare(home);

@@ -6,7 +6,7 @@ import { loadSettings } from '../../settings.ts';
 
 export function startCommand(): Command {
   return new Command('start')
-    .description('run the daemon in the foreground')
+    .description('Runs the daemon in the foreground. SIGTERM lets requests under way finish; a second one ends it.')
     .option(
       '--listen <addr:port...>',
       'where clients reach the proxy; port 0 is any free one (default: 127.0.0.1:8740 and [::1]:8740)',

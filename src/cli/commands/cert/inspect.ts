@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { InspectAnswer } from '../../../admin/schemas/certificate.ts';
-import { inspectSource } from '../../../admin/inspect-source.ts';
 import { detect } from '../../../certs/identity/detect.ts';
 import type { IdentitySource } from '../../../certs/identity/load.ts';
 import type { PassphraseSource } from '../../../certs/identity/passphrase.ts';
@@ -23,6 +22,8 @@ export function inspectCommand(): Command {
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  mtlsd cert inspect partner.p12\n  mtlsd cert inspect me.crt --key me.key')
     .action(async (file: string | undefined, options: FileOptions & { json?: boolean }) => {
+      // What opens keys is of no use to the other commands about certificates.
+      const { inspectSource } = await import('../../../admin/inspect-source.ts');
       const source = await sourceOf(file, options);
       let answer = await inspectSource(source);
       const wants = answer.problems.some(({ code }) => code === 'PASSPHRASE_MISSING' || code === 'PASSPHRASE_WRONG');
