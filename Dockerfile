@@ -3,15 +3,14 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # The pinned runtime of the development dependencies is left out: this image has its own.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY rolldown.config.ts ./
 COPY src ./src
-RUN npx tsc -p tsconfig.build.json && npm prune --omit=dev --ignore-scripts
+RUN npm run build
 
 FROM node:24-slim
 ENV NODE_ENV=production MTLSD_HOME=/var/lib/mtlsd
 WORKDIR /app
 COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY bin ./bin
 COPY config ./config

@@ -227,6 +227,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     certificates: store.current.entries.length,
   });
 
+  // Not before: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
+  setImmediate(() => {
+    ca.refreshBundle().catch((error: Error) =>
+      log('warn', 'daemon.warning', { message: `${ca.bundlePath} can't be written: ${error.message}` }),
+    );
+  });
   const running = opened.move();
   let stopping: Promise<void> | null = null;
   const stop = async (reason: string): Promise<void> => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 
-/** The package's; src/ and dist/ lie at the same depth below it. */
+/** The package's, from src/ and from the bundle alike. */
 export const VERSION: string = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  JSON.parse(readFileSync(findPackageJSON('.', import.meta.url) ?? 'package.json', 'utf8')) as { version: string }
 ).version;

@@ -24,21 +24,48 @@ export interface TrustOptions {
  *   for `ca` without a word (24.21), and the failure would show as an unknown issuer, far from its cause
  */
 export function loadTrust(options: TrustOptions): TrustAnchors {
-  const anchors = new Map<string, X509Certificate>();
-  if (options.system) for (const anchor of systemAnchors()) anchors.set(anchor.fingerprint256, anchor);
+  const own = new Map<string, X509Certificate>();
   for (const { pem, file } of options.ca) {
-    for (const anchor of parseAnchors(pem, file)) anchors.set(anchor.fingerprint256, anchor);
+    for (const anchor of parseAnchors(pem, file)) own.set(anchor.fingerprint256, anchor);
   }
+  // The system's set is the same for the life of the process, so its name stands for it.
   const id = createHash('sha256')
-    .update([...anchors.keys()].sort().join('\n'))
+    .update([options.system ? 'system' : '', ...[...own.keys()].sort()].join('\n'))
     .digest('hex');
   const known = sets.get(id);
   if (known) return known;
-  const certificates = [...anchors.values()];
-  const pems = certificates.map((certificate) => certificate.toString());
-  const set = Object.freeze({ id, certificates: Object.freeze(certificates), pems: Object.freeze(pems) });
+  const set = new AnchorSet(id, options.system, [...own.values()]);
   keep(sets, id, set, MOST_SETS);
   return set;
+}
+
+/** Reads the system's anchors when they are first asked for: 100 ms that a start need not wait for. */
+class AnchorSet implements TrustAnchors {
+  readonly id: string;
+  readonly #system: boolean;
+  readonly #own: readonly X509Certificate[];
+  #all: readonly X509Certificate[] | null = null;
+  #pems: readonly string[] | null = null;
+
+  constructor(id: string, system: boolean, own: readonly X509Certificate[]) {
+    this.id = id;
+    this.#system = system;
+    this.#own = own;
+  }
+
+  get certificates(): readonly X509Certificate[] {
+    if (!this.#all) {
+      const anchors = new Map((this.#system ? systemAnchors() : []).map((anchor) => [anchor.fingerprint256, anchor]));
+      for (const anchor of this.#own) anchors.set(anchor.fingerprint256, anchor);
+      this.#all = Object.freeze([...anchors.values()]);
+    }
+    return this.#all;
+  }
+
+  get pems(): readonly string[] {
+    this.#pems ??= Object.freeze(this.certificates.map((certificate) => certificate.toString()));
+    return this.#pems;
+  }
 }
 
 /** Sets by id. Reloads bring the same few again and again; older ones live on only in the policies that hold them. */

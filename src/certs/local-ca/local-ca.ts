@@ -25,6 +25,8 @@ export interface LocalCa {
   readonly certPath: string;
   /** System anchors and the local CA, for clients that replace their bundle. */
   readonly bundlePath: string;
+  /** Writes the bundle anew where the system's anchors have changed since. */
+  refreshBundle(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
@@ -36,7 +38,7 @@ const YEARS = 10;
 
 /**
  * Opens the CA in `dir` (`ca.pem`, `ca.key`), or makes it where neither file is there; then writes `bundle.pem` where it
- * is missing or stale. The folder is made 0700 and the key 0600 whatever the umask.
+ * is missing. The folder is made 0700 and the key 0600 whatever the umask.
  * @throws MtlsdError BAD_CONFIGURATION where the key may be known to others, does not pair, is no CA or has expired; the
  *   hint says what to do
  */
@@ -52,9 +54,10 @@ export async function openLocalCa(dir: string): Promise<LocalCa> {
   }
   const { certificate, key } = created ? await make(paths) : check(storedPem ?? '', keyPem ?? '', paths);
   const certPem = certificate.toString();
-  await writeBundle(paths.bundle, certificate);
+  const refreshBundle = () => writeBundle(paths.bundle, certificate);
+  if (created || (await readIfThere(paths.bundle)) === null) await refreshBundle();
   const issuer = issuerOf(certificate, key);
-  return { certificate, certPem, issuer, created, certPath: paths.cert, bundlePath: paths.bundle };
+  return { certificate, certPem, issuer, created, certPath: paths.cert, bundlePath: paths.bundle, refreshBundle };
 }
 
 interface Paths {

@@ -164,10 +164,10 @@ describe('the bundle', () => {
   test('is written anew when it is stale, and left alone when not', async () => {
     await openLocalCa(dir);
     const before = statSync(file('bundle.pem')).ino;
-    await openLocalCa(dir);
+    await (await openLocalCa(dir)).refreshBundle();
     expect(statSync(file('bundle.pem')).ino).toBe(before);
     writeFileSync(file('bundle.pem'), 'stale');
-    await openLocalCa(dir);
+    await (await openLocalCa(dir)).refreshBundle();
     expect(new X509Certificate(readFileSync(file('bundle.pem'))).ca).toBe(true);
   });
 });
