@@ -61,12 +61,13 @@ export function problemMeaning(code: string): string {
   return factsOf(code).meaning;
 }
 
-/** The next step, with the rule to type where a rule can let the problem through. */
+/** The next step, with the command to type where a rule can let the problem through. */
 export function problemHint(code: string, host: string, port: number): string {
-  const next = factsOf(code).next.replace('HOST:PORT', host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+  const bare = host.includes(':') ? `[${host}]` : host;
+  const next = factsOf(code).next.replace('HOST:PORT', `${bare}:${port}`);
   if (!isAllowable(code)) return next;
-  const place = port === 443 ? '' : `, port: ${port}`;
-  return `${next}; to let it through, under verification.rules: {host: ${JSON.stringify(host)}${place}, allow: [${code}]}`;
+  const place = port === 443 ? bare : `${bare}:${port}`;
+  return `${next}; to let it through: mtlsd verification set --host ${place} --allow ${code}`;
 }
 
 function factsOf(code: string): ProblemFacts {

@@ -55,6 +55,17 @@ describe('the OpenAPI document', () => {
     );
   });
 
+  test('docs/admin-api.md has every operation and every metric', async () => {
+    const text = readFileSync(new URL('../../docs/admin-api.md', import.meta.url), 'utf8');
+    const operations = Object.entries(admin.document.paths).flatMap(([path, methods]) =>
+      Object.values(methods).flatMap(({ operationId }) => [path, `\`${operationId}\``]),
+    );
+    const metrics = await (await daemon.api('/metrics')).text();
+    const names = [...metrics.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => `\`${name}\``);
+    expect([...operations, ...names].filter((name) => !text.includes(name))).toEqual([]);
+    expect(names.length).toBeGreaterThan(15);
+  });
+
   test('a client written from it alone can add, use, edit and remove a certificate', async () => {
     const client = await fromDocument(daemon);
     const added = await client('addCertificate', {

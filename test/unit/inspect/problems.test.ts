@@ -22,9 +22,9 @@ describe('docs/problems.md', () => {
 });
 
 describe('problemHint', () => {
-  test('names the rule that would let it through', () => {
+  test('names the command that would let it through', () => {
     expect(problemHint('CERT_HAS_EXPIRED', 'a.example', 443)).toBe(
-      'its owner has to renew it; to let it through, under verification.rules: {host: "a.example", allow: [CERT_HAS_EXPIRED]}',
+      'its owner has to renew it; to let it through: mtlsd verification set --host a.example --allow CERT_HAS_EXPIRED',
     );
   });
 

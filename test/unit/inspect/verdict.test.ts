@@ -263,7 +263,7 @@ describe('judge', () => {
       authority: { host: '::1', port: 8443 },
     });
     expect(judge(observed, expectation()).problems[0]?.hint).toMatch(
-      /; to let it through, under verification.rules: \{host: "::1", port: 8443, allow: \[UNABLE_TO_VERIFY_LEAF_SIGNATURE\]\}$/,
+      /; to let it through: mtlsd verification set --host \[::1\]:8443 --allow UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
     );
   });
 

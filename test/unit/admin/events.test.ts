@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EventParser } from '../../../src/cli/event-stream.ts';
+import { createAdminApp, type AdminApp } from '../../../src/admin/server.ts';
+import type { AdminContext } from '../../../src/admin/context.ts';
+import { Secret } from '../../../src/core/secret.ts';
+import { createRecorder, type Recorder } from '../../../src/inspect/recorder.ts';
+import { exchangeRecord } from '../../support/records.ts';
+import { openEvents } from '../../support/event-stream.ts';
+
+describe('the stream of events', () => {
+  let recorder: Recorder;
+  let app: AdminApp;
+  let api: (path: string, init?: RequestInit) => Promise<Response>;
+
+  beforeAll(async () => {
+    recorder = createRecorder({ maxRecords: 5000, maxBytes: 50_000_000 });
+    app = await createAdminApp({
+      version: '0.0.0',
+      token: new Secret('token'),
+      recorder,
+      heartbeatMs: 1,
+    } as unknown as AdminContext);
+    const url = await app.listen({ host: '127.0.0.1', port: 0 });
+    api = (path, init) =>
+      fetch(`${url}${path}`, { ...init, headers: { ...(init?.headers as object), authorization: 'Bearer token' } });
+  });
+  afterAll(() => app.close());
+
+  test('has a comment now and then, so that both sides see a connection that died', async () => {
+    const events = await openEvents({ api });
+    while (events.comments() < 3) {
+      recorder.addExchange(exchangeRecord({}));
+      await events.next();
+    }
+    expect(events.status).toBe(200);
+    events.close();
+  });
+
+  test('a reader that does not read loses events, is told how many, and holds nobody up', async () => {
+    const slow = await api('/api/v1/events');
+    const path = `/${'x'.repeat(100_000)}`;
+    // More than any socket buffer holds, and more events than are queued for one subscriber.
+    for (let i = 0; i < 3000; i++) {
+      recorder.addExchange(exchangeRecord({ path: i < 200 ? path : `/${i}` }));
+      if (i % 100 === 0) await new Promise(setImmediate);
+    }
+    const parser = new EventParser();
+    const decoder = new TextDecoder();
+    let seen = 0;
+    let lost = 0;
+    for await (const piece of slow.body ?? []) {
+      for (const { event, data } of parser.push(decoder.decode(piece as Uint8Array, { stream: true }))) {
+        if (event === 'exchange') seen++;
+        else lost += (JSON.parse(data) as { count: number }).count;
+      }
+      if (seen + lost === 3000) break;
+    }
+    expect(lost).toBeGreaterThan(0);
+    expect(seen).toBeGreaterThan(0);
+  });
+});
