@@ -89,7 +89,7 @@ trust: { system: false, ca: [${files}/root.crt] }
     expect(har.body.log.entries.map(({ request }) => request.url)).toEqual(
       ['1', '2', '3'].map((path) => `${origin.url}/${path}`),
     );
-    expect(har.body.log.entries[0]?._tls).toMatchObject({ client_certificate: { sent: true, name: 'alice' } });
+    expect(har.body.log.entries[0]).toMatchObject({ _tls: { client_certificate: { sent: true, name: 'alice' } } });
   });
 
   test('come as events while they happen, each with its id', async () => {

@@ -9,7 +9,7 @@ import { type CaFile, type Step, storeName, type TrustStore } from './trust-stor
 export async function systemStore(ca: CaFile): Promise<TrustStore | null> {
   if (process.platform === 'darwin') return macStore(ca);
   if (process.platform === 'win32') return windowsStore(ca);
-  for (const { program, folder, extension, update } of LINUX) {
+  for (const { program, folder, extension, update, clean } of LINUX) {
     const tool = await findProgram(program);
     if (tool === null || (await stat(folder).catch(() => null)) === null) continue;
     const file = `${folder}/${storeName(ca)}.${extension}`;
@@ -19,23 +19,19 @@ export async function systemStore(ca: CaFile): Promise<TrustStore | null> {
       used: 'curl, wget, git, Python, Go, Ruby and most others',
       isInstalled: async () => (await readFile(file, 'utf8').catch(() => null)) === ca.pem,
       install: [root('install', '-m', '0644', ca.path, file), root(tool, ...update)],
-      uninstall: [root('rm', '-f', file), root(tool, ...update)],
+      uninstall: [root('rm', '-f', file), root(tool, ...clean)],
     };
   }
   return null;
 }
 
-/** Debian and its kin, Fedora and its kin, Arch, openSUSE. */
+// biome-ignore format: a table reads best as a table
+/** Debian and its kin, Fedora and its kin, Arch, openSUSE. Debian's tool leaves the links of what is gone, unless told. */
 const LINUX = [
-  { program: 'update-ca-certificates', folder: '/usr/local/share/ca-certificates', extension: 'crt', update: [] },
-  { program: 'update-ca-trust', folder: '/etc/pki/ca-trust/source/anchors', extension: 'pem', update: ['extract'] },
-  {
-    program: 'update-ca-trust',
-    folder: '/etc/ca-certificates/trust-source/anchors',
-    extension: 'crt',
-    update: ['extract'],
-  },
-  { program: 'update-ca-certificates', folder: '/etc/pki/trust/anchors', extension: 'pem', update: [] },
+  { program: 'update-ca-certificates', folder: '/usr/local/share/ca-certificates', extension: 'crt', update: [], clean: ['--fresh'] },
+  { program: 'update-ca-trust', folder: '/etc/pki/ca-trust/source/anchors', extension: 'pem', update: ['extract'], clean: ['extract'] },
+  { program: 'update-ca-trust', folder: '/etc/ca-certificates/trust-source/anchors', extension: 'crt', update: ['extract'], clean: ['extract'] },
+  { program: 'update-ca-certificates', folder: '/etc/pki/trust/anchors', extension: 'pem', update: [], clean: [] },
 ] as const;
 
 function root(...step: [string, ...string[]]): Step {
