@@ -195,6 +195,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       tlsTimeoutMs: timeoutsMs.tls,
       clientConnections: () => proxy.stats.connections,
       proxyAddresses: () => proxy.addresses,
+      otherAddresses: () => ({ socks: proxy.socks, listeners: proxy.local }),
       ready: () => ready,
     },
     settings.admin,

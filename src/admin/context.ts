@@ -28,6 +28,8 @@ export interface AdminContext {
   readonly tlsTimeoutMs: number;
   /** Where clients reach the proxy. */
   readonly proxyAddresses: () => readonly string[];
+  /** Where SOCKS clients reach it, and the local ports of single origins. */
+  readonly otherAddresses: () => { readonly socks: string | null; readonly listeners: readonly string[] };
   readonly clientConnections: () => number;
   readonly ready: () => boolean;
   /** Between two comments on a stream of events, so that both sides see a connection that died. */

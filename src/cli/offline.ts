@@ -43,6 +43,7 @@ export async function offlineApi(home: string): Promise<Api> {
     tlsTimeoutMs: 0,
     clientConnections: () => 0,
     proxyAddresses: () => [],
+    otherAddresses: () => ({ socks: null, listeners: [] }),
     ready: () => false,
   });
   return {

@@ -18,6 +18,8 @@ export const StatusSchema = Type.Object(
     ready: Type.Boolean(),
     home: Type.String(),
     proxy: Type.Array(Type.String({ description: 'Where clients reach the proxy.' })),
+    socks: nullable(Type.String({ description: 'Where they reach it by SOCKS5.' })),
+    listeners: Type.Array(Type.String({ description: 'Local ports, each of one origin.' })),
     ca: Type.Object(
       { subject: Type.String(), fingerprint256: Type.String(), not_after: Type.String(), path: Type.String() },
       closed,
@@ -72,6 +74,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       const { exchanges, connections, bytes } = recorder.stats;
       const { subject, fingerprint256, not_after } = certificateFacts(ca.certificate);
       const { lastRejection } = store;
+      const { socks, listeners } = context.otherAddresses();
       return {
         version: context.version,
         pid: process.pid,
@@ -79,6 +82,8 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         ready: context.ready(),
         home: context.home,
         proxy: [...context.proxyAddresses()],
+        socks,
+        listeners: [...listeners],
         ca: { subject, fingerprint256, not_after, path: ca.certPath },
         store: {
           file: store.file,

@@ -36,6 +36,8 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
       `${status.ready ? paint('green', 'ready') : paint('yellow', 'not ready')}, version ${status.version}, process ${status.pid}, since ${localTime(status.started)}`,
     ],
     ['proxy', status.proxy.map((address) => `http://${address}`).join(', ')],
+    ['SOCKS5', status.socks],
+    ['local ports', status.listeners.length === 0 ? null : status.listeners.join(', ')],
     ['admin API', run?.admin ?? null],
     ['home', status.home],
     ['local CA', `${ca.subject}, until ${ca.not_after.slice(0, 10)}\nSHA-256 ${ca.fingerprint256}`],
