@@ -73,5 +73,8 @@ export function asAdminError(error: FastifyError | Error): AdminError {
       'the admin API failed',
       'this is a fault of mtlsd; please report it with its log',
     );
+  // A parser quotes what it stumbled over.
+  if (error instanceof SyntaxError || ('code' in error && error.code === 'FST_ERR_CTP_INVALID_JSON_BODY'))
+    return new AdminError(400, 'BAD_REQUEST', 'the body is not JSON', 'check its quotes, commas and brackets');
   return new AdminError(status, 'BAD_REQUEST', error.message, 'GET /openapi.json says what this route takes');
 }

@@ -19,10 +19,17 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
+/** A mistake quotes the value, which for these may be a secret. */
+const UNQUOTED = new Set(['passphrase', 'cert_pem', 'key_pem', 'pfx_base64']);
+
 function refusal(mistakes: readonly Mistake[], part: string): AdminError {
   const problems = mistakes.map(({ path, message, expected }) => ({
     field: path.join('.'),
-    message: path.length === 0 ? message.replace(/^the file is/, 'it is') : message,
+    message: UNQUOTED.has(String(path[0]))
+      ? `${path.join('.')} is something else`
+      : path.length === 0
+        ? message.replace(/^the file is/, 'it is')
+        : message,
     expected,
   }));
   const sentence = problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');

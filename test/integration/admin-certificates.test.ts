@@ -263,6 +263,21 @@ describe('certificates over the API', () => {
       }
     });
 
+    test('a secret in the wrong form, without quoting it', async () => {
+      for (const body of [
+        { host: 'a.example', cert_pem: 5, key_pem: alice.keyPem.repeat(500) },
+        { host: 'a.example', pfx: 'a.p12', passphrase: [CANARY] },
+        { host: 'a.example', pfx: 'a.p12', passphrase: { text: CANARY } },
+        `{"passphrase": "${CANARY}", }`,
+        `{"passphrase": ${CANARY}}`,
+      ]) {
+        const refused = await admin.call<Refusal>('POST', PATH, { body });
+        expect([refused.status, refused.body.code]).toEqual([400, 'BAD_REQUEST']);
+        expect(JSON.stringify(refused.body)).not.toMatch(/canary|PRIVATE|MIG/);
+      }
+      expectUnchanged();
+    });
+
     test('names that are paths', async () => {
       for (const name of ['../../etc/passwd', '..', 'a/b', 'a\u0000b', '/etc/passwd', 'n'.repeat(4096), 'none']) {
         const refused = await admin.call<Refusal>('POST', PATH, {

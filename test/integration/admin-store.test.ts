@@ -222,6 +222,19 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
     expect((await now()).store).toMatchObject({ rejected: null, generation: before.store.generation + 1 });
   });
 
+  test('what expires soon was announced, once each', async () => {
+    await daemon.event('certificate.expiring', ({ name }) => name === 'wider');
+    const told = daemon.log.filter(({ event }) => event === 'certificate.expiring');
+    expect(told.map(({ name }) => String(name)).sort((a, b) => a.localeCompare(b))).toEqual([
+      'hers',
+      'new',
+      'old',
+      'wide',
+      'wider',
+    ]);
+    expect(told[0]).toMatchObject({ subject: 'CN=alice', days_left: 29, threshold: 30, not_after: expect.any(String) });
+  });
+
   test('each change is in the log with who made it', () => {
     const actions = daemon.log.filter(({ event }) => event === 'admin').map(({ action }) => action);
     expect(new Set(actions)).toEqual(
