@@ -16,7 +16,8 @@ import { nssStores } from '../trust-stores/nss.ts';
 import { failed, type Finding, ok, skipped, warning } from './check.ts';
 
 const run = promisify(execFile);
-const TRIAL_MS = 10_000;
+/** Some start a runtime, all at once. */
+const TRIAL_MS = 20_000;
 
 interface Trial {
   readonly client: string;
