@@ -68,12 +68,11 @@ const LONGEST_NAME = 1024;
 const LONGEST_SAN_LIST = 16 * 1024;
 
 function read(x509: X509Certificate): CertificateFacts {
-  const legacy = attempt(() => x509.toLegacyObject(), null);
   return {
     subject: attempt(() => oneLine(x509.subject), 'unknown'),
     issuer: attempt(() => oneLine(x509.issuer), 'unknown'),
-    subject_name: nameFacts(legacy?.subject),
-    issuer_name: nameFacts(legacy?.issuer),
+    subject_name: attempt(() => nameFacts(x509.subject), NO_NAME),
+    issuer_name: attempt(() => nameFacts(x509.issuer), NO_NAME),
     sans: attempt(() => subjectAltNames(x509.subjectAltName), []),
     not_before: attempt(() => rfc3339(x509.validFromDate), 'unknown'),
     not_after: attempt(() => rfc3339(x509.validToDate), 'unknown'),
@@ -133,21 +132,47 @@ function oneLine(name: string | undefined): string {
   return printable(attributes.join(', '));
 }
 
-function nameFacts(name: object | undefined): NameFacts {
-  const attributes = name as Record<string, string | string[] | undefined> | undefined;
-  const first = (key: string): string | null => {
-    const value = attributes?.[key];
-    const text = Array.isArray(value) ? value.at(-1) : value;
+function nameFacts(name: string | undefined): NameFacts {
+  const attributes = nameAttributes(name);
+  const last = (key: string): string | null => {
+    const text = attributes[key]?.at(-1);
     return text === undefined ? null : printable(text);
   };
   return {
-    common_name: first('CN'),
-    organization: first('O'),
-    organizational_unit: first('OU'),
-    country: first('C'),
-    state: first('ST'),
-    locality: first('L'),
+    common_name: last('CN'),
+    organization: last('O'),
+    organizational_unit: last('OU'),
+    country: last('C'),
+    state: last('ST'),
+    locality: last('L'),
   };
+}
+
+const NO_NAME = nameFacts('');
+
+/**
+ * A name's attributes by their short names, each with all of its values in encoded order, as they were before Node escaped
+ * them (RFC 2253 §2.4). toLegacyObject has the same, and ends the process on some certificates (inspect/peer-chain.ts).
+ */
+export function nameAttributes(name: string | undefined): Record<string, string[]> {
+  const attributes: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+  for (const line of (name ?? '').split('\n')) {
+    // Attributes of one RDN stand on one line; a plus sign inside a value is escaped.
+    for (const attribute of line.split(' + ')) {
+      const at = attribute.indexOf('=');
+      if (at > 0) (attributes[attribute.slice(0, at)] ??= []).push(unescaped(attribute.slice(at + 1)));
+    }
+  }
+  return attributes;
+}
+
+/** `\,` is a comma, `\0A` one octet of UTF-8. */
+function unescaped(value: string): string {
+  if (!value.includes('\\')) return value;
+  const octets = value.replace(/\\(?:([0-9A-Fa-f]{2})|(.))/gs, (_all, hex: string | undefined, plain: string) =>
+    hex === undefined ? plain : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return octets;
 }
 
 const SAN_PREFIXES: Record<string, string> = { 'IP Address': 'IP', email: 'EMAIL' };

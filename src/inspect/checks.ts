@@ -174,8 +174,12 @@ function caFindings(path: Path, certificate: X509Certificate, parts: Certificate
   const old =
     constraints === null && path.anchored && depth === path.certificates.length - 1 && parts.extensions.size === 0;
   const found: Finding[] = [];
-  if ((constraints?.ca !== true && !old) || !mayUseKey(parts, 'keyCertSign')) {
+  if (constraints?.ca !== true && !old) {
     found.push(finding('INVALID_CA', depth, certificate, `a certificate was issued by one that is no CA: ${subject}`));
+  }
+  if (!mayUseKey(parts, 'keyCertSign')) {
+    const message = `the key usage of a CA does not let it sign certificates: ${subject}`;
+    found.push(finding('KEYUSAGE_NO_CERTSIGN', depth, certificate, message));
   }
   // RFC 5280 §4.2.1.9: self-issued certificates, as at a change of keys, don't count; nor does the leaf.
   const below = path.certificates.slice(1, depth).filter((each) => each.subject !== each.issuer).length;

@@ -1,28 +1,34 @@
 /** The chain that a server showed, read from a live socket once and kept with its connection. */
-import { X509Certificate } from 'node:crypto';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 
-/** Node links certificates by issuer; a hostile server could send hundreds. */
+/** A hostile server could send hundreds; reading one costs. */
 const LONGEST_CHAIN = 32;
 
 /**
- * Leaf first. Empty where the connection shows none, as a resumed session does.
+ * What the server sent, in its order, strangers too; without the anchor where the server did not send it. Empty where the
+ * connection shows none, as a resumed session does. To be called once: Node takes the certificates off the connection as
+ * it reads them, so that a second call finds nothing.
  *
- * Node (24.21) puts what the server sent into issuer order, drops what is not linked to the leaf or not by an issuer that
- * may sign, and goes on with issuers from the context's own anchors. So a certificate in the list that is no anchor was
- * sent; whether an anchor at its end was sent too can't be told here (`probe` reads it from the handshake).
- *
- * getPeerX509Certificate is not used: on a client socket it works once and spoils later calls.
+ * getPeerCertificate(true) is not used, nor is toLegacyObject anywhere: on a certificate whose EC key lies on a curve that
+ * NIST gives no name (secp256k1, brainpoolP256r1) they end the process with SIGSEGV, and a server may send what it likes
+ * (docs/decisions/0002-reading-chains.md).
  */
 export function peerChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
-  const seen = new Set<string>();
-  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true);
-  // A self-signed certificate is its own issuer in Node's list, and cross-signed ones can form a ring.
-  while (next?.raw && !seen.has(next.fingerprint256 ?? '') && chain.length < LONGEST_CHAIN) {
-    seen.add(next.fingerprint256 ?? '');
-    chain.push(new X509Certificate(next.raw));
+  let next = socket.getPeerX509Certificate();
+  while (next && chain.length < LONGEST_CHAIN) {
+    chain.push(next);
     next = next.issuerCertificate;
   }
   return chain;
+}
+
+/**
+ * Keeps Node itself from making that object of a chain that OpenSSL has accepted: it does so before it calls
+ * `checkServerIdentity` (lib/_tls_wrap.js, onConnectSecure), whatever that is. For sockets whose name is checked by others.
+ */
+export function withoutPeerObject<S extends TLSSocket>(socket: S): S {
+  socket.getPeerCertificate = () => ({}) as never;
+  return socket;
 }

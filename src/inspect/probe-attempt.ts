@@ -1,5 +1,5 @@
 /** One handshake of a probe: offer this, see what comes, and hang up. */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { type Alert, nativeCode } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import {
   serverHelloOf,
 } from './handshake-fields.ts';
 import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake.ts';
-import { peerChain } from './peer-chain.ts';
+import { withoutPeerObject } from './peer-chain.ts';
 import { Tap } from './tap.ts';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
@@ -50,6 +50,7 @@ export interface Seen {
   readonly certificateSent: boolean | null;
   /** DER, in the order in which the server sent them. */
   readonly sentByServer: readonly Buffer[];
+  /** The same, as far as they can be read. */
   readonly chain: readonly X509Certificate[];
   /** As `socket.authorizationError`, or NOT_JUDGED where the handshake ended before OpenSSL's verdict was out. */
   readonly opensslError: string | null;
@@ -85,14 +86,16 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
     secrets.set(label, Buffer.from(secret, 'hex'));
     // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
     // is not out yet.
-    if (early.chain.length === 0) early = { ...facts(socket), opensslError: NOT_JUDGED };
+    if (early === NOT_SECURE) early = { ...facts(socket), opensslError: NOT_JUDGED };
   });
   const { outcome, error, secure } = await finish(socket, () => read(tap, secrets).request, offer.timeoutMs);
+  const flights = read(tap, secrets);
   const seen = {
     outcome,
     error,
     alert: error && alertOf(error),
-    ...read(tap, secrets),
+    ...flights,
+    chain: flights.sentByServer.flatMap((der) => attemptTo(() => new X509Certificate(der)) ?? []),
     ...(secure ?? early),
     socketFacts,
     ms: performance.now() - started,
@@ -112,14 +115,16 @@ function open(tap: Tap, { version, serverName, alpn, identity, ca, partialChain,
     ciphers: ciphers ?? (old ? `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0` : tls.DEFAULT_CIPHERS),
     ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
   });
-  return tls.connect({
-    socket: tap,
-    secureContext,
-    servername: isIP(serverName) ? '' : serverName,
-    ...(alpn.length > 0 ? { ALPNProtocols: [...alpn] } : {}),
-    rejectUnauthorized: false,
-    checkServerIdentity: () => undefined,
-  });
+  return withoutPeerObject(
+    tls.connect({
+      socket: tap,
+      secureContext,
+      servername: isIP(serverName) ? '' : serverName,
+      ...(alpn.length > 0 ? { ALPNProtocols: [...alpn] } : {}),
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    }),
+  );
 }
 
 interface Ended {
@@ -216,15 +221,14 @@ function attemptTo<T>(reading: () => T): T | undefined {
   }
 }
 
-type SecureFacts = Pick<Seen, 'protocol' | 'cipher' | 'opensslCipher' | 'alpn' | 'chain' | 'opensslError'>;
+type SecureFacts = Pick<Seen, 'protocol' | 'cipher' | 'opensslCipher' | 'alpn' | 'opensslError'>;
 
 const NOT_SECURE: SecureFacts = {
   protocol: null,
   cipher: null,
   opensslCipher: null,
   alpn: null,
-  chain: [],
-  opensslError: null,
+  opensslError: NOT_JUDGED,
 };
 
 function facts(socket: TLSSocket): SecureFacts {
@@ -233,7 +237,6 @@ function facts(socket: TLSSocket): SecureFacts {
     cipher: socket.getCipher().standardName,
     opensslCipher: socket.getCipher().name,
     alpn: socket.alpnProtocol === false || socket.alpnProtocol === null ? null : printable(socket.alpnProtocol, 100),
-    chain: peerChain(socket),
     opensslError: socket.authorized ? null : String(socket.authorizationError),
   };
 }
@@ -247,6 +250,7 @@ function nothing(error: unknown): Omit<Seen, 'ms'> {
     request: null,
     certificateSent: null,
     sentByServer: [],
+    chain: [],
     ...NOT_SECURE,
     socketFacts: null,
   };

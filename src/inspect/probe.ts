@@ -9,7 +9,7 @@ import type { Authority } from '../core/authority.ts';
 import { certificateFacts, printable } from '../core/facts.ts';
 import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './probe-attempt.ts';
 import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './probe-result.ts';
-import { type Expectation, judge } from './verdict.ts';
+import { type Expectation, judge, withAnchor } from './verdict.ts';
 
 export interface ProbeOptions {
   readonly authority: Authority;
@@ -69,6 +69,8 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const ciphers = options.ciphers === false ? [] : await inTurn(spoken, (version) => suitesOf(connect, base, version));
   const sent = all.find(({ sentByServer }) => sentByServer.length > 0)?.sentByServer ?? [];
 
+  const { chain, ...verification } = judged(best, host, options);
+
   return {
     authority: authority.text,
     time,
@@ -82,8 +84,8 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     versions: offered,
     ciphers,
     alpn: reached ? await protocolsOf(connect, base, spoken[0], bare) : [],
-    server: { chain: best?.chain.map(certificateFacts) ?? [], sent: sent.flatMap(sentFacts) },
-    verification: verification(best, host, options),
+    server: { chain: chain.map(certificateFacts), sent: sent.flatMap(sentFacts) },
+    verification,
     client_certificate: clientCertificate(bare, withOurs, identity?.chain ?? []),
     error: reached ? null : printable(bare[0]?.error?.message ?? 'nobody answers', 500),
   };
@@ -93,22 +95,24 @@ function versionAt(index: number): TlsVersion {
   return [...NEWEST, ...OLD][index] ?? 'TLSv1.3';
 }
 
-function verification(
+function judged(
   best: Seen | undefined,
   host: string,
   { authority, expectation }: ProbeOptions,
-): ProbeResult['verification'] {
+): ProbeResult['verification'] & { readonly chain: readonly X509Certificate[] } {
   const { mode } = expectation;
-  if (!best) return { complete: false, mode, authorized: false, problems: [] };
+  if (!best) return { complete: false, mode, authorized: false, problems: [], chain: [] };
   const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', authority };
   if (best.opensslError !== NOT_JUDGED) {
-    const { authorized, problems } = judge({ ...observed, opensslError: best.opensslError }, expectation);
-    return { complete: true, mode, authorized, problems };
+    const verdict = judge({ ...observed, opensslError: best.opensslError }, expectation);
+    const { authorized, problems } = verdict;
+    return { complete: true, mode, authorized, problems, chain: withAnchor(best.chain, verdict) };
   }
   // Any refusal makes the verdict look for itself; its stand-in is then taken out again.
-  const { problems } = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
-  const found = problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
-  return { complete: false, mode, authorized: found.every(({ allowed }) => allowed === true), problems: found };
+  const verdict = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
+  const problems = verdict.problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
+  const authorized = problems.every(({ allowed }) => allowed === true);
+  return { complete: false, mode, authorized, problems, chain: withAnchor(best.chain, verdict) };
 }
 
 /** One after another: a probe must not look like an attack, nor weigh on the server. */

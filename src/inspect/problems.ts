@@ -28,6 +28,7 @@ export const PROBLEM_CODES = {
   UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: { meaning: 'the public key of an issuer can not be read', next: 'its issuer has to make it anew' },
   UNABLE_TO_DECRYPT_CERT_SIGNATURE: { meaning: 'the signature of a certificate can not be read', next: 'its issuer has to make it anew' },
   INVALID_CA: { meaning: 'a certificate was used as a CA that is none', next: 'the server\'s certificate was issued by something that may not; ask its operator' },
+  KEYUSAGE_NO_CERTSIGN: { meaning: 'a CA in the chain may not sign certificates', next: 'the CA needs the key usage keyCertSign; ask the server\'s operator' },
   PATH_LENGTH_EXCEEDED: { meaning: 'there are more CAs below a CA than it allows', next: 'the CA below it may not issue CAs; ask the server\'s operator' },
   INVALID_PURPOSE: { meaning: 'the certificate is not meant for a TLS server', next: 'the server needs a certificate with the extended key usage serverAuth' },
   CERT_CHAIN_TOO_LONG: { meaning: 'the chain is longer than any real one', next: 'ask the server\'s operator what it sends' },

@@ -9,7 +9,7 @@
 import type { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import type { Problem } from '../core/errors.ts';
-import { certificateFacts, printable } from '../core/facts.ts';
+import { certificateFacts, nameAttributes, printable } from '../core/facts.ts';
 import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
 import { type Path, pathsFrom } from './path.ts';
 import { type Finding, isAllowable, problemHint, problemMeaning } from './problems.ts';
@@ -48,6 +48,8 @@ export interface Verdict {
   readonly authorized: boolean;
   /** Authorized, or only reporting. */
   readonly proceed: boolean;
+  /** What it was judged by: leaf first, the anchor last where there is one. Empty where nothing was shown. */
+  readonly path: readonly X509Certificate[];
 }
 
 /** Node's own code for HOSTNAME_MISMATCH. */
@@ -66,6 +68,7 @@ const UNNAMED_BY_NODE = new Set([
   'EC_KEY_EXPLICIT_PARAMS',
   'UNHANDLED_CRITICAL_EXTENSION',
   'INVALID_EXTENSION',
+  'KEYUSAGE_NO_CERTSIGN',
   ...VIOLATIONS,
 ]);
 
@@ -97,7 +100,14 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
   }
   const authorized = problems.every((problem) => problem.allowed === true);
   const fatal = problems.some((problem) => ALWAYS_FATAL.has(problem.code));
-  return { problems, authorized, proceed: !fatal && (authorized || expectation.mode === 'report') };
+  const proceed = !fatal && (authorized || expectation.mode === 'report');
+  return { problems, authorized, proceed, path: best.path?.certificates ?? [] };
+}
+
+/** What was sent, and after it the anchor that it leads to where that was not: what a person wants to see of a chain. */
+export function withAnchor(sent: readonly X509Certificate[], { path }: Pick<Verdict, 'path'>): X509Certificate[] {
+  const known = new Set(sent.map(({ fingerprint256 }) => fingerprint256));
+  return [...sent, ...path.filter(({ fingerprint256 }) => !known.has(fingerprint256))];
 }
 
 function problemOf(code: string, depth: number | null, host: string, port: number): Problem {
@@ -176,7 +186,7 @@ function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
   if (!leaf) return [];
   let matches = wrongName !== true;
   try {
-    matches &&= tls.checkServerIdentity(host, leaf.toLegacyObject()) === undefined;
+    matches &&= tls.checkServerIdentity(host, namesOf(leaf)) === undefined;
   } catch {
     matches = false; // it can't be compared
   }
@@ -187,6 +197,12 @@ function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
   const message = `the certificate is not valid for ${host}; it is only valid for ${has.join(', ')}${more}`;
   return [{ code: 'HOSTNAME_MISMATCH', depth: 0, subject, message }];
+}
+
+/** The part of Node's certificate object that it compares names with; the whole of it can't be made safely (peer-chain.ts). */
+function namesOf(leaf: X509Certificate): tls.PeerCertificate {
+  const names = { subject: nameAttributes(leaf.subject), subjectaltname: leaf.subjectAltName };
+  return names as unknown as tls.PeerCertificate;
 }
 
 /** A shared hosting certificate has a hundred; ten are enough to see whose it is. */

@@ -240,7 +240,7 @@ export const BAD_CHAINS: readonly BadChain[] = [
   {
     name: 'issued by a CA that may not sign',
     make: ({ root }) => under(root.intermediate({ keyUsage: KEY_USAGE.digitalSignature })),
-    problems: ['UNABLE_TO_VERIFY_LEAF_SIGNATURE@0', 'UNSPECIFIED@null'],
+    problems: ['KEYUSAGE_NO_CERTSIGN@1'],
     openssl: 'UNSPECIFIED',
   },
   {

@@ -63,8 +63,8 @@ export async function h2Origin(
     session.on('error', () => {});
   });
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: unknown) => {
-    const peer = (stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate?.();
-    const one = { headers, raw: raw as string[], client: peer?.subject ? String(peer.subject.CN) : null };
+    const peer = (stream.session?.socket as TLSSocket | undefined)?.getPeerX509Certificate?.();
+    const one = { headers, raw: raw as string[], client: /^CN=(.*)$/m.exec(peer?.subject ?? '')?.[1] ?? null };
     seen.push(one);
     stream.on('error', () => {});
     onStream?.(stream, one);

@@ -40,7 +40,8 @@ export async function nodeOrigin(
   let connections = 0;
   const server = createServer(options, (request, response) => {
     const socket = request.socket as TLSSocket;
-    const peer = socket.getPeerCertificate();
+    // getPeerCertificate would end this process on a secp256k1 key (Node 24.21).
+    const peer = socket.getPeerX509Certificate();
     const one: Seen = {
       method: request.method ?? '',
       url: request.url ?? '',
@@ -48,7 +49,7 @@ export async function nodeOrigin(
       protocol: socket.getProtocol() ?? '',
       resumed: socket.isSessionReused(),
       servername: (socket as TLSSocket & { servername: string | false }).servername,
-      client: peer?.subject ? String(peer.subject.CN) : null,
+      client: /^CN=(.*)$/m.exec(peer?.subject ?? '')?.[1] ?? null,
       fingerprint256: peer?.fingerprint256 ?? null,
     };
     seen.push(one);

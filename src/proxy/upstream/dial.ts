@@ -14,7 +14,7 @@ import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { nextId } from '../../core/ids.ts';
 import { alertOf, explainAlert } from '../../inspect/alerts.ts';
-import { peerChain } from '../../inspect/peer-chain.ts';
+import { peerChain, withoutPeerObject } from '../../inspect/peer-chain.ts';
 import type {
   ClientCertificateFacts,
   ConnectionRecord,
@@ -22,7 +22,7 @@ import type {
   RecordError,
   TlsFacts,
 } from '../../inspect/records.ts';
-import { judge, type Verdict } from '../../inspect/verdict.ts';
+import { judge, type Verdict, withAnchor } from '../../inspect/verdict.ts';
 import { classify } from './classify.ts';
 import { isSendable } from './sendable.ts';
 import { settle } from './settle.ts';
@@ -104,16 +104,18 @@ export function createDialer(options: DialerOptions): Dial {
     draft.tcp(tcp);
     const started = performance.now();
     const serverName = plan.policy.serverName ?? plan.authority.host;
-    const socket = connectTls({
-      socket: tcp.socket,
-      secureContext: options.contextFor(identity, plan.policy),
-      // RFC 6066 §3: an address is no server name; Node throws on one.
-      servername: isIP(serverName) === 0 ? serverName : '',
-      ALPNProtocols: [...plan.alpn],
-      // The verdict is ours, from OpenSSL's and more, below. Node would check the wrong name and stop at the first problem.
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-    });
+    const socket = withoutPeerObject(
+      connectTls({
+        socket: tcp.socket,
+        secureContext: options.contextFor(identity, plan.policy),
+        // RFC 6066 §3: an address is no server name; Node throws on one.
+        servername: isIP(serverName) === 0 ? serverName : '',
+        ALPNProtocols: [...plan.alpn],
+        // The verdict is ours, from OpenSSL's and more, below. Node would check the wrong name and stop at the first problem.
+        rejectUnauthorized: false,
+        checkServerIdentity: () => undefined,
+      }),
+    );
     if (options.onKeylog) socket.on('keylog', options.onKeylog);
     const handshake = await finishHandshake(socket, options.tlsTimeoutMs);
     draft.ms.tls = performance.now() - started;
@@ -250,7 +252,7 @@ class RecordDraft {
   #via: string | null = null;
   #tls: TlsFacts | null = null;
   #chain: readonly X509Certificate[] = [];
-  #verdict: Verdict = { problems: [], authorized: false, proceed: false };
+  #verdict: Verdict = { problems: [], authorized: false, proceed: false, path: [] };
   #requested: boolean | null = null;
   #outcome: ClientCertificateFacts['outcome'] = 'unknown';
 
@@ -307,10 +309,10 @@ class RecordDraft {
 
   judged(socket: TLSSocket, host: string, localCa: X509Certificate): Verdict {
     const { policy } = this.#plan;
-    this.#chain = peerChain(socket);
+    const sent = peerChain(socket);
     this.#verdict = judge(
       {
-        chain: this.#chain,
+        chain: sent,
         opensslError: socket.authorized ? null : String(socket.authorizationError),
         host,
         protocol: socket.getProtocol() ?? 'unknown',
@@ -325,6 +327,7 @@ class RecordDraft {
         refuseIssuedBy: localCa,
       },
     );
+    this.#chain = withAnchor(sent, this.#verdict);
     return this.#verdict;
   }
 

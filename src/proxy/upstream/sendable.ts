@@ -10,11 +10,13 @@ export function isSendable(identity: ClientIdentity, socket: TLSSocket): boolean
   const shared = socket.getSharedSigalgs();
   switch (publicKey.asymmetricKeyType) {
     case 'ec': {
-      // TLS 1.3 ties the hash to the curve (RFC 8446 §4.2.3); 1.2 does not.
-      const hash = { prime256v1: 'SHA256', secp384r1: 'SHA384', secp521r1: 'SHA512' }[
-        publicKey.asymmetricKeyDetails?.namedCurve ?? ''
-      ];
-      return shared.some((name) => (tls13 && hash ? name === `ECDSA+${hash}` : name.startsWith('ECDSA+')));
+      // TLS 1.3 ties the hash to the curve, and knows no other curves (RFC 8446 §4.2.3; RFC 8734 for brainpool, whose
+      // algorithms OpenSSL lists under the same names); 1.2 does neither.
+      const curve = publicKey.asymmetricKeyDetails?.namedCurve ?? '';
+      if (!tls13) return shared.some((name) => name.startsWith('ECDSA+'));
+      const hash = { prime256v1: 'SHA256', secp384r1: 'SHA384', secp521r1: 'SHA512' }[curve];
+      if (hash) return shared.includes(`ECDSA+${hash}`);
+      return curve.startsWith('brainpool') && new Set(shared).size < shared.length;
     }
     case 'rsa':
       return shared.some((name) => name.startsWith('RSA-PSS+') || (!tls13 && name.startsWith('RSA+')));
