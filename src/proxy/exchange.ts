@@ -346,7 +346,7 @@ export class Exchange implements RequestHandler {
       request_bytes: this.#requestBytes,
       response_bytes: this.#responseBytes,
       certificate: this.#decision?.choice.entry?.name ?? null,
-      authorized: record?.verification.authorized ?? null,
+      authorized: record?.verification.authorized ?? (error?.code === 'SERVER_CERTIFICATE_REJECTED' ? false : null),
       reused: this.#reused,
       ms: {
         total: round(performance.now() - this.#started),

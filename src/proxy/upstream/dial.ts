@@ -107,7 +107,7 @@ export function createDialer(options: DialerOptions): Dial {
     const socket = withoutPeerObject(
       connectTls({
         socket: tcp.socket,
-        secureContext: options.contextFor(identity, plan.policy),
+        secureContext: options.contextFor(identity, withReportedVersions(plan.policy)),
         // RFC 6066 §3: an address is no server name; Node throws on one.
         servername: isIP(serverName) === 0 ? serverName : '',
         ALPNProtocols: [...plan.alpn],
@@ -161,6 +161,15 @@ export function createDialer(options: DialerOptions): Dial {
       cause: error.cause,
     });
   }
+}
+
+/**
+ * In report mode the version is judged like the rest, after the handshake; TLS 1.2 is what is spoken without any rule. In
+ * enforce a version that is too old never comes to be, so that no certificate is shown on it.
+ */
+function withReportedVersions(policy: Policy): Policy {
+  const judged = policy.mode === 'report' || policy.allow.includes('TLS_VERSION_TOO_LOW');
+  return judged && policy.minVersion === 'TLSv1.3' ? { ...policy, minVersion: 'TLSv1.2' } : policy;
 }
 
 function finishHandshake(socket: TLSSocket, timeoutMs: number): Promise<'done' | 'timeout' | Error> {
@@ -290,7 +299,7 @@ class RecordDraft {
       server_name: isIP(serverName) === 0 ? serverName : null,
       ephemeral_key:
         ephemeral && 'type' in ephemeral
-          ? { type: ephemeral.type, name: ephemeral.name ?? null, size: (ephemeral.size as number | undefined) ?? null }
+          ? { type: ephemeral.type, name: ephemeral.name ?? null, size: ephemeral.size ?? null }
           : null,
       reused: false,
     };
