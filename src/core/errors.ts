@@ -73,11 +73,16 @@ export interface Alert {
   readonly name: string;
 }
 
+/** With what it says at the moment it came at; the same alert means another thing before a certificate was asked for. */
+export type ToldAlert = Alert & { readonly meaning: string };
+
 export interface ErrorData {
   /** What to do next, when more is known than the table does. */
   hint?: string;
   problems?: readonly Problem[];
-  alert?: Alert | null;
+  alert?: ToldAlert | null;
+  /** What became of the client certificate, as one sentence. */
+  certificate?: string;
   /** Id of the connection record that tells more. */
   connection?: string;
   /** True only where it is sure that nothing of the request reached the origin. */
@@ -89,7 +94,8 @@ export class MtlsdError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
   readonly problems: readonly Problem[];
-  readonly alert: Alert | null;
+  readonly alert: ToldAlert | null;
+  readonly certificate: string | null;
   readonly connection: string | null;
   readonly nothingSent: boolean;
 
@@ -101,6 +107,7 @@ export class MtlsdError extends Error {
     this.hint = data.hint ?? ERROR_CODES[code].hint;
     this.problems = data.problems ?? [];
     this.alert = data.alert ?? null;
+    this.certificate = data.certificate ?? null;
     this.connection = data.connection ?? null;
     this.nothingSent = data.nothingSent ?? false;
   }

@@ -3,7 +3,7 @@
  * depends on the moment: 40 after the server asked for a certificate and got none says "certificate required", and before
  * that, that no cipher is shared.
  */
-import type { Alert } from '../core/errors.ts';
+import type { Alert, ToldAlert } from '../core/errors.ts';
 
 /** What the alert is about: decides the error code. */
 export type AlertSubject = 'client_certificate' | 'server_name' | 'version' | 'protocol' | 'server' | 'end';
@@ -53,7 +53,7 @@ export const ALERTS: Readonly<Record<number, AlertFacts>> = {
   46: { name: 'certificate_unknown', about: 'client_certificate', meaning: 'the server does not accept the client certificate, and does not say why', hint: ASK_CA },
   47: { name: 'illegal_parameter', about: 'protocol', meaning: 'a field of the handshake was out of range', hint: LOG },
   48: { name: 'unknown_ca', about: 'client_certificate', meaning: 'the server does not know the CA that issued the client certificate', hint: `add the intermediates to the certificate's file; else ${ASK_CA}` },
-  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the client certificate is valid, and has no access', hint: 'ask the server\'s operator to let this certificate in' },
+  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the server gives the client certificate no access', hint: 'ask the server\'s operator whether its CA is known there, and to let this certificate in' },
   50: { name: 'decode_error', about: 'protocol', meaning: 'a message could not be read', hint: 'check that the port speaks TLS' },
   51: { name: 'decrypt_error', about: 'protocol', meaning: 'a signature or a finished message did not verify', hint: 'something between here and the server may alter TLS' },
   60: { name: 'export_restriction', about: 'protocol', meaning: 'the server holds to export rules of long ago', hint: 'the server is very old; it should be brought up to date' },
@@ -96,6 +96,10 @@ export function alertOfNumber(number: number): Alert {
   return { number, name: ALERTS[number]?.name ?? `alert_${number}` };
 }
 
+export function toldAlert(alert: Alert, context: AlertContext): ToldAlert {
+  return { ...alert, meaning: explainAlert(alert, context).meaning };
+}
+
 /** What the alert says at that point of the handshake, and what to do about it. */
 export function explainAlert(alert: Alert, context: AlertContext): ExplainedAlert {
   const facts = ALERTS[alert.number];
@@ -114,10 +118,10 @@ export function explainAlert(alert: Alert, context: AlertContext): ExplainedAler
 }
 
 /**
- * What servers also send once they have seen the client's certificate, or none: OpenSSL 40 on TLS 1.2, GnuTLS 50, and 51
- * where the signature over the handshake did not verify.
+ * What servers also send once they have seen the client's certificate, or none: OpenSSL 40 on TLS 1.2, and 47 for a key on
+ * a curve that it does not take, GnuTLS 50, and 51 where the signature over the handshake did not verify.
  */
-const MAY_MEAN_CERTIFICATE = new Set([40, 50, 51]);
+const MAY_MEAN_CERTIFICATE = new Set([40, 47, 50, 51]);
 
 type Meaning = Omit<ExplainedAlert, 'probable'>;
 

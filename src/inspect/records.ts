@@ -2,7 +2,7 @@
  * What log, API and page say of a connection and of an exchange: plain data, never a socket.
  * Field names are the contract's (and thus snake_case), so that nothing translates between rooms.
  */
-import type { Alert, ErrorCode, Problem } from '../core/errors.ts';
+import type { ErrorCode, Problem, ToldAlert } from '../core/errors.ts';
 import type { CertificateFacts } from '../core/facts.ts';
 
 export interface Endpoint {
@@ -60,7 +60,7 @@ export interface RecordError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
-  readonly alert: (Alert & { readonly meaning: string }) | null;
+  readonly alert: ToldAlert | null;
 }
 
 export interface ConnectionRecord {

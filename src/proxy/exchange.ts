@@ -5,7 +5,8 @@ import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
-import { alertOf, explainAlert } from '../inspect/alerts.ts';
+import { alertOf, explainAlert, toldAlert } from '../inspect/alerts.ts';
+import { certificateSentence } from '../inspect/client-certificate.ts';
 import type { ExchangeRecord, RecordError } from '../inspect/records.ts';
 import type { ClientConnection, ClientStream } from './client/stream.ts';
 import { type Decision, decide } from './decide.ts';
@@ -15,6 +16,7 @@ import { answerProblem } from './problem.ts';
 import { classify } from './upstream/classify.ts';
 import { relay } from './relay.ts';
 import type { Upstream } from './upstream/dial.ts';
+import { refusedSilently } from './upstream/refusal.ts';
 import type { Pools, Target, UpstreamProtocol } from './upstream/pool.ts';
 import { type RequestControl, type RequestHandler, StreamReset } from './upstream/request.ts';
 
@@ -247,8 +249,15 @@ export class Exchange implements RequestHandler {
     const record = this.#upstream?.record ?? null;
     const native = this.#upstream?.error ?? error;
     const alert = alertOf(native);
-    if (!alert || !record) return classify(error, 'http', where, record ? { connection: record.connection } : {});
-    const { requested, sent } = record.client_certificate;
+    const connection = record && { connection: record.connection };
+    if (!record) return classify(error, 'http', where);
+    const { requested, sent, name } = record.client_certificate;
+    if (!alert) {
+      const known = classify(error, 'http', where, connection ?? {});
+      return known.code === 'CONNECTION_CLOSED' && this.#undecided
+        ? refusedSilently(where, sent ? (name ?? 'one') : null, { ...connection, cause: error })
+        : known;
+    }
     const explained = explainAlert(alert, { requested, sent });
     const code =
       explained.about !== 'client_certificate'
@@ -259,13 +268,13 @@ export class Exchange implements RequestHandler {
     return new MtlsdError(
       code,
       `${where} ended the connection with alert ${alert.number} ${alert.name}: ${explained.meaning}`,
-      {
-        alert,
-        hint: explained.hint,
-        connection: record.connection,
-        cause: native,
-      },
+      { alert: toldAlert(alert, { requested, sent }), hint: explained.hint, ...connection, cause: native },
     );
+  }
+
+  /** The first request on a connection whose server may still be making up its mind about our certificate. */
+  get #undecided(): boolean {
+    return !this.#responded && !this.#reused && performance.now() < (this.#upstream?.undecidedUntil ?? 0);
   }
 
   #nginxSays(chunk: Buffer): RecordError | null {
@@ -275,15 +284,8 @@ export class Exchange implements RequestHandler {
 
   #fail(error: MtlsdError): void {
     if (this.#done) return;
-    const recorded: RecordError = {
-      code: error.code,
-      message: error.message,
-      hint: error.hint,
-      alert: error.alert && {
-        ...error.alert,
-        meaning: explainAlert(error.alert, { requested: null, sent: false }).meaning,
-      },
-    };
+    const { code, message, hint, alert } = error;
+    const recorded: RecordError = { code, message, hint, alert };
     const h2Code = error.cause instanceof StreamReset ? error.cause.h2Code : undefined;
     if (this.#responded || (h2Code !== undefined && this.#stream.http === '2')) {
       this.#stream.onGone = null;
@@ -307,14 +309,11 @@ export class Exchange implements RequestHandler {
   }
 
   #certificateSentence(error: MtlsdError): string | null {
-    const record = this.#upstream?.record?.client_certificate;
+    const facts = this.#upstream?.record?.client_certificate;
+    if (facts) return certificateSentence(facts);
+    if (error.certificate) return error.certificate;
     const choice = this.#decision?.choice;
-    if (record?.sent) return `${record.name} was sent (${record.reason})`;
-    if (choice?.entry)
-      return error.nothingSent && !error.connection
-        ? `${choice.entry.name}, not sent (${choice.reason})`
-        : `${choice.entry.name} (${choice.reason})`;
-    return choice ? `none (${choice.reason})` : null;
+    return choice ? `${choice.entry ? `${choice.entry.name}, not sent` : 'none'} (${choice.reason})` : null;
   }
 
   #gone(h2Code?: number): void {

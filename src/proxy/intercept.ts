@@ -57,7 +57,7 @@ function clientTlsError(error: Error | null, said: string, authority: Authority)
       'CLIENT_TLS_FAILED',
       `the client does not trust the local CA (alert ${alert.number} ${alert.name}) for ${authority.text}`,
       {
-        alert,
+        alert: { ...alert, meaning: 'the client does not trust the certificate that it was shown' },
         cause: error,
       },
     );
@@ -67,7 +67,7 @@ function clientTlsError(error: Error | null, said: string, authority: Authority)
     'CLIENT_TLS_FAILED',
     `the client's TLS handshake for ${authority.text} failed: ${code ? `${code} ` : ''}${said}`,
     {
-      alert,
+      alert: alert && { ...alert, meaning: 'the client ended the handshake' },
       ...(error && { cause: error }),
       ...(error === null && { hint: 'a client that just closes often does not trust the local CA: mtlsd env' }),
     },

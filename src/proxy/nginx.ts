@@ -15,9 +15,17 @@ export function refusedByNginx(body: Buffer, certificate: ClientCertificateFacts
       ? 'CLIENT_CERTIFICATE_REFUSED'
       : null;
   if (!code) return null;
+  const { name, outcome } = certificate;
+  if (outcome === 'not_sendable')
+    return {
+      code,
+      message: `${where} (nginx) requires a client certificate and got none, since ${name} has a key of a kind that it does not take`,
+      hint: 'give this host a certificate with a key of a kind that the server takes; mtlsd probe URL shows which',
+      alert: null,
+    };
   const message =
     code === 'CLIENT_CERTIFICATE_REQUIRED'
       ? `${where} (nginx) requires a client certificate and got none`
-      : `${where} (nginx) refused the client certificate ${certificate.name ?? ''}`.trimEnd();
+      : `${where} (nginx) refused the client certificate ${name ?? ''}`.trimEnd();
   return { code, message, hint: ERROR_CODES[code].hint, alert: null };
 }

@@ -59,12 +59,17 @@ export function classify(error: unknown, step: Step, where: string, data: ErrorD
   if (step === 'tls')
     return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), { nothingSent: true, ...cause });
   // llhttp's own errors (HPE_…) say that what came is not HTTP.
-  const known = HTTP_CODES[code] ?? (code.startsWith('HPE_') ? 'RESPONSE_INVALID' : undefined);
+  const known = HTTP_CODES[code] ?? (code.startsWith('HPE_') || isParserError(error) ? 'RESPONSE_INVALID' : undefined);
   if (known) return new MtlsdError(known, `${where}: ${said}`, cause);
   if (code.startsWith('ERR_SSL_')) return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), cause);
   if (error instanceof StreamReset) return new MtlsdError('CONNECTION_CLOSED', `${where}: ${said}`, cause);
   if (code.startsWith('ERR_HTTP2_')) return new MtlsdError('RESPONSE_INVALID', `${where}: ${said}`, cause);
   return new MtlsdError('INTERNAL', said, cause);
+}
+
+/** undici names its parser's errors by code only where llhttp has one (8.12). */
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError';
 }
 
 function connectSentence(code: string, said: string, where: string): string {
