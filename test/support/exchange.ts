@@ -1,5 +1,6 @@
 /** One request through the daemon in this process, for tests that make hundreds; and all that the daemon says of it. */
 import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
+import { connect as connectH2 } from 'node:http2';
 import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records.ts';
 import type { RunningDaemon } from './daemon.ts';
 import { throughTunnel } from './tunnel.ts';
@@ -40,6 +41,35 @@ export async function ask(
     });
   } finally {
     socket.destroy();
+  }
+}
+
+/** The same over HTTP/2. */
+export async function askH2(
+  daemon: Pick<RunningDaemon, 'proxyPort' | 'caFile'>,
+  authority: string,
+  { method = 'GET', path = '/', headers = {}, body }: Ask = {},
+): Promise<Answer> {
+  const socket = await throughTunnel(daemon, authority, { ALPNProtocols: ['h2'] });
+  const session = connectH2(`https://${authority}`, { createConnection: () => socket });
+  try {
+    return await new Promise((resolve, reject) => {
+      session.on('error', reject);
+      const stream = session.request({ ':method': method, ':path': path, ...headers });
+      let text = '';
+      let head: IncomingHttpHeaders = {};
+      stream.on('response', (received) => {
+        head = received;
+      });
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      stream.on('error', reject);
+      stream.on('end', () => resolve({ status: Number(head[':status'] ?? 0), headers: head, body: text }));
+      stream.end(body);
+    });
+  } finally {
+    session.destroy();
   }
 }
 
