@@ -1,11 +1,13 @@
 /** Holds a value to a TypeBox schema and tells every mistake with its path, what is wrong and what was expected. */
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { Settings } from 'typebox/system';
 import type { TLocalizedValidationError } from 'typebox/error';
+import { Settings } from 'typebox/system';
+
+export type Path = readonly (string | number)[];
 
 export interface Mistake {
-  readonly path: readonly (string | number)[];
+  readonly path: Path;
   /** Whether the place is the key of the last path segment rather than its value. */
   readonly atKey: boolean;
   readonly message: string;
@@ -15,19 +17,33 @@ export interface Mistake {
 /** Every mistake of a value; none where it fits. `errorMessage` in a schema says what was expected there. */
 export type Validate = (value: unknown) => Mistake[];
 
+/** What one file knows better than the schema says. */
+export interface Wording {
+  /** A mistake of a keyword that relates fields to each other; undefined for the general words. */
+  readonly relation?: (keyword: string, path: Path, value: object) => Mistake | undefined;
+  /** What to write instead, for the mistakes that people make most. */
+  readonly expected?: (path: Path, value: unknown, expected: string) => string;
+  /** Behind the list of known keys: `(cert?)`. */
+  readonly nearest?: (key: string, known: readonly string[]) => string;
+  /** Fields whose value may be a secret: only its kind is told. */
+  readonly secret?: ReadonlySet<string>;
+}
+
 type Schema = Readonly<Record<string, unknown>>;
 
-export function validatorFor(schema: TSchema): Validate {
+export function validatorFor(schema: TSchema, wording: Wording = {}): Validate {
   const validator = Compile(schema);
   return (value) => {
     if (validator.Check(value)) return [];
     const errors = allErrors(() => validator.Errors(value));
-    const choices = errors.filter(({ keyword }) => keyword === 'anyOf').map(({ schemaPath }) => `${schemaPath}/anyOf/`);
+    // What a branch of a choice says is noise beside "expected one of these".
+    const branches = errors.flatMap(({ keyword, schemaPath }) =>
+      keyword === 'anyOf' || keyword === 'oneOf' ? [`${schemaPath}/anyOf/`, `${schemaPath}/oneOf/`] : [],
+    );
     const mistakes = new Map<string, Mistake>();
     for (const error of errors) {
-      // What a branch of a choice says is noise beside "expected one of these".
-      if (choices.some((choice) => error.schemaPath.startsWith(choice))) continue;
-      for (const mistake of mistakesOf(error, schema as Schema, value)) {
+      if (branches.some((branch) => error.schemaPath.startsWith(branch))) continue;
+      for (const mistake of mistakesOf(error, schema as Schema, value, wording)) {
         const key = `${mistake.path.join('/')} ${mistake.atKey}`;
         if (!mistakes.has(key)) mistakes.set(key, mistake);
       }
@@ -36,7 +52,7 @@ export function validatorFor(schema: TSchema): Validate {
   };
 }
 
-/** TypeBox stops at eight errors; whoever mends a file wants to see all of its mistakes. */
+/** TypeBox stops at eight errors, by a setting of the whole process; whoever mends a file wants to see all of its mistakes. */
 function allErrors(find: () => TLocalizedValidationError[]): TLocalizedValidationError[] {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: 1000 });
@@ -47,45 +63,79 @@ function allErrors(find: () => TLocalizedValidationError[]): TLocalizedValidatio
   }
 }
 
-function mistakesOf(error: TLocalizedValidationError, root: Schema, value: unknown): Mistake[] {
+function mistakesOf(error: TLocalizedValidationError, root: Schema, whole: unknown, wording: Wording): Mistake[] {
   const schema = schemaAt(root, error.schemaPath);
-  const path = pathOf(error.instancePath, value);
-  switch (error.keyword) {
-    case 'boolean':
-      return []; // repeats additionalProperties
-    case 'additionalProperties': {
-      const known = Object.keys((schema.properties as object | undefined) ?? {});
-      return error.params.additionalProperties.map((key) => ({
-        path: [...path, key],
-        atKey: true,
-        message: `${show(key)} is not known here`,
-        expected: `one of ${known.join(', ')}`,
-      }));
-    }
-    case 'required':
-      return error.params.requiredProperties.map((key) => ({
-        path,
-        atKey: false,
-        message: `${key} is missing`,
-        expected: key,
-      }));
-    default: {
-      const what = path.length === 0 ? 'the file' : String(path.at(-1));
-      const expected = typeof schema.errorMessage === 'string' ? schema.errorMessage : 'another value';
-      return [{ path, atKey: false, message: `${what} is ${describe(valueAt(value, path))}`, expected }];
-    }
+  const path = pathOf(error.instancePath, whole);
+  const value = valueAt(whole, path);
+  if (error.keyword === 'boolean') return []; // repeats additionalProperties
+  if (error.keyword === 'additionalProperties') {
+    const known = Object.keys((schema.properties as object | undefined) ?? {});
+    return error.params.additionalProperties.map((key) => ({
+      path: [...path, key],
+      atKey: true,
+      message: `${show(key)} is not known here`,
+      expected: `one of ${known.join(', ')}${wording.nearest?.(key, known) ?? ''}`,
+    }));
   }
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((key) => ({
+      path,
+      atKey: false,
+      message: `${key} is missing`,
+      expected: expectedOf(propertySchema(schema, key), key),
+    }));
+  }
+  if (error.keyword === 'dependentRequired' || error.keyword === 'oneOf') {
+    // A value that is no mapping at all has been told as such.
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+    const mistake = wording.relation?.(error.keyword, path, value);
+    if (mistake) return [mistake];
+  }
+  const expected = expectedOf(schema, 'another value');
+  const what = path.length === 0 ? 'the file' : label(path);
+  const is = wording.secret?.has(String(path.at(-1))) ? kindOf(value) : describe(value);
+  return [
+    {
+      path,
+      atKey: false,
+      message: `${what} is ${is}`,
+      expected: wording.expected?.(path, value, expected) ?? expected,
+    },
+  ];
+}
+
+function expectedOf(schema: Schema, otherwise: string): string {
+  return typeof schema.errorMessage === 'string' ? schema.errorMessage : otherwise;
+}
+
+function label(path: Path): string {
+  const last = path.at(-1);
+  return typeof last === 'number' ? `item ${last + 1} of ${path.at(-2) ?? 'the list'}` : String(last);
 }
 
 function describe(value: unknown): string {
-  if (value === null || value === undefined) return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a mapping';
-  return typeof value === 'string' ? show(value) : String(value as number | boolean);
+  if (typeof value === 'string' && /[\r\n]/.test(value))
+    return `text of ${value.trimEnd().split(/\r?\n/).length} lines`;
+  if (typeof value === 'string') return show(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  const keys = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
+  return keys.length > 0 ? `a mapping with ${keys.slice(0, 5).map(show).join(', ')}` : kindOf(value);
 }
 
+/** Nothing of the value itself, which may be a passphrase that lacks its quotes. */
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'empty';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'a mapping' : `a ${typeof value}`;
+}
+
+/** Capped and escaped. */
 function show(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+function propertySchema(schema: Schema, key: string): Schema {
+  return ((schema.properties as Record<string, Schema> | undefined) ?? {})[key] ?? {};
 }
 
 /** `#/properties/a/items` -> that part of the schema. */
@@ -107,7 +157,7 @@ function pathOf(pointer: string, root: unknown): (string | number)[] {
     });
 }
 
-function valueAt(root: unknown, path: readonly (string | number)[]): unknown {
+function valueAt(root: unknown, path: Path): unknown {
   let at = root;
   for (const part of path) at = (at as Record<string | number, unknown> | null | undefined)?.[part];
   return at;

@@ -4,7 +4,7 @@ import { canonicalHost } from '../../core/authority.ts';
 import { canonicalPattern, nameFor, parsePassthrough } from './hosts.ts';
 import type { ParsedEntry, ParsedPassphrase, ParsedRule, ParsedSections, ParsedTrust, Place } from './parsed.ts';
 import type { CertificateFields, PassphraseFields, RuleFields, StoreFile, TrustFields } from './schema.ts';
-import type { Mistake } from './validate.ts';
+import type { Mistake } from '../../core/validate.ts';
 
 type Path = readonly (string | number)[];
 /** Where the value at a path is. */

@@ -2,11 +2,13 @@
  * The text of certificates.yaml -> checked plain data, or every mistake with its place. Pure; runs in a thread of its own
  * for all but small files, because parsing 10,000 entries takes about a second.
  */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument } from 'yaml';
+import { offsetOf } from '../../core/yaml-places.ts';
 import { FileCompiler } from './compile-file.ts';
 import type { ParseOutcome, Place, StoreProblem } from './parsed.ts';
 import type { StoreFile } from './schema.ts';
-import { type Mistake, validateStore } from './validate.ts';
+import type { Mistake } from '../../core/validate.ts';
+import { validateStore } from './validate.ts';
 import { danglingAlias, danglingAliases, tellCostly, tellYamlError } from './yaml-mistakes.ts';
 
 /** A mistake on every line of a broken file helps nobody. */
@@ -90,28 +92,4 @@ export function storeOf(yaml: Yaml, file: string): ParseOutcome {
 
 function fail(problems: readonly StoreProblem[]): ParseOutcome {
   return { ok: false, problems: problems.slice(0, maxProblems) };
-}
-
-/** Where the node at a path starts; the nearest parent's start where there is none. */
-function offsetOf(document: Document.Parsed, path: Path, atKey: boolean): number {
-  let node: unknown = document.contents;
-  let offset = startOf(node) ?? 0;
-  for (const [depth, part] of path.entries()) {
-    const resolved = isAlias(node) ? node.resolve(document) : node;
-    if (isMap(resolved)) {
-      const pair = resolved.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
-      if (!pair) break;
-      const wantKey = atKey && depth === path.length - 1;
-      node = pair.value;
-      offset = (wantKey ? startOf(pair.key) : (startOf(pair.value) ?? startOf(pair.key))) ?? offset;
-    } else if (isSeq(resolved) && typeof part === 'number') {
-      node = resolved.items[part];
-      offset = startOf(node) ?? offset;
-    } else break;
-  }
-  return offset;
-}
-
-function startOf(node: unknown): number | undefined {
-  return (node as Node | null | undefined)?.range?.[0];
 }
