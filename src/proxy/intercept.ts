@@ -28,8 +28,7 @@ export async function intercept(options: InterceptOptions, socket: Socket, autho
       tls.off('_tlsError', onError).off('error', onError).off('close', onClose);
       // What tls.Server does here (Node 24, _tls_wrap.js): else node:http2 waits for a 'secureConnect' that never comes, and
       // a later TLS error would not destroy the socket. Can go when TLSSocket does it by itself.
-      const { _releaseControl: release } = tls as TLSSocket & { _releaseControl(): boolean };
-      release.call(tls);
+      (tls as TLSSocket & { _releaseControl(): boolean })._releaseControl();
       Object.assign(tls, { secureConnecting: false });
       tls.on('error', () => {}); // a client's reset is routine; whoever uses the socket sees its close
       resolve(tls);

@@ -129,7 +129,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     session.on('close', () => sessions.delete(session));
     session.on('error', () => {}); // a client that breaks HTTP/2 ends its own session
     session.on('stream', (stream, headers, flags, raw) => {
-      exchange(connection, new H2Stream(stream as http2.ServerHttp2Stream, headers, flags, raw as unknown as string[]));
+      exchange(connection, new H2Stream(stream, headers, flags, raw));
     });
   }
 
@@ -244,7 +244,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   try {
     for (const { host, port } of options.listen)
       listeners.push(await listenOn(host, port, (socket) => admit(socket, useHttp)));
-    const port = (listeners[0]?.address() as AddressInfo).port;
+    const port = (listeners[0]?.address() as AddressInfo | undefined)?.port ?? 0;
     for (const { host } of options.listenOptional) {
       const listener = await listenOn(host, port, (socket) => admit(socket, useHttp)).catch(() => null);
       if (listener) listeners.push(listener);

@@ -181,7 +181,7 @@ print(r.text)`;
           '--disable-sync',
         ],
         proxy: { server: daemon.proxy },
-        env: { ...process.env, HOME: home } as Record<string, string>,
+        env: { ...process.env, HOME: home },
       });
       try {
         const page = await browser.newPage();

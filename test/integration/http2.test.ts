@@ -87,7 +87,7 @@ trust: { system: false, ca: [${files}/root.crt] }
       const chunks: Buffer[] = [];
       stream.on('response', (response, _flags, list) => {
         status = Number(response[':status']);
-        raw = list as unknown as string[];
+        raw = list;
       });
       stream.on('trailers', (...[, , list]: unknown[]) => {
         trailing = list as string[];

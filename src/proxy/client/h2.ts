@@ -37,7 +37,7 @@ export class H2Stream implements ClientStream {
     this.host = headers[':authority'] ?? headers.host;
     this.fields = withoutPseudo(raw);
     this.body = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0 && this.method !== 'CONNECT' ? stream : null;
-    this.tunnel = this.method === 'CONNECT' ? String(headers[':protocol'] ?? '') : null;
+    this.tunnel = this.method === 'CONNECT' ? (headers[':protocol'] ?? '') : null;
     stream.on('trailers', (...[, , raw]: unknown[]) => {
       this.#trailers = withoutPseudo(raw as string[]); // @types/node leaves the raw list out
     });

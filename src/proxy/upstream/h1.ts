@@ -25,7 +25,7 @@ export function dispatchH1(
   const { method, fields } = request;
   const body = request.body && (request.body instanceof IncomingMessage ? request.body : readableOf(request.body));
   pool.dispatch(
-    { origin, method: method as Dispatcher.HttpMethod, path, headers: fields as string[], body, bodyTimeout: 0 },
+    { origin, method: method, path, headers: fields as string[], body, bodyTimeout: 0 },
     new H1Handler(handler),
   );
 }

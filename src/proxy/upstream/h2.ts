@@ -9,7 +9,6 @@ import http2, {
   type OutgoingHttpHeaders,
 } from 'node:http2';
 import type { Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { MtlsdError } from '../../core/errors.ts';
 import { toObject, withoutPseudo } from '../h2-fields.ts';
 import { type RequestHandler, StreamReset, type UpstreamRequest } from './request.ts';
@@ -37,7 +36,7 @@ export class H2Sessions {
   /** @param upstream a connection on which ALPN agreed on h2 */
   add(upstream: Upstream): void {
     const session = http2.connect('https://origin', {
-      createConnection: () => upstream.socket as TLSSocket,
+      createConnection: () => upstream.socket,
       // The client's own limits hold the memory; these let one stream fill a long path (RFC 9113 §6.9.2).
       settings: { initialWindowSize: 1024 * 1024, enablePush: false },
     });
@@ -143,19 +142,19 @@ class H2Request {
   #listen(request: UpstreamRequest): void {
     const stream = this.#stream;
     stream.on('headers', (headers, _flags, raw) => {
-      this.#handler.onResponseStart(Number(headers[':status']), withoutPseudo(raw as unknown as string[]), '', false);
+      this.#handler.onResponseStart(Number(headers[':status']), withoutPseudo(raw), '', false);
     });
     stream.on('response', (headers, flags, raw) => {
       this.#responded = true;
       const status = Number(headers[':status']);
-      const fields = withoutPseudo(raw as unknown as string[]);
+      const fields = withoutPseudo(raw);
       if (request.tunnel && status === 200) {
         this.#ended = true;
         this.#handler.onTunnel(stream, fields);
       } else this.#handler.onResponseStart(status, fields, '', (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
     });
     stream.on('trailers', (_headers, _flags, raw) => {
-      this.#trailers = withoutPseudo(raw as unknown as string[]);
+      this.#trailers = withoutPseudo(raw);
     });
     if (!request.tunnel) {
       stream.on('data', (chunk: Buffer) => {
