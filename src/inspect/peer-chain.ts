@@ -32,3 +32,17 @@ export function withoutPeerObject<S extends TLSSocket>(socket: S): S {
   socket.getPeerCertificate = () => ({}) as never;
   return socket;
 }
+
+/**
+ * OpenSSL's verdict while the handshake still runs, as `authorizationError` will say it: null where it accepts the chain.
+ * Node keeps it to itself until the end (24.21), which a TLS 1.2 server that demands a client certificate never lets come;
+ * a Node that no longer has the method reads as a refusal.
+ */
+export function earlyVerifyError(socket: TLSSocket): string | null {
+  const { _handle: handle } = socket as unknown as {
+    _handle?: { verifyError?: () => (Error & { code?: string }) | null | undefined };
+  };
+  if (typeof handle?.verifyError !== 'function') return 'UNSPECIFIED';
+  const error = handle.verifyError();
+  return error ? (error.code ?? 'UNSPECIFIED') : null;
+}

@@ -11,8 +11,9 @@ import type { Policy } from '../../certs/store/policy.ts';
 import type { Authority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { certificateSentence } from '../../inspect/client-certificate.ts';
-import { withoutPeerObject } from '../../inspect/peer-chain.ts';
+import { earlyVerifyError, withoutPeerObject } from '../../inspect/peer-chain.ts';
 import type { ConnectionRecord } from '../../inspect/records.ts';
+import type { Verdict } from '../../inspect/verdict.ts';
 import { classify } from './classify.ts';
 import { type DialPlan, RecordDraft } from './draft.ts';
 import { type Failure, handshakeError, rejected } from './refusal.ts';
@@ -71,17 +72,27 @@ const settleCapMs = (connectMs: number): number => Math.min(1000, Math.max(100, 
 export function createDialer(options: DialerOptions): Dial {
   return async (plan) => {
     const identity = plan.choice.entry?.identity ?? null;
-    if (identity === null || !plan.choice.entry?.withholdUnverified) return attempt(plan, identity, false);
     // withhold_unverified: TLS hands the certificate over before the server can be judged, so look first without it.
     // A look is good for one connection: a verdict is never taken from memory.
-    const look = await attempt(plan, null, true);
-    if (!look.record.verification.authorized) return look;
-    look.socket.destroy();
-    return attempt(plan, identity, false);
+    const looked = identity !== null && plan.choice.entry?.withholdUnverified ? await look(plan) : null;
+    if (looked) return looked;
+    const draft = new RecordDraft(plan, identity, false);
+    return conclude(draft, await handshake(plan, draft, identity));
   };
 
-  async function attempt(plan: DialPlan, identity: ClientIdentity | null, withheld: boolean): ReturnType<Dial> {
-    const draft = new RecordDraft(plan, identity, withheld);
+  /**
+   * A connection without the certificate; null where the server is verified. Then it has served its purpose, carried nothing
+   * and is not recorded: a server that demands a certificate makes a failure of it, which would read as one.
+   */
+  async function look(plan: DialPlan): Promise<Awaited<ReturnType<Dial>> | null> {
+    const draft = new RecordDraft(plan, null, true);
+    const shaken = await handshake(plan, draft, null);
+    if (!shaken.verdict?.authorized) return conclude(draft, shaken);
+    shaken.socket.destroy();
+    return null;
+  }
+
+  async function handshake(plan: DialPlan, draft: RecordDraft, identity: ClientIdentity | null): Promise<Shaken> {
     let tcp: TcpConnection & { readonly via: string | null };
     try {
       tcp = await options.openTcp(plan.authority);
@@ -104,19 +115,33 @@ export function createDialer(options: DialerOptions): Dial {
       }),
     );
     if (options.onKeylog) socket.on('keylog', options.onKeylog);
+    let verdict: Verdict | null = null;
     // TLS 1.2 says this once the server's flight is read; a server that hangs up after it takes all that is known along.
-    socket.once('keylog', () => draft.seen(socket, serverName));
+    socket.once('keylog', () => {
+      draft.seen(socket, serverName);
+      // A look is to end in a verdict, also where the server ends the handshake for want of a certificate.
+      if (draft.withheld && draft.requested === true)
+        verdict = draft.judged(socket, serverName, options.localCa, earlyVerifyError(socket));
+    });
     const failure = await finishHandshake(socket, options.tlsTimeoutMs, () => draft.seen(socket, serverName));
     draft.ms.tls = performance.now() - started;
+    if (failure === null) {
+      draft.seen(socket, serverName);
+      const opensslError = socket.authorized ? null : String(socket.authorizationError);
+      verdict = draft.judged(socket, serverName, options.localCa, opensslError);
+    }
+    return { socket, failure, verdict };
+  }
+
+  /** The end of a dial: a socket to write to, or why there is none; recorded either way. */
+  async function conclude(draft: RecordDraft, { socket, failure, verdict }: Shaken): ReturnType<Dial> {
+    if (verdict && !verdict.proceed) {
+      socket.destroy();
+      throw publishFailure(draft, rejected(draft.where, verdict));
+    }
     if (failure !== null) {
       socket.destroy();
       throw publishFailure(draft, handshakeError(draft, failure));
-    }
-    draft.seen(socket, serverName);
-    const verdict = draft.judged(socket, serverName, options.localCa);
-    if (!verdict.proceed) {
-      socket.destroy();
-      throw publishFailure(draft, rejected(plan.authority.text, verdict));
     }
     // Without a request there is nothing to refuse; TLS 1.2 servers refuse within the handshake, Node's just after it.
     let accepted = draft.requested !== true;
@@ -133,11 +158,8 @@ export function createDialer(options: DialerOptions): Dial {
         );
       }
     }
-    const upstream = upstreamFor(
-      socket,
-      draft.record(null),
-      accepted ? 0 : performance.now() + settleCapMs(draft.ms.connect),
-    );
+    const undecidedUntil = accepted ? 0 : performance.now() + settleCapMs(draft.ms.connect);
+    const upstream = upstreamFor(socket, draft.record(null), undecidedUntil);
     options.onRecord(upstream.record);
     return upstream;
   }
@@ -157,6 +179,14 @@ export function createDialer(options: DialerOptions): Dial {
       cause,
     });
   }
+}
+
+interface Shaken {
+  readonly socket: TLSSocket;
+  /** null where the handshake came to its end. */
+  readonly failure: Failure | null;
+  /** null where the server was not seen well enough to be judged. */
+  readonly verdict: Verdict | null;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { ClientIdentity } from '../../certs/identity/identity.ts';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { CertificateChoice } from '../../certs/store/snapshot.ts';
 import type { Authority } from '../../core/authority.ts';
+import type { Problem } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { nextId } from '../../core/ids.ts';
 import { peerChain } from '../../inspect/peer-chain.ts';
@@ -36,12 +37,13 @@ export class RecordDraft {
   readonly ms = { dns: 0, connect: 0, tls: 0, settle: 0 };
   readonly #plan: DialPlan;
   readonly #identity: ClientIdentity | null;
-  readonly #withheld: boolean;
+  readonly withheld: boolean;
   readonly #time = new Date().toISOString();
   #address: Endpoint | null = null;
   #local: Endpoint | null = null;
   #via: string | null = null;
   #tls: TlsFacts | null = null;
+  #sent: readonly X509Certificate[] | null = null;
   #chain: readonly X509Certificate[] = [];
   #verdict: Verdict = { problems: [], authorized: false, proceed: false, path: [] };
   /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
@@ -53,7 +55,7 @@ export class RecordDraft {
   constructor(plan: DialPlan, identity: ClientIdentity | null, withheld: boolean) {
     this.#plan = plan;
     this.#identity = identity;
-    this.#withheld = withheld;
+    this.withheld = withheld;
   }
 
   get sent(): boolean {
@@ -62,6 +64,10 @@ export class RecordDraft {
 
   get where(): string {
     return this.#plan.authority.text;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#verdict.problems;
   }
 
   get name(): string | null {
@@ -106,19 +112,20 @@ export class RecordDraft {
 
   #outcomeOf(): ClientCertificateFacts['outcome'] {
     if (this.requested === false) return 'not_requested';
-    if (this.#withheld) return 'withheld';
+    if (this.withheld) return 'withheld';
     if (this.requested === null) return 'unknown';
     if (this.#identity === null) return 'none_configured';
     return this.mismatch ? 'not_sendable' : 'sent';
   }
 
-  judged(socket: TLSSocket, host: string, localCa: X509Certificate): Verdict {
+  /** @param opensslError null where OpenSSL accepts the chain */
+  judged(socket: TLSSocket, host: string, localCa: X509Certificate, opensslError: string | null): Verdict {
     const { policy } = this.#plan;
-    const sent = peerChain(socket);
+    const sent = (this.#sent ??= peerChain(socket)); // it can be read once
     this.#verdict = judge(
       {
         chain: sent,
-        opensslError: socket.authorized ? null : String(socket.authorizationError),
+        opensslError,
         host,
         protocol: socket.getProtocol() ?? 'unknown',
         authority: this.#plan.authority,

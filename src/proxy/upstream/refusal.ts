@@ -21,12 +21,15 @@ export function handshakeError(draft: RecordDraft, failure: Failure): MtlsdError
     if (explained.about !== 'client_certificate')
       return new MtlsdError('TLS_FAILED', `${ended}: ${explained.meaning}`, { hint: explained.hint, ...told });
     if (draft.mismatch) return notSendable(draft, ended, told);
+    if (draft.withheld) return withheld(draft, ended, told);
     const code = sent ? 'CLIENT_CERTIFICATE_REFUSED' : 'CLIENT_CERTIFICATE_REQUIRED';
     return new MtlsdError(code, `${ended}: ${explained.meaning}`, { hint: explained.hint, ...told });
   }
   const silent = failure === 'closed' || ['ECONNRESET', 'EPIPE'].includes(nativeCode(failure) ?? '');
   if (silent && requested === true) {
-    if (draft.mismatch) return notSendable(draft, `${where} closed the connection without a word`, cause);
+    const closed = `${where} closed the connection without a word`;
+    if (draft.mismatch) return notSendable(draft, closed, cause);
+    if (draft.withheld) return withheld(draft, closed, cause);
     return refusedSilently(where, sent ? (name ?? 'one') : null, cause);
   }
   return classify(failure === 'closed' ? new Error('the connection ended') : failure, 'tls', where);
@@ -55,6 +58,18 @@ function notSendable(draft: RecordDraft, ended: string, data: ErrorData): MtlsdE
     {
       ...data,
       hint: `give this host a certificate with a key of a kind that it takes (${takes}): mtlsd cert add`,
+    },
+  );
+}
+
+function withheld(draft: RecordDraft, ended: string, data: ErrorData): MtlsdError {
+  return new MtlsdError(
+    'CLIENT_CERTIFICATE_REQUIRED',
+    `${ended}: it asked for a client certificate, and ${draft.name} was withheld, as the server is not verified`,
+    {
+      ...data,
+      problems: draft.problems,
+      hint: `mend what the server's verification finds: mtlsd probe URL; or set withhold_unverified: false for ${draft.name}`,
     },
   );
 }
