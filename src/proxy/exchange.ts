@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
+import { MtlsdError, nativeCode } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import { alertOf, explainAlert, toldAlert } from '../inspect/alerts.ts';
 import { certificateSentence } from '../inspect/client-certificate.ts';
@@ -228,6 +228,9 @@ export class Exchange implements RequestHandler {
   #mayRetry(error: Error): boolean {
     if (this.#retried || this.#responded) return false;
     if (error instanceof MtlsdError) {
+      // A handshake that was cut off without a word: nothing was sent, so that any request may go again, and a server that
+      // was just starting or stopping takes the second.
+      if (wasCutOff(error)) return true;
       // no_application_protocol (RFC 7301 §3.2): the origin has no HTTP/1.1; the handshake failed, so nothing was sent.
       if (error.alert?.number !== 120 || this.#connection.http2Only || this.#stream.http === '2') return false;
       this.#connection.http2Only = true;
@@ -361,6 +364,12 @@ export class Exchange implements RequestHandler {
       error,
     });
   }
+}
+
+function wasCutOff({ code, nothingSent, alert, cause }: MtlsdError): boolean {
+  return (
+    code === 'TLS_FAILED' && nothingSent && alert === null && ['ECONNRESET', 'EPIPE'].includes(nativeCode(cause) ?? '')
+  );
 }
 
 /** @throws MtlsdError BAD_REQUEST for a Mtlsd-Verification that is neither enforce nor report */
