@@ -65,8 +65,12 @@ export function upstreamFor<R extends ConnectionRecord | null>(
   return upstream;
 }
 
-// Two round trips, and time for the server to check a chain; a later refusal is still told, only not provably unsent.
-const settleCapMs = (connectMs: number): number => Math.min(1000, Math.max(100, 2 * connectMs + 50));
+/**
+ * Two round trips, and time for the server to check a chain; a later refusal is still told, only not provably unsent. A TLS
+ * 1.3 handshake is a round trip all the way, where the connection may end at a proxy near by.
+ */
+const settleCapMs = ({ connect, tls }: { connect: number; tls: number }): number =>
+  Math.min(1000, Math.max(100, 2 * Math.max(connect, tls) + 50));
 
 /** @throws MtlsdError as classified; the record of the failed connection is out by then, its id in `connection` */
 export function createDialer(options: DialerOptions): Dial {
@@ -147,7 +151,7 @@ export function createDialer(options: DialerOptions): Dial {
     let accepted = draft.requested !== true;
     if (draft.requested === true && socket.getProtocol() === 'TLSv1.3') {
       const from = performance.now();
-      const settled = await settle(socket, settleCapMs(draft.ms.connect));
+      const settled = await settle(socket, settleCapMs(draft.ms));
       draft.ms.settle = performance.now() - from;
       accepted = settled.outcome === 'accepted';
       if (settled.outcome === 'refused' || socket.destroyed) {
@@ -158,7 +162,7 @@ export function createDialer(options: DialerOptions): Dial {
         );
       }
     }
-    const undecidedUntil = accepted ? 0 : performance.now() + settleCapMs(draft.ms.connect);
+    const undecidedUntil = accepted ? 0 : performance.now() + settleCapMs(draft.ms);
     const upstream = upstreamFor(socket, draft.record(null), undecidedUntil);
     options.onRecord(upstream.record);
     return upstream;
