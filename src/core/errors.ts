@@ -123,6 +123,14 @@ export class MtlsdError extends Error {
   }
 }
 
+/** A hint with the commands in it made ready to type for one authority. */
+export function hintAt(hint: string, authority: string): string {
+  const host = authority.replace(/:443$/, '');
+  return hint
+    .replaceAll(/mtlsd (probe|match) URL/g, `mtlsd $1 https://${host}/`)
+    .replace(/mtlsd cert add$/, `mtlsd cert add ${host} --cert FILE --key FILE`);
+}
+
 /** The error as one of ours: unknown ones become INTERNAL, with the original as cause. */
 export function asMtlsdError(error: unknown): MtlsdError {
   if (error instanceof MtlsdError) return error;

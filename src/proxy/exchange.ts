@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
-import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { hintAt, MtlsdError, nativeCode } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import { alertOf, explainAlert, toldAlert } from '../inspect/alerts.ts';
 import { certificateSentence } from '../inspect/client-certificate.ts';
@@ -282,12 +282,14 @@ export class Exchange implements RequestHandler {
 
   #nginxSays(chunk: Buffer): RecordError | null {
     const certificate = this.#upstream?.record?.client_certificate;
-    return certificate ? refusedByNginx(chunk, certificate, this.#connection.authority.text) : null;
+    const said = certificate && refusedByNginx(chunk, certificate, this.#connection.authority.text);
+    return said ? { ...said, hint: hintAt(said.hint, this.#connection.authority.text) } : null;
   }
 
   #fail(error: MtlsdError): void {
     if (this.#done) return;
-    const { code, message, hint, alert } = error;
+    const { code, message, alert } = error;
+    const hint = hintAt(error.hint, this.#connection.authority.text);
     const recorded: RecordError = { code, message, hint, alert };
     const h2Code = error.cause instanceof StreamReset ? error.cause.h2Code : undefined;
     if (this.#responded || (h2Code !== undefined && this.#stream.http === '2')) {
@@ -295,6 +297,7 @@ export class Exchange implements RequestHandler {
       this.#stream.abort(h2Code);
     } else {
       const answer = answerProblem(error, {
+        hint,
         exchange: this.#id,
         authority: this.#connection.authority.text,
         accept: headerValue(this.#stream.fields, 'accept'),

@@ -3,6 +3,8 @@ import { STATUS_CODES } from 'node:http';
 import type { MtlsdError, Problem } from '../core/errors.ts';
 
 export interface ProblemContext {
+  /** The next step, where it is known better than the error knows it. */
+  readonly hint?: string;
   readonly exchange: string;
   readonly authority: string | null;
   readonly accept: string | undefined;
@@ -55,8 +57,16 @@ export function proxyStatus(error: MtlsdError): string {
     .replace(/["\\]/g, '\\$&')
     .slice(0, 1000)
     .replace(/(^|[^\\])\\$/, '$1'); // not half an escape
-  const alert = error.alert ? `; alert-id=${error.alert.number}; alert-message=${error.alert.name}` : '';
-  return `mtlsd; error=${error.proxyStatus}${error.proxyStatus === 'tls_alert_received' || error.alert ? alert : ''}; details="${details}"`;
+  // The client's own alerts are no business of RFC 9209, which tells of the next hop.
+  const alert = error.side === 'origin' ? error.alert : null;
+  const parameters = alert ? `; alert-id=${alert.number}; alert-message=${alert.name}` : '';
+  return `mtlsd; error=${errorType(error, alert)}${parameters}; details="${details}"`;
+}
+
+/** An alert has a type of its own (RFC 9209 §2.3.16), which is not for a server that closes without one. */
+function errorType({ proxyStatus }: MtlsdError, alert: MtlsdError['alert']): string {
+  if (alert) return 'tls_alert_received';
+  return proxyStatus === 'tls_alert_received' ? 'connection_terminated' : proxyStatus;
 }
 
 /** The best of the three by quality (RFC 9110 §12.5.1); `text/plain` unless one of the others is asked for by name. */
@@ -84,7 +94,7 @@ function plain(error: MtlsdError, context: ProblemContext): string {
   for (const problem of error.problems) lines.push(`problem:     ${problemLine(problem)}`);
   if (error.alert) lines.push(`alert:       ${error.alert.number} ${error.alert.name}`);
   if (context.certificate) lines.push(`certificate: ${context.certificate}`);
-  lines.push(`exchange:    ${context.exchange}`, `next:        ${error.hint}`, '');
+  lines.push(`exchange:    ${context.exchange}`, `next:        ${context.hint ?? error.hint}`, '');
   return lines.join('\n');
 }
 
@@ -101,7 +111,7 @@ function json(error: MtlsdError, status: number, context: ProblemContext): strin
     status,
     detail: error.message,
     code: error.code,
-    hint: error.hint,
+    hint: context.hint ?? error.hint,
     problems: error.problems,
     alert: error.alert,
     certificate: context.certificate,
@@ -118,7 +128,7 @@ function html(error: MtlsdError, context: ProblemContext): string {
     ...(error.alert ? [['Alert', `${error.alert.number} ${error.alert.name}`]] : []),
     ...(context.certificate ? [['Certificate', context.certificate]] : []),
     ['Exchange', context.exchange],
-    ['Next', error.hint],
+    ['Next', context.hint ?? error.hint],
   ];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${escape(error.code)}</title>
 <style>body{font:16px/1.5 system-ui;max-width:48rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}dt{font-weight:600}dd{margin:0 0 .75rem;overflow-wrap:anywhere}</style>

@@ -144,7 +144,7 @@ describe('a server that', () => {
     const port = await tcp((socket) => socket.once('data', () => socket.end(alert)));
     const got = await outcome(`localhost:${port}`);
     expect(said(got)).toMatch(
-      /^502 tls_protocol_error TLS_FAILED: localhost:PORT ended the TLS handshake with alert 70 /,
+      /^502 tls_alert_received TLS_FAILED: localhost:PORT ended the TLS handshake with alert 70 /,
     );
     expect(got.exchange.error?.alert).toMatchObject({ number: 70, name: 'protocol_version' });
   });

@@ -140,7 +140,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
     expect(stdout).toMatch(
       new RegExp(
         `^\\d\\d:\\d\\d:\\d\\d {2}GET {5}${here}/good {2}200 {2}\\d+ ms {2}alice {2}verified\n` +
-          `\\d\\d:\\d\\d:\\d\\d {2}GET {5}${here}/bad {2}502 {2}\\d+ ms {2}- {2}CLIENT_CERTIFICATE_REQUIRED\n +.*certificate_required.*; next: add a certificate for this host: mtlsd cert add {2}\\[x-[0-9a-z-]+\\]\n$`,
+          `\\d\\d:\\d\\d:\\d\\d {2}GET {5}${here}/bad {2}502 {2}\\d+ ms {2}- {2}CLIENT_CERTIFICATE_REQUIRED\n +.*certificate_required.*; next: add a certificate for this host: mtlsd cert add ${here} --cert FILE --key FILE {2}\\[x-[0-9a-z-]+\\]\n$`,
       ),
     );
     expect((await mtlsd('tail', '--no-follow', '-n', '1')).stdout).toContain('/bad');

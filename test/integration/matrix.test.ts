@@ -219,7 +219,7 @@ describe('a server that shows', () => {
     const answer = await ask(daemon, `localhost:${old.port}`, { path: '/old/enforce' });
     expect(answer.status).toBe(502);
     expect(answer.headers['proxy-status']).toMatch(
-      /^mtlsd; error=tls_protocol_error; alert-id=70; alert-message=protocol_version; details="TLS_FAILED: /,
+      /^mtlsd; error=tls_alert_received; alert-id=70; alert-message=protocol_version; details="TLS_FAILED: /,
     );
     const { exchange, connection } = await toldOf(daemon, '/old/enforce');
     expect(exchange.error).toMatchObject({ code: 'TLS_FAILED', alert: { number: 70 } });

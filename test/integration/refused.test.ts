@@ -162,7 +162,9 @@ const SENTENCES: Readonly<Record<string, RegExp>> = {
 };
 
 function hintOf(scenario: Scenario): RegExp {
-  if (scenario === 'key') return /^give this host a certificate with a key of a kind that (it|the server) takes/;
-  if (scenario === 'none') return /^add a certificate for this host: mtlsd cert add$/;
+  if (scenario === 'key')
+    return /^give this host a certificate with a key of a kind that (it|the server) takes.*key\.test\.example:\d+/;
+  if (scenario === 'none')
+    return /^add a certificate for this host: mtlsd cert add none\.test\.example:\d+ --cert FILE --key FILE$/;
   return /./;
 }

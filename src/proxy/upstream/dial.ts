@@ -9,7 +9,7 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:
 import type { ClientIdentity } from '../../certs/identity/identity.ts';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { Authority } from '../../core/authority.ts';
-import { MtlsdError } from '../../core/errors.ts';
+import { hintAt, MtlsdError } from '../../core/errors.ts';
 import { certificateSentence } from '../../inspect/client-certificate.ts';
 import { earlyVerifyError, withoutPeerObject } from '../../inspect/peer-chain.ts';
 import type { ConnectionRecord } from '../../inspect/records.ts';
@@ -169,7 +169,8 @@ export function createDialer(options: DialerOptions): Dial {
   }
 
   function publishFailure(draft: RecordDraft, error: MtlsdError): MtlsdError {
-    const { code, message, hint, alert, problems, cause } = error;
+    const { code, message, alert, problems, cause } = error;
+    const hint = hintAt(error.hint, draft.where);
     const record = draft.record({ code, message, hint, alert });
     options.onRecord(record);
     const certificate = certificateSentence(record.client_certificate);
