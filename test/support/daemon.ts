@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { mistakeInLine } from './log-schema.ts';
 
 export interface LogLine {
   readonly event: string;
@@ -18,6 +19,8 @@ export interface DaemonOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly args?: readonly string[];
   readonly home?: string;
+  /** Texts that no line of the log and nothing on stderr may hold. */
+  readonly secrets?: readonly string[];
 }
 
 export interface RunningDaemon {
@@ -36,7 +39,10 @@ export interface RunningDaemon {
   /** Writes certificates.yaml and waits until it is in force. */
   replaceStore(yaml: string): Promise<LogLine>;
   api(path: string, init?: RequestInit): Promise<Response>;
-  /** SIGTERM and the end of the process; the exit code. */
+  /**
+   * SIGTERM and the end of the process; the exit code.
+   * @throws Error where a line of the log was not what docs/log-events.schema.json says, or held a secret
+   */
   stop(): Promise<number | null>;
 }
 
@@ -79,8 +85,14 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
       for (const wake of waiters) wake();
     });
   });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    log.push(JSON.parse(line) as LogLine);
+  const violations: string[] = [];
+  const secrets = [...(options.secrets ?? [])];
+  const holdsSecret = (text: string): boolean => secrets.some((secret) => text.includes(secret));
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = JSON.parse(text) as LogLine;
+    const mistake = holdsSecret(text) ? 'it holds a secret' : mistakeInLine(line);
+    if (mistake !== null) violations.push(`${mistake}\n${text}`);
+    log.push(line);
     for (const wake of waiters) wake();
   });
   const waitFor = (name: string, fits: (line: LogLine) => boolean, from = 0): Promise<LogLine> =>
@@ -92,6 +104,10 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
           if (line.event !== name || !fits(line)) continue;
           waiters.delete(look);
           return resolve(line);
+        }
+        if (violations.length > 0) {
+          waiters.delete(look);
+          reject(new Error(`a line of the log is not as it should be: ${violations[0]}`));
         }
         if (exited !== undefined) {
           waiters.delete(look);
@@ -105,6 +121,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
   const proxy = (ready.proxy as string[])[0] ?? '';
   const admin = ready.admin as string;
   const token = readFileSync(join(home, 'admin.token'), 'utf8').trim();
+  secrets.push(token);
   return {
     home,
     proxy: `http://${proxy}`,
@@ -127,6 +144,9 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
       child.kill('SIGTERM');
       const code = await exit;
       if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+      if (holdsSecret(stderr)) violations.push(`stderr holds a secret\n${stderr}`);
+      if (violations.length > 0)
+        throw new Error(`${violations.length} lines of the log are not as they should be; the first: ${violations[0]}`);
       return code;
     },
   };

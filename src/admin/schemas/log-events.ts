@@ -1,0 +1,123 @@
+/** Every line of the log, one shape an event. Records look in the log as they do in the API, and have one schema. */
+import { type TSchema, Type } from 'typebox';
+import { ERROR_CODES } from '../../core/errors.ts';
+import { LOG_EVENTS, type LogEvent } from '../../core/log.ts';
+import { DiagnosisSchema, FactsSchema } from './certificate.ts';
+import { closed, nullable, Time } from './common.ts';
+import { ConnectionSchema, ExchangeSchema, RecordErrorSchema, ServerProblemSchema } from './records.ts';
+
+type Fields = Record<string, TSchema>;
+
+const text = Type.String();
+const count = Type.Integer({ minimum: 0 });
+const names = Type.Array(text);
+const code = Type.Enum(Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]);
+
+/** The fields of an object schema, for the line that carries them beside its own. */
+const fieldsOf = (schema: TSchema): Fields => {
+  const { event: _event, ...fields } = (schema as TSchema & { properties: Fields }).properties;
+  return fields;
+};
+
+const threshold = {
+  name: text,
+  subject: text,
+  fingerprint256: text,
+  days_left: Type.Integer(),
+  not_after: Time,
+  threshold: Type.Enum([30, 14, 7, 1, 0]),
+};
+
+/** What each event holds besides `time`, `level` and `event`. */
+export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
+  'daemon.ready': {
+    version: text,
+    pid: count,
+    proxy: names,
+    admin: text,
+    socks: Type.Optional(text),
+    listeners: Type.Optional(names),
+    home: text,
+    ca_fingerprint256: text,
+    certificates: count,
+  },
+  'daemon.stopped': { reason: text },
+  'daemon.warning': { message: text },
+  'store.loaded': {
+    entries: count,
+    usable: count,
+    added: names,
+    changed: names,
+    removed: names,
+    sections: Type.Array(Type.Enum(['trust', 'verification', 'interception'])),
+  },
+  'store.rejected': {
+    problems: Type.Array(
+      Type.Object({ file: text, line: count, column: count, message: text, expected: text }, closed),
+      { minItems: 1 },
+    ),
+  },
+  'store.problem': { name: text, ...fieldsOf(DiagnosisSchema) },
+  'tls.connected': fieldsOf(ConnectionSchema),
+  'tls.failed': fieldsOf(ConnectionSchema),
+  exchange: fieldsOf(ExchangeSchema),
+  'certificate.expiring': threshold,
+  'certificate.expired': threshold,
+  tunnel: {
+    tunnel: text,
+    started: Time,
+    client: text,
+    authority: text,
+    why: text,
+    sent_bytes: count,
+    received_bytes: count,
+    ms: Type.Object({ total: Type.Number() }, closed),
+    error: nullable(Type.Object({ code, message: text }, closed)),
+  },
+  admin: {
+    action: text,
+    who: Type.Enum(['cli', 'api']),
+    client: text,
+    name: Type.Optional(text),
+    host: Type.Optional(text),
+    port: Type.Optional(Type.Union([Type.Integer(), text])),
+    fields: Type.Optional(names),
+    files_removed: Type.Optional(count),
+    before: Type.Optional(text),
+    rule: Type.Optional(text),
+    mode: Type.Optional(Type.Enum(['enforce', 'report'])),
+    ok: Type.Optional(Type.Boolean()),
+    authority: Type.Optional(text),
+    certificate: Type.Optional(nullable(text)),
+    method: Type.Optional(text),
+    path: Type.Optional(text),
+    code: Type.Optional(text),
+  },
+  'proxy.refused': { client: text, target: text, code, message: text, hint: text },
+};
+
+/** Shapes that several events share, by the names under which they refer to them. */
+const SHARED = [FactsSchema, ServerProblemSchema, RecordErrorSchema, DiagnosisSchema];
+
+/** docs/log-events.schema.json: one line of the log; `$defs` has one schema an event. */
+export function logEventsJsonSchema(): string {
+  const shared = SHARED.map((schema) => [(schema as { $id?: string }).$id ?? '', schema] as const);
+  const events = LOG_EVENTS.map((event) => {
+    const line = { time: Time, level: Type.Enum(['debug', 'info', 'warn', 'error']), event: Type.Literal(event) };
+    return [event, Type.Object({ ...line, ...LOG_EVENT_FIELDS[event] }, closed)] as const;
+  });
+  const schema = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: "A line of mtlsd's log",
+    oneOf: LOG_EVENTS.map((event) => ({ $ref: `#/$defs/${event}` })),
+    $defs: Object.fromEntries([...events, ...shared]),
+  };
+  return `${JSON.stringify(schema, withinOneFile, 2)}\n`;
+}
+
+/** Names become places in the same file; `~`-properties are TypeBox's own. */
+function withinOneFile(key: string, value: unknown): unknown {
+  if (key === '$id') return undefined;
+  if (key === '$ref' && typeof value === 'string') return value.replace(/^(\w+)#$/, '#/$defs/$1');
+  return value;
+}
