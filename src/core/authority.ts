@@ -80,6 +80,12 @@ export function isLoopback(ip: string): boolean {
   return isIPv4(ip) ? loopback.check(ip, 'ipv4') : isIPv6(ip) && loopback.check(ip, 'ipv6');
 }
 
+/** What may be told of a request target in log and messages: not its user information, nor its query. */
+export function tellable(target: string): string {
+  const [beforeQuery = ''] = target.split(/[?#]/);
+  return beforeQuery.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1').slice(0, 300);
+}
+
 function badAuthority(text: string, why: string): MtlsdError {
-  return new MtlsdError('BAD_AUTHORITY', `${JSON.stringify(text.slice(0, 300))} is not an authority: ${why}`);
+  return new MtlsdError('BAD_AUTHORITY', `${JSON.stringify(tellable(text))} is not an authority: ${why}`);
 }

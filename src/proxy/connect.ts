@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
-import { type Authority, parseAuthority } from '../core/authority.ts';
+import { type Authority, parseAuthority, tellable } from '../core/authority.ts';
 import { asMtlsdError, MtlsdError } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import type { Credentials } from './auth.ts';
@@ -56,7 +56,7 @@ export async function handleConnect(
     await proceed(context, socket, { authority: parseAuthority(target), client, profile }, way);
   } catch (error) {
     const known = asMtlsdError(error);
-    context.onRefused({ client, target: target.slice(0, 300), error: known });
+    context.onRefused({ client, target: tellable(target), error: known });
     // After the 200 there is nothing that a client would read as an answer.
     if (way.confirmed) socket.destroy();
     else refuse(socket, known, target, request.headers.accept);

@@ -7,7 +7,7 @@ import http2 from 'node:http2';
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { authorityOf } from '../core/authority.ts';
+import { authorityOf, tellable } from '../core/authority.ts';
 import { asMtlsdError, MtlsdError, nativeCode } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import { checkFraming, H1Stream } from './client/h1.ts';
@@ -158,7 +158,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       refused.add(request.socket);
       options.connect.onRefused({
         client: clientOf(request.socket),
-        target: connection?.authority.text ?? (request.url ?? '').slice(0, 300),
+        target: connection?.authority.text ?? tellable(request.url ?? ''),
         error: known,
       });
       const answer = answerProblem(known, {
