@@ -15,7 +15,7 @@ import { createPki } from '../test/support/pki.ts';
 /** Certificates of five teams: what forty files hold is shared by all entries. */
 const identities = 40;
 
-interface Row {
+export interface StoreRow {
   readonly entries: number;
   readonly loadMs: number;
   readonly loadBlockedMs: number;
@@ -26,7 +26,7 @@ interface Row {
   readonly editBlockedMs: number;
 }
 
-async function measure(entries: number): Promise<Row> {
+async function measure(entries: number): Promise<StoreRow> {
   const folder = mkdtempSync(path.join(tmpdir(), 'mtlsd-bench-'));
   const root = await (await createPki()).root();
   for (let i = 0; i < identities; i++) (await root.issue()).write(folder, `c${i}`);
@@ -112,7 +112,7 @@ else {
       execFileSync(process.execPath, ['--semi-space-growth-factor=1', import.meta.filename, String(entries)], {
         encoding: 'utf8',
       }),
-    ) as Row;
+    ) as StoreRow;
     const ms = (value: number) => `${value.toFixed(0)} ms`;
     console.log(
       `| ${entries} | ${ms(row.loadMs)} | ${ms(row.loadBlockedMs)} | ${row.lookupUs.toFixed(2)} µs | ${ms(row.reloadMs)} | ${ms(row.blockedMs)} | ${ms(row.editMs)} | ${ms(row.editBlockedMs)} |`,
