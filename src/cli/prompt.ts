@@ -9,8 +9,10 @@ export const isInteractive = (): boolean => process.stdin.isTTY && process.stder
 /** Nothing that is typed is shown. */
 export async function askSecret(question: string): Promise<Secret> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  // The interface turns the terminal's own echo off; asked before that, a quick answer would be shown.
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   process.stderr.write(question);
-  const text = await ask(createInterface({ input: process.stdin, output: silent, terminal: true }), '');
+  const text = await ask(lines, '');
   process.stderr.write('\n');
   return new Secret(text);
 }
