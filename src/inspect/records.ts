@@ -74,6 +74,7 @@ export interface ConnectionRecord {
   /** The proxy upstream, without credentials, where there is one. */
   readonly via: string | null;
   readonly tls: TlsFacts | null;
+  /** What the server sent, in its order, and after it the anchor that it leads to where that was not sent. */
   readonly server: { readonly chain: readonly CertificateFacts[] };
   readonly verification: VerificationFacts;
   readonly client_certificate: ClientCertificateFacts;
