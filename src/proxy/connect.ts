@@ -11,7 +11,8 @@ import { looksLikeTls, peek, readClientHello } from './client/hello.ts';
 import type { ClientConnection } from './client/stream.ts';
 import { type Decision, decide } from './decide.ts';
 import { type InterceptOptions, intercept } from './intercept.ts';
-import { answerProblem } from './problem.ts';
+import { endWith } from './linger.ts';
+import { answerBytes, answerProblem } from './problem.ts';
 import { acceptSocks, reply, SOCKS_REPLY, socksReplyFor } from './socks.ts';
 import { type TunnelContext, tunnel } from './tunnel.ts';
 import type { Pools } from './upstream/pool.ts';
@@ -81,7 +82,7 @@ export async function handleSocks(context: ConnectContext, socket: Socket, hands
     if (way.confirmed) socket.destroy();
     else if (accepted) {
       reply(socket, socksReplyFor(known));
-      socket.end();
+      endWith(socket);
     }
   }
 }
@@ -171,7 +172,5 @@ const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${so
 function refuse(socket: Socket, error: MtlsdError, target: string, accept: string | undefined): void {
   if (socket.destroyed) return;
   const answer = answerProblem(error, { exchange: nextId('x'), authority: target, accept, certificate: null });
-  let head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\n`;
-  for (let i = 0; i < answer.fields.length; i += 2) head += `${answer.fields[i]}: ${answer.fields[i + 1]}\r\n`;
-  socket.end(Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'), answer.body]));
+  endWith(socket, answerBytes(answer));
 }

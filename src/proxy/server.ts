@@ -17,7 +17,8 @@ import { type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { parseAbsoluteForm } from './forward.ts';
 import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
-import { answerProblem } from './problem.ts';
+import { endWith } from './linger.ts';
+import { answerBytes, answerProblem } from './problem.ts';
 
 export interface ProxyServerOptions {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
@@ -69,6 +70,8 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const http = createServer({
     maxHeaderSize: limits.headerBytes,
     headersTimeout: timeoutsMs.request,
+    // Node looks only this often; its own 30 s would let a slow client have half a minute beyond its time.
+    connectionsCheckingInterval: Math.min(timeoutsMs.request, 5_000),
     requestTimeout: 0, // a body takes the time that it takes
     keepAliveTimeout: timeoutsMs.idle,
     insecureHTTPParser: false,
@@ -97,11 +100,18 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   });
   http.on('clientError', (error: Error, socket) => {
     const code = nativeCode(error);
+    if (refused.has(socket)) return; // what still comes is only read to be dropped
+    refused.add(socket);
     if (code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
     const known =
       code === 'HPE_HEADER_OVERFLOW'
         ? new MtlsdError('REQUEST_TOO_LARGE', `the request's fields exceed ${limits.headerBytes} bytes`)
-        : new MtlsdError('BAD_REQUEST', `the request is not HTTP/1.1 as RFC 9112 has it: ${error.message}`);
+        : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? new MtlsdError(
+              'REQUEST_TIMEOUT',
+              `the fields of the request did not come within ${timeoutsMs.request / 1000} s`,
+            )
+          : new MtlsdError('BAD_REQUEST', `the request is not HTTP/1.1 as RFC 9112 has it: ${error.message}`);
     options.connect.onRefused({
       client: clientOf(socket as Socket),
       target: intercepted.get(socket)?.authority.text ?? '',
@@ -342,16 +352,10 @@ function originForm(target: string, connection: ClientConnection): string {
 }
 
 function refuseRaw(socket: Duplex, error: MtlsdError): void {
-  const { status, reason, fields, body } = answerProblem(error, {
-    exchange: nextId('x'),
-    authority: null,
-    accept: undefined,
-    certificate: null,
-  });
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  socket.on('error', () => {});
-  socket.end(Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'), body]), () => socket.destroy());
+  endWith(
+    socket,
+    answerBytes(answerProblem(error, { exchange: nextId('x'), authority: null, accept: undefined, certificate: null })),
+  );
 }
 
 const clientOf = (socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string =>

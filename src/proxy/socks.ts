@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { type Authority, authorityOf } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
 import type { Credentials } from './auth.ts';
+import { endWith } from './linger.ts';
 
 export interface SocksRequest {
   readonly authority: Authority;
@@ -46,7 +47,7 @@ export async function acceptSocks(socket: Socket, credentials: Credentials, time
     const authority = await readAddress(socket, reader, type);
     return { authority, profile };
   } catch (error) {
-    socket.end();
+    endWith(socket);
     throw error;
   } finally {
     reader.release();
