@@ -1,6 +1,7 @@
 /** The chain that a server showed, read from a live socket once and kept with its connection. */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { children } from '../core/der.ts';
 
 /** A hostile server could send hundreds; reading one costs. */
 const LONGEST_CHAIN = 32;
@@ -22,6 +23,63 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
     next = next.issuerCertificate;
   }
   return chain;
+}
+
+/** How long a chain that OpenSSL accepts is taken to be sent with its leaf: bounds what reading it loses. */
+const SEEN_MS = 10 * 60_000;
+/** Leaves remembered; a browser visits as many hosts in a day. */
+const MOST_SEEN = 500;
+
+export interface ChainReader {
+  /**
+   * @param place the authority, and what else tells servers apart
+   * @param accepted OpenSSL accepts what the server sent on this connection, and nothing is to be looked for on the chain but
+   *   what to show of it. Anything else is read anew: nothing is verified from memory.
+   */
+  read(socket: TLSSocket, place: string, accepted: boolean): X509Certificate[];
+}
+
+/**
+ * Reads chains and spares reading one again that was seen with the same leaf a moment ago, since each reading loses 4.4 KB for
+ * each certificate above the leaf for the life of the process (Node 24.21; docs/decisions/0002-reading-chains.md).
+ */
+export function chainReader(now: () => number = Date.now): ChainReader {
+  const seen = new Map<string, { readonly chain: X509Certificate[]; readonly until: number }>();
+  return {
+    read(socket, place, accepted) {
+      const leaf = accepted ? sessionLeaf(socket) : null;
+      if (!leaf) return peerChain(socket);
+      const key = `${place} ${leaf.toString('base64')}`;
+      const known = seen.get(key);
+      if (known && known.until > now()) return known.chain;
+      const chain = peerChain(socket);
+      seen.delete(key);
+      if (chain.length > 1 && chain[0]?.raw.equals(leaf)) {
+        seen.set(key, { chain, until: now() + SEEN_MS });
+        if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value ?? '');
+      }
+      return chain;
+    },
+  };
+}
+
+/** This connection's leaf from its session (OpenSSL's i2d_SSL_SESSION: the peer's certificate is field [3]). */
+function sessionLeaf(socket: TLSSocket): Buffer | null {
+  const session = socket.getSession();
+  if (!session) return null;
+  try {
+    return children(withoutPrefix(session)).find(({ tag }) => tag === 0xa3)?.value ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** What Node (24.21) puts in front of the session, with the length of a host name behind it; another Node may not. */
+const PREFIX = Buffer.from('\0nodejs:tls:session:1\0');
+
+function withoutPrefix(session: Buffer): Buffer {
+  if (!session.subarray(0, PREFIX.length).equals(PREFIX)) return session;
+  return session.subarray(PREFIX.length + 2 + session.readUInt16BE(PREFIX.length));
 }
 
 /**

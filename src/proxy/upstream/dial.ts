@@ -11,7 +11,7 @@ import type { Policy } from '../../certs/store/policy.ts';
 import type { Authority } from '../../core/authority.ts';
 import { hintAt, MtlsdError } from '../../core/errors.ts';
 import { certificateSentence } from '../../inspect/client-certificate.ts';
-import { earlyVerifyError, withoutPeerObject } from '../../inspect/peer-chain.ts';
+import { chainReader, earlyVerifyError, withoutPeerObject } from '../../inspect/peer-chain.ts';
 import type { ConnectionRecord } from '../../inspect/records.ts';
 import type { Verdict } from '../../inspect/verdict.ts';
 import { classify } from './classify.ts';
@@ -74,6 +74,7 @@ const settleCapMs = ({ connect, tls }: { connect: number; tls: number }): number
 
 /** @throws MtlsdError as classified; the record of the failed connection is out by then, its id in `connection` */
 export function createDialer(options: DialerOptions): Dial {
+  const chains = chainReader();
   return async (plan) => {
     const identity = plan.choice.entry?.identity ?? null;
     // withhold_unverified: TLS hands the certificate over before the server can be judged, so look first without it.
@@ -125,14 +126,14 @@ export function createDialer(options: DialerOptions): Dial {
       draft.seen(socket, serverName);
       // A look is to end in a verdict, also where the server ends the handshake for want of a certificate.
       if (draft.withheld && draft.requested === true)
-        verdict = draft.judged(socket, serverName, options.localCa, earlyVerifyError(socket));
+        verdict = draft.judged(socket, serverName, options.localCa, earlyVerifyError(socket), chains);
     });
     const failure = await finishHandshake(socket, options.tlsTimeoutMs, () => draft.seen(socket, serverName));
     draft.ms.tls = performance.now() - started;
     if (failure === null) {
       draft.seen(socket, serverName);
       const opensslError = socket.authorized ? null : String(socket.authorizationError);
-      verdict = draft.judged(socket, serverName, options.localCa, opensslError);
+      verdict = draft.judged(socket, serverName, options.localCa, opensslError, chains);
     }
     return { socket, failure, verdict };
   }

@@ -9,7 +9,7 @@ import type { Authority } from '../../core/authority.ts';
 import type { Problem } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { nextId } from '../../core/ids.ts';
-import { peerChain } from '../../inspect/peer-chain.ts';
+import type { ChainReader } from '../../inspect/peer-chain.ts';
 import type {
   ClientCertificateFacts,
   ConnectionRecord,
@@ -119,9 +119,16 @@ export class RecordDraft {
   }
 
   /** @param opensslError null where OpenSSL accepts the chain */
-  judged(socket: TLSSocket, host: string, localCa: X509Certificate, opensslError: string | null): Verdict {
+  judged(
+    socket: TLSSocket,
+    host: string,
+    localCa: X509Certificate,
+    opensslError: string | null,
+    chains: ChainReader,
+  ): Verdict {
     const { policy } = this.#plan;
-    const sent = (this.#sent ??= peerChain(socket)); // it can be read once
+    const accepted = opensslError === null && policy.pins.length === 0;
+    const sent = (this.#sent ??= chains.read(socket, this.#plan.authority.text, accepted)); // it can be read once
     this.#verdict = judge(
       {
         chain: sent,

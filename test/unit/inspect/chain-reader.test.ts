@@ -1,0 +1,48 @@
+import { createServer, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { chainReader } from '../../../src/inspect/peer-chain.ts';
+import { createPki, type Issued } from '../../support/pki.ts';
+
+async function showing<T>(served: Issued, version: 'TLSv1.2' | 'TLSv1.3', look: (socket: TLSSocket) => T): Promise<T> {
+  const server = createServer(
+    { key: served.keyPem, cert: served.chainPem, minVersion: version, maxVersion: version },
+    (socket) => socket.on('error', () => {}),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  await new Promise((resolve) => socket.on('secureConnect', resolve));
+  const seen = look(socket);
+  socket.destroy();
+  server.close();
+  return seen;
+}
+
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)('on %s', (version) => {
+  test('an accepted chain with the same leaf is read once in ten minutes; anything else each time', async () => {
+    const root = await (await createPki()).root();
+    const below = await root.intermediate({ cn: 'below' });
+    const first = await below.issue({ cn: 'first' });
+    const second = await below.issue({ cn: 'second' });
+    let now = 0;
+    const reader = chainReader(() => now);
+    const names = (served: Issued, accepted: boolean, place = 'a:443') =>
+      showing(served, version, (socket) => {
+        let read = 0;
+        const original = socket.getPeerX509Certificate.bind(socket);
+        socket.getPeerX509Certificate = () => {
+          read += 1;
+          return original();
+        };
+        return { chain: reader.read(socket, place, accepted).map(({ subject }) => subject), read };
+      });
+    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 0 });
+    expect(await names(first, false)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(second, true)).toEqual({ chain: ['CN=second', 'CN=below'], read: 1 });
+    expect(await names(first, true, 'b:443')).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    now = 11 * 60_000;
+    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+  });
+});
