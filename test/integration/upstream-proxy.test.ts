@@ -92,6 +92,7 @@ upstream_proxy:
   - { url: "https://localhost:${secure.port}", credentials: { env: HOP }, ca: ${files}/root.crt, hosts: [secure.example] }
   - { url: "http://127.0.0.1:${hop.port}", hosts: [anonymous.example] }
   - { url: "http://127.0.0.1:1", hosts: [unreachable.example] }
+  - { url: "https://localhost:${secure.port}", hosts: [untrusted.example] }
 timeouts: { connect: 1s }
 `,
       env: { HOP: 'user:canary-proxy' },
@@ -140,6 +141,7 @@ timeouts: { connect: 1s }
     ['garbage.example', 'UPSTREAM_PROXY_FAILED', /not HTTP/],
     ['closed.example', 'UPSTREAM_PROXY_FAILED', /closed the connection/],
     ['silent.example', 'CONNECTION_TIMEOUT', /did not answer CONNECT in time/],
+    ['untrusted.example', 'UPSTREAM_PROXY_FAILED', /can't be used: its certificate was rejected/],
     ['unreachable.example', 'UPSTREAM_PROXY_FAILED', /can't be used: .*refused/],
   ])('%s: %s', async (host, code, sentence) => {
     const result = await curl(`https://${host}/`, through(daemon));

@@ -54,6 +54,10 @@ interface Held {
   h1Only: boolean;
   /** The one dial under way for HTTP/2: whether it agrees on that is known only then. */
   opening: Promise<void> | null;
+  /** A request waits for `opening`. */
+  claimed: boolean;
+  /** Of a dial ahead that no request waited for. */
+  failure: Error | null;
   /** Dialled while the client's own handshake ran, or found to speak HTTP/1.1. */
   spare: { readonly upstream: Promise<Upstream>; readonly timer: NodeJS.Timeout } | null;
 }
@@ -84,7 +88,7 @@ export class Pools {
     if (target.scheme === 'http') return;
     const held = this.#hold(target);
     if (target.protocol === 'h2' && !held.h1Only) {
-      if (!held.h2.hasRoom) this.#open(held).catch(() => {});
+      if (!held.h2.hasRoom && !held.opening) this.#openAhead(held);
       return;
     }
     if (held.spare || held.pool.stats.connected > 0 || held.pool.stats.pending > 0) return;
@@ -140,6 +144,8 @@ export class Pools {
         h2: new H2Sessions(),
         h1Only: false,
         opening: null,
+        claimed: false,
+        failure: null,
         spare: null,
       };
       held = made;
@@ -174,6 +180,13 @@ export class Pools {
       else void this.#dispatchTunnel(held, request, handler);
       return;
     }
+    const { failure } = held;
+    if (failure) {
+      held.failure = null;
+      queueMicrotask(() => handler.onResponseError(failure));
+      return;
+    }
+    held.claimed = true;
     this.#open(held).then(
       () => {
         if (!handler.wanted) return;
@@ -182,6 +195,18 @@ export class Pools {
       },
       (error: Error) => handler.onResponseError(error),
     );
+  }
+
+  /** A failure is kept for the request that comes, which else would dial and be recorded a second time. */
+  #openAhead(held: Held): void {
+    held.claimed = false;
+    this.#open(held).catch((error: Error) => {
+      if (held.claimed) return;
+      held.failure = error;
+      setTimeout(() => {
+        held.failure = null;
+      }, SPARE_MS).unref();
+    });
   }
 
   /** Extended CONNECT where the origin takes it, else an Upgrade on a connection of its own. */

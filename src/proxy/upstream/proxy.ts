@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Authority } from '../../core/authority.ts';
 import { ERROR_CODES, MtlsdError } from '../../core/errors.ts';
+import { withoutPeerObject } from '../../inspect/peer-chain.ts';
 import type { Secret } from '../../core/secret.ts';
 import { classify } from './classify.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './tcp.ts';
@@ -39,13 +40,17 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
   });
   if (proxy.scheme === 'http') return tcp;
   const { host, kind } = proxy.authority;
-  const socket = connectTls({
-    socket: tcp.socket,
-    host,
-    servername: kind === 'name' ? host : '',
-    ALPNProtocols: ['http/1.1'],
-    ...(proxy.ca !== null && { ca: proxy.ca }),
-  });
+  // Verified below and not by Node, whose own check can end the process (docs/decisions/0002-reading-chains.md).
+  const socket = withoutPeerObject(
+    connectTls({
+      socket: tcp.socket,
+      servername: kind === 'name' ? host : '',
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ...(proxy.ca !== null && { ca: proxy.ca }),
+    }),
+  );
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new MtlsdError('TLS_TIMEOUT', 'it did not finish its TLS handshake in time')),
@@ -53,7 +58,11 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
     );
     socket.once('secureConnect', () => {
       clearTimeout(timer);
-      resolve();
+      const leaf = socket.getPeerX509Certificate();
+      const named = kind === 'name' ? leaf?.checkHost(host) : leaf?.checkIP(host);
+      if (socket.authorized && named !== undefined) return resolve();
+      const why = socket.authorized ? `it is not for ${host}` : String(socket.authorizationError);
+      reject(new MtlsdError('SERVER_CERTIFICATE_REJECTED', `its certificate was rejected: ${why}`));
     });
     socket.once('error', (error) => {
       clearTimeout(timer);
