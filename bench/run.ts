@@ -18,7 +18,7 @@ import { store } from './cases/store.ts';
 import { transfers } from './cases/transfers.ts';
 import { openLab } from './lab/lab.ts';
 import { hasProgram, openFilesLimit } from './lab/programs.ts';
-import { machine, stolenShare } from './report/machine.ts';
+import { machine } from './report/machine.ts';
 import { render, replaceBetween, writePlots } from './report/readme.ts';
 
 const CASES: readonly Case[] = [requests, oneShot, transfers, hosts, store, startUp, http2, idle, endurance];
@@ -66,11 +66,10 @@ try {
     const load = loadavg()[0] ?? 0;
     bench.say(`${one.id}. ${one.title}`);
     const begun = performance.now();
-    const stolen = stolenShare();
     const section = await one.run(bench);
     const date = new Date().toISOString().slice(0, 10);
     const seconds = Math.round((performance.now() - begun) / 1000);
-    const stamp = `Measured ${date} in ${seconds} s; the load average before was ${load.toFixed(1)}, and the hypervisor took ${(100 * stolen()).toFixed(0)} % of the time meanwhile.`;
+    const stamp = `Measured ${date} in ${seconds} s; the machine's load average before was ${load.toFixed(1)}.`;
     const text = render(one, section, stamp);
     console.log(`\n${text}`);
     if (!publish) continue;

@@ -16,8 +16,8 @@ export function ratio(values: readonly number[], reference: readonly number[]): 
 }
 
 export const number = (value: number, digits = 0): string =>
-  Number.isNaN(value)
+  !Number.isFinite(value)
     ? 'failed'
     : value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-export const share = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(2));
+export const share = (value: number): string => (!Number.isFinite(value) ? '–' : value.toFixed(2));

@@ -28,6 +28,7 @@ events { worker_connections 15000; }
 http {
   access_log ${dir}/access.log; ${temporary.join(' ')}
   client_max_body_size 0; keepalive_requests 100000000; keepalive_timeout 300s; http2_max_concurrent_streams 1000;
+  ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_protocols TLSv1.2 TLSv1.3;
   ssl_certificate ${leaf.chain}; ssl_certificate_key ${leaf.key};
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering on; proxy_request_buffering off;
   proxy_max_temp_file_size 0;

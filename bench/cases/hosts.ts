@@ -26,9 +26,7 @@ export const hosts: Case = {
   async run(bench) {
     const count = bench.quick ? 50 : 1000;
     // Each loopback address is a host of its own, which needs no name resolution.
-    const addresses = Array.from({ length: count }, (_, i) => `127.1.${i >> 8}.${i & 255 || 254}`).filter(
-      (address, at, all) => all.indexOf(address) === at,
-    );
+    const addresses = Array.from({ length: count }, (_, i) => `127.1.${Math.floor(i / 250)}.${(i % 250) + 1}`);
     const { origin, port } = await originOf(bench, addresses);
     const failed = failures(bench);
     const rows = new Map<string, Row>();
@@ -39,7 +37,9 @@ export const hosts: Case = {
       const nodeArgs = ['--import', join(import.meta.dirname, '../programs/loop-delay.ts')];
       const row = await withOne(bench, candidate, { nodeArgs }, failed, async (running) => {
         rmSync(delayFile, { force: true });
-        const options = { proxy: running.port, hosts: addresses, port, passes: 2 };
+        // An RSA key for each host takes http-mitm-proxy a minute for a thousand.
+        const asked = addresses.slice(0, candidate.name === 'http-mitm-proxy' ? 200 : count);
+        const options = { proxy: running.port, hosts: asked, port, passes: 2 };
         const toggle = (): void => {
           if (candidate.node) process.kill(running.pid, 'SIGUSR2');
         };
@@ -49,14 +49,14 @@ export const hosts: Case = {
         const first = await client.report();
         toggle();
         const between = cpuMs(running.pid);
-        if (first.failures > 0) failed.note(candidate, `${first.failures} of ${count} failed: ${first.error}`);
+        if (first.failures > 0) failed.note(candidate, `${first.failures} of ${asked.length} failed: ${first.error}`);
         await client.report();
         const after = cpuMs(running.pid);
         await client.program.ended;
         for (let i = 0; candidate.node && !existsSync(delayFile) && i < 50; i++) await sleep(100);
         return {
-          cpuNewMs: (between - before) / addresses.length,
-          cpuKnownMs: (after - between) / addresses.length,
+          cpuNewMs: (between - before) / asked.length,
+          cpuKnownMs: (after - between) / asked.length,
           p50Ms: first.p50Ms,
           p99Ms: first.p99Ms,
           delay: existsSync(delayFile) ? (JSON.parse(readFileSync(delayFile, 'utf8')) as LoopDelay) : null,
@@ -71,7 +71,7 @@ export const hosts: Case = {
     const mintUs = mint();
     const squid = rows.get('Squid ssl-bump')?.cpuNewMs ?? NaN;
     return {
-      how: `${addresses.length} hosts (loopback addresses, each with its certificate) asked at once, each on a new connection; a second time, and what was made or opened before serves again. The event loop's delay is of the first pass, seen from inside, in programs on Node.`,
+      how: `${addresses.length} hosts (loopback addresses, each with its certificate) asked at once, each on a new connection (200 for http-mitm-proxy, which makes a key for each); a second time, and what was made or opened before serves again. The event loop's delay is of the first pass, seen from inside, in programs on Node.`,
       tables: [
         {
           head: [

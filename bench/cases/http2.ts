@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { startClient } from '../load/client.ts';
-import { window } from '../load/window.ts';
+import { untilBusy, window } from '../load/window.ts';
 import type { H2Report } from '../programs/h2-load.ts';
 import { median, number } from '../statistics.ts';
 import type { Case } from './case.ts';
@@ -31,9 +30,9 @@ export const http2: Case = {
             try {
               const client = startClient<H2Report>('h2-load', {
                 ...{ proxy: running.port, host, port: Number(port), path, streams: STREAMS },
-                seconds: seconds + 1.5,
+                seconds: seconds + 1,
               });
-              await sleep(1_000);
+              await untilBusy(bench.lab, client.program, STREAMS);
               const counted = await window(bench.lab, running, seconds);
               const report = await client.report();
               await client.program.ended;

@@ -9,15 +9,15 @@ export const requests: Case = {
   title: 'Small requests on kept-alive connections',
   async run(bench) {
     const kinds = bench.quick ? [32] : [32, 256];
-    const rounds = bench.quick ? 1 : 5;
-    const seconds = bench.quick ? 1 : 2.5;
+    const rounds = bench.quick ? 1 : 4;
+    const seconds = bench.quick ? 1 : 2;
     const failed = failures(bench);
     const figures = new Figures();
     await withAll(bench, bench.candidates, {}, failed, async (started) => {
       // Compilers that work at run time need some thousand requests.
       if (!bench.quick)
         for (const { candidate, running } of started)
-          await wrk(bench.lab, candidate, running, { connections: 32, seconds: 4 }).catch(() => null);
+          await wrk(bench.lab, candidate, running, { connections: 32, seconds: 3 }).catch(() => null);
       for (let round = 0; round < rounds; round++)
         for (const connections of kinds)
           for (const { candidate, running } of started) {

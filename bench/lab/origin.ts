@@ -8,6 +8,8 @@ import { LOAD_CORE, start } from './processes.ts';
 export interface Origin {
   /** Demands a client certificate. */
   readonly port: number;
+  /** Demands one too, and speaks TLS 1.2 at most, whose handshake takes a round trip more. */
+  readonly tls12Port: number;
   /** Asks for none: for wrk, which can't show one, going direct. */
   readonly openPort: number;
   /** Requests answered so far on any port. */
@@ -36,7 +38,8 @@ export async function startOrigin({ dir, server, clientCa, servers = '' }: Origi
     writeFileSync(join(root, name), '');
     truncateSync(join(root, name), bytes); // sparse: nothing is read from a disk
   }
-  const [port, openPort, countPort, sinkPort] = [
+  const [port, tls12Port, openPort, countPort, sinkPort] = [
+    await freePort(),
     await freePort(),
     await freePort(),
     await freePort(),
@@ -57,10 +60,17 @@ worker_rlimit_nofile 20000;
 events { worker_connections 15000; }
 http {
   access_log off; ${temporary.join(' ')}
+  # nginx before 1.23.4 has no TLS 1.3 unless told.
+  ssl_protocols TLSv1.2 TLSv1.3;
   default_type application/octet-stream; root ${root}; client_max_body_size 0;
   keepalive_requests 100000000; keepalive_timeout 300s; http2_max_concurrent_streams 1000;
   server {
     listen 127.0.0.1:${port} ssl http2 backlog=8192;
+    ssl_client_certificate ${clientCa}; ssl_verify_client on;
+    ${location}
+  }
+  server {
+    listen 127.0.0.1:${tls12Port} ssl http2; ssl_protocols TLSv1.2;
     ssl_client_certificate ${clientCa}; ssl_verify_client on;
     ${location}
   }
@@ -76,6 +86,7 @@ http {
   await listening(port, nginx);
   return {
     port,
+    tls12Port,
     openPort,
     async requests() {
       const text = await (await fetch(`http://127.0.0.1:${countPort}/`)).text();

@@ -9,13 +9,19 @@ export interface CurlOptions {
   readonly args?: readonly string[];
 }
 
-/** @returns milliseconds from the start of the process to its end */
+export interface CurlTimes {
+  /** Milliseconds from the start of the process to its end. */
+  readonly processMs: number;
+  /** Of them, what curl took from its first step to the last byte: without loading itself. */
+  readonly transferMs: number;
+}
+
 export async function curl(
   lab: Lab,
   candidate: Candidate,
   running: Running,
   { target, path, args = [] }: CurlOptions,
-): Promise<number> {
+): Promise<CurlTimes> {
   const own =
     candidate.kind === 'direct'
       ? ['--cert', lab.client.cert, '--key', lab.client.key]
@@ -38,6 +44,8 @@ export async function curl(
         '120',
         '--output',
         '/dev/null',
+        '--write-out',
+        '%{time_total}',
       ],
       ...own,
       ...args,
@@ -48,5 +56,5 @@ export async function curl(
   const code = await program.ended;
   const elapsed = performance.now() - begun;
   if (code !== 0) throw new Error(`curl ended with ${code}: ${program.output().trim()}`);
-  return elapsed;
+  return { processMs: elapsed, transferMs: Number(program.output()) * 1000 };
 }

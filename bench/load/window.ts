@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from '../candidates/candidate.ts';
 import type { Lab } from '../lab/lab.ts';
-import { cpuMs } from '../lab/processes.ts';
+import { cpuMs, type Spawned } from '../lab/processes.ts';
 
 export interface Window {
   /** Microseconds of the proxy's CPU for each request; 0 for direct. */
@@ -23,4 +23,14 @@ export async function window(lab: Lab, running: Running, seconds: number): Promi
     perSecond: (requests * 1000) / (performance.now() - before.at),
     requests,
   };
+}
+
+/** Waits until the origin is asked: clients open their connections first, and under load they themselves start slowly. */
+export async function untilBusy(lab: Lab, load: Spawned, requests: number): Promise<void> {
+  const quiet = await lab.origin.requests();
+  for (let asked = 1; (await lab.origin.requests()) - quiet <= asked + requests; asked++) {
+    if (load.child.exitCode !== null || asked > 600) throw new Error(`nothing is sent: ${load.output().slice(-500)}`);
+    await sleep(100);
+  }
+  await sleep(300);
 }

@@ -1,11 +1,10 @@
 /** wrk, through CONNECT by proxychains where there is a proxy: requests on kept-alive connections, as fast as answers come. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Candidate, Running } from '../candidates/candidate.ts';
 import type { Lab } from '../lab/lab.ts';
 import { LOAD_CORE, type Spawned, start } from '../lab/processes.ts';
-import { type Window, window } from './window.ts';
+import { untilBusy, type Window, window } from './window.ts';
 
 export interface WrkResult extends Window {
   readonly p50Ms: number;
@@ -30,12 +29,7 @@ export async function wrk(
 ): Promise<WrkResult> {
   const load = startWrk(lab, candidate, running, { connections, seconds: LONGEST_S });
   // Under proxychains wrk opens its connections one by one, and sends nothing until they stand.
-  const quiet = await lab.origin.requests();
-  for (let asked = 1; (await lab.origin.requests()) - quiet <= asked + connections; asked++) {
-    if (load.child.exitCode !== null || asked > LONGEST_S * 10) throw new Error(`wrk sends nothing: ${load.output()}`);
-    await sleep(100);
-  }
-  await sleep(300);
+  await untilBusy(lab, load, connections);
   const counted = await window(lab, running, seconds);
   load.child.kill('SIGINT'); // it prints what it has
   const code = await load.ended;
