@@ -13,6 +13,7 @@ import { openStore } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
 import { MtlsdError } from './core/errors.ts';
+import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
 import { Secret } from './core/secret.ts';
 import { createRecorder } from './inspect/recorder.ts';
@@ -139,6 +140,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
   };
+  // One call after another, since nobody waits for it: log, memory and counts are 10 ms behind at most.
+  const finished = gather(10, (record: ExchangeRecord) => {
+    const json = JSON.stringify(record);
+    recorder.addExchange(record, json);
+    usage.exchange(record);
+    metrics.exchange(record);
+    log.json('info', json);
+  });
   let ready = false;
 
   const proxy = await startProxyServer({
@@ -165,12 +174,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     exchange: {
       store: () => store.current,
       pools,
-      onRecord: (record: ExchangeRecord) => {
-        recorder.addExchange(record);
-        usage.exchange(record);
-        metrics.exchange(record);
-        log('info', 'exchange', record);
-      },
+      onRecord: (record: ExchangeRecord) => finished.add(record),
       overrides: settings.overrides,
       logQuery: settings.log.query,
       via: `mtlsd-${randomBytes(4).toString('hex')}`,
@@ -190,6 +194,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       store,
       usage,
       metrics,
+      settle: () => finished.flush(),
       decide,
       connect: async (authority) => (await openTcp(authority)).socket,
       tlsTimeoutMs: timeoutsMs.tls,
@@ -240,6 +245,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     ready = false;
     await proxy.drain();
     await running.disposeAsync();
+    finished.flush();
     log('info', 'daemon.stopped', { reason });
     log.flush();
   };

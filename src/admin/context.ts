@@ -21,6 +21,8 @@ export interface AdminContext {
   readonly store: Store;
   readonly usage: Usage;
   readonly metrics: Metrics;
+  /** Brings records, usage and metrics up to the last exchange that has ended. */
+  readonly settle: () => void;
   /** What the proxy would do. Throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN for a wish that can't be met. */
   readonly decide: (store: StoreSnapshot, authority: Authority, wish: Wish) => MatchDecision;
   /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */

@@ -118,6 +118,7 @@ export async function createAdminApp(context: AdminContext) {
   // A form or a plain text is what a page of another origin could send without being asked first.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
+    context.settle();
     try {
       await guard.checkPlace(request, reply);
       if (!OPEN_PATHS.has(request.url.split('?')[0] ?? '')) guard.checkToken(request);

@@ -22,7 +22,7 @@ export async function offlineApi(home: string): Promise<Api> {
   const app = await createAdminApp({
     version: VERSION,
     token,
-    log: Object.assign(() => {}, { enabled: () => false, flush: () => {} }),
+    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => {} }),
     home,
     // Of no use to the commands that work without a daemon, and none of them should make one.
     get ca(): never {
@@ -38,6 +38,7 @@ export async function offlineApi(home: string): Promise<Api> {
       pools: () => ({ pools: 0, connected: 0, running: 0, pending: 0 }),
       leaves: () => ({ size: 0, minted: 0 }),
     }),
+    settle: () => {},
     decide,
     connect: () => Promise.reject(notRunning(home)),
     tlsTimeoutMs: 0,

@@ -1,6 +1,7 @@
 /** X.509 (RFC 5280) as plain data: the shape that log, API, page, store and verdict share. */
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
+import { publicKeyInfo } from './extensions.ts';
 
 /** Subject or issuer, its common attributes by name; `text` holds all of them. */
 export interface NameFacts {
@@ -102,10 +103,8 @@ export function isSelfSigned(x509: X509Certificate): boolean {
 }
 
 /** base64 SHA-256 of the SubjectPublicKeyInfo (RFC 7469 §2.4). */
-export function spkiHash(x509: X509Certificate): string {
-  return createHash('sha256')
-    .update(x509.publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('base64');
+function spkiHash(x509: X509Certificate): string {
+  return createHash('sha256').update(publicKeyInfo(x509)).digest('base64');
 }
 
 /** `2026-08-01T12:00:00Z`: certificates count whole seconds. */

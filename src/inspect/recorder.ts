@@ -3,6 +3,7 @@
  * costs a few operations and no search, since every request pays for it.
  */
 import type { ConnectionRecord, ExchangeRecord } from './records.ts';
+import { Ring } from './ring.ts';
 
 export interface RecorderOptions {
   /** Exchanges kept, and as many connections. */
@@ -51,7 +52,8 @@ export interface Subscription {
 
 export interface Recorder {
   addConnection(record: ConnectionRecord): void;
-  addExchange(record: ExchangeRecord): void;
+  /** @param json the record as such, where it is there already */
+  addExchange(record: ExchangeRecord, json?: string): void;
   connection(id: string): ConnectionRecord | null;
   exchange(id: string): ExchangeRecord | null;
   /** Newest first. */
@@ -67,53 +69,63 @@ export interface Recorder {
   };
 }
 
-interface Kept<T> {
-  readonly sequence: number;
+interface KeptConnection {
+  readonly record: ConnectionRecord;
   readonly bytes: number;
-  readonly record: T;
+  readonly sequence: number;
+  /** The sequence number of its last exchange, or its own. */
+  used: number;
+  /** `used` when it took its place in the line of those to be dropped. */
+  readonly since: number;
+}
+
+interface KeptExchange {
+  readonly id: string;
+  readonly sequence: number;
+  // What lists are filtered by, so that only what they give is parsed.
+  readonly authority: string;
+  readonly certificate: string | null;
+  readonly failed: boolean;
+  /** One flat string in place of a record with its parts: the garbage collector copies and marks one thing, not ten. */
+  readonly json: string;
 }
 
 const DEFAULT_LIMIT = 100;
 
 export function createRecorder(options: RecorderOptions): Recorder {
   const { maxRecords, maxBytes } = options;
-  // Maps keep insertion order: the first key is the oldest, and both lookup and removal are O(1).
-  const connections = new Map<string, Kept<ConnectionRecord>>();
-  const exchanges = new Map<string, Kept<ExchangeRecord>>();
+  // A Map keeps the order of insertion: the first is the next to be dropped.
+  const connections = new Map<string, KeptConnection>();
+  const exchanges = new Ring<KeptExchange>(maxRecords);
   const feeds = new Set<Feed>();
   let bytes = 0;
   let sequence = 0;
 
-  function keep<T>(into: Map<string, Kept<T>>, id: string, record: T, size: number): void {
-    const before = into.get(id);
-    if (before) bytes -= before.bytes;
-    into.delete(id);
-    into.set(id, { sequence: ++sequence, bytes: size, record });
-    bytes += size;
-    if (into.size > maxRecords) dropOldest(into);
+  function makeRoom(): void {
+    if (connections.size > maxRecords) dropConnection();
     // The older of the two oldest goes: a connection outlives the exchanges on it only while it is in use.
     while (bytes > maxBytes && connections.size + exchanges.size > 1) {
+      const exchange = exchanges.oldest;
       const [connection] = connections.values();
-      const [exchange] = exchanges.values();
-      if (connection && (!exchange || connection.sequence < exchange.sequence)) dropOldest(connections);
-      else dropOldest(exchanges);
+      if (connection && (!exchange || connection.used < exchange.sequence)) dropConnection();
+      else forget(exchanges.shift());
     }
   }
 
-  function dropOldest<T>(from: Map<string, Kept<T>>): void {
-    for (const [id, kept] of from) {
-      bytes -= kept.bytes;
-      from.delete(id);
-      return;
+  /** The least recently used, nearly: one that was used since it got its place takes another one behind, once. */
+  function dropConnection(): void {
+    for (const [id, kept] of connections) {
+      connections.delete(id);
+      if (kept.used === kept.since) {
+        bytes -= kept.bytes;
+        return;
+      }
+      connections.set(id, { ...kept, since: kept.used });
     }
   }
 
-  /** A connection in use moves to the young end, so that it stays while exchanges that refer to it are kept. */
-  function touch(id: string | null): void {
-    const kept = id === null ? undefined : connections.get(id);
-    if (!kept || id === null) return;
-    connections.delete(id);
-    connections.set(id, kept);
+  function forget(exchange: KeptExchange | undefined): void {
+    if (exchange) bytes -= exchangeBytes(exchange);
   }
 
   function publish(record: ConnectionRecord | ExchangeRecord): void {
@@ -124,23 +136,36 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   return {
     addConnection(record) {
-      keep(connections, record.connection, record, connectionBytes(record));
+      sequence += 1;
+      const size = connectionBytes(record);
+      bytes += size;
+      connections.set(record.connection, { record, bytes: size, sequence, used: sequence, since: sequence });
+      makeRoom();
       publish(record);
     },
-    addExchange(record) {
-      touch(record.connection);
-      keep(exchanges, record.exchange, record, exchangeBytes(record));
+    addExchange(record, json = JSON.stringify(record)) {
+      sequence += 1;
+      const { exchange: id, authority, certificate, connection } = record;
+      const over = connection === null ? undefined : connections.get(connection);
+      if (over) over.used = sequence;
+      const kept = { id, sequence, authority, certificate, failed: hasFailed(record), json };
+      bytes += exchangeBytes(kept);
+      forget(exchanges.push(kept));
+      makeRoom();
       publish(record);
     },
     connection: (id) => connections.get(id)?.record ?? null,
-    exchange: (id) => exchanges.get(id)?.record ?? null,
-    listExchanges(query = {}) {
-      const cursor = query.before === undefined ? Number.POSITIVE_INFINITY : exchanges.get(query.before)?.sequence;
-      if (cursor === undefined) return [];
+    exchange(id) {
+      for (const kept of exchanges.newestFirst()) if (kept.id === id) return recordOf(kept);
+      return null;
+    },
+    listExchanges({ before, limit = DEFAULT_LIMIT, ...query } = {}) {
       const found: ExchangeRecord[] = [];
-      for (const { sequence, record } of [...exchanges.values()].reverse()) {
-        if (found.length >= (query.limit ?? DEFAULT_LIMIT)) break;
-        if (sequence < cursor && matches(record, query)) found.push(record);
+      let reached = before === undefined;
+      for (const kept of exchanges.newestFirst()) {
+        if (found.length >= limit) break;
+        if (reached && matches(kept, query)) found.push(recordOf(kept));
+        reached ||= kept.id === before;
       }
       return found;
     },
@@ -153,12 +178,17 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const feed = new Feed(subscriber, () => feeds.delete(feed));
       const { after } = subscriber;
       if (after !== undefined && after <= sequence) {
-        const kept = [...connections.values(), ...exchanges.values()].filter((each) => each.sequence > after);
+        const kept = [
+          ...[...connections.values()].map(({ sequence, record }) => ({ sequence, record })),
+          ...[...exchanges.newestFirst()].map((each) => ({
+            sequence: each.sequence,
+            get record() {
+              return recordOf(each);
+            },
+          })),
+        ].filter((each) => each.sequence > after);
         kept.sort((a, b) => a.sequence - b.sequence);
-        feed.replay(
-          kept.map(({ sequence, record }) => ({ sequence, record })),
-          sequence - after - kept.length,
-        );
+        feed.replay(kept, sequence - after - kept.length);
       }
       feeds.add(feed);
       return feed;
@@ -169,10 +199,14 @@ export function createRecorder(options: RecorderOptions): Recorder {
   };
 }
 
-function matches(record: ExchangeRecord, { host, failed, certificate }: ExchangeQuery): boolean {
-  if (host !== undefined && record.authority !== host && hostOf(record.authority) !== host) return false;
-  if (failed !== undefined && failed !== (record.error !== null || (record.status ?? 0) >= 500)) return false;
-  return certificate === undefined || record.certificate === certificate;
+const recordOf = ({ json }: KeptExchange): ExchangeRecord => JSON.parse(json) as ExchangeRecord;
+
+const hasFailed = ({ error, status }: ExchangeRecord): boolean => error !== null || (status ?? 0) >= 500;
+
+function matches(kept: KeptExchange, { host, failed, certificate }: ExchangeQuery): boolean {
+  if (host !== undefined && kept.authority !== host && hostOf(kept.authority) !== host) return false;
+  if (failed !== undefined && failed !== kept.failed) return false;
+  return certificate === undefined || kept.certificate === certificate;
 }
 
 /** `[::1]:443` and `api.example:443` without the port, and without brackets. */
@@ -180,16 +214,13 @@ function hostOf(authority: string): string {
   return authority.slice(0, authority.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 }
 
-/**
- * Sizes are estimates from the parts that vary; the constants are what the rest of such a record takes in V8's heap,
- * measured with 10,000 of them. Certificate facts are shared between records and count for a fraction.
- */
-function exchangeBytes({ path, authority, client, error }: ExchangeRecord): number {
-  return (
-    700 + 2 * (path.length + authority.length + client.length + (error ? error.message.length + error.hint.length : 0))
-  );
-}
+/** The text, and what stands around it in V8's heap. Strings beyond latin1 take two bytes a character. */
+const exchangeBytes = ({ json }: KeptExchange): number => 200 + json.length;
 
+/**
+ * An estimate from the parts that vary; the constants are what the rest of such a record takes in V8's heap, measured with
+ * 10,000 of them. Certificate facts are shared between records and count for a fraction.
+ */
 function connectionBytes({ server, verification, error }: ConnectionRecord): number {
   let size = 1500 + (error ? 2 * (error.message.length + error.hint.length) : 0);
   for (const { sans, subject } of server.chain) size += 600 + 2 * subject.length + sans.length * 40;

@@ -6,6 +6,7 @@ import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { type Authority, parseAuthority, tellable } from '../core/authority.ts';
 import { asMtlsdError, MtlsdError } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
+import { pace } from '../core/pace.ts';
 import type { Credentials } from './auth.ts';
 import { looksLikeTls, peek, readClientHello } from './client/hello.ts';
 import type { ClientConnection } from './client/stream.ts';
@@ -15,7 +16,7 @@ import { endWith } from './linger.ts';
 import { answerBytes, answerProblem } from './problem.ts';
 import { acceptSocks, reply, SOCKS_REPLY, socksReplyFor } from './socks.ts';
 import { type TunnelContext, tunnel } from './tunnel.ts';
-import type { Pools } from './upstream/pool.ts';
+import { type Pools, Target } from './upstream/pool.ts';
 
 export interface ConnectContext {
   readonly store: () => StoreSnapshot;
@@ -37,6 +38,9 @@ export interface Refusal {
   readonly target: string;
   readonly error: MtlsdError;
 }
+
+/** Each costs a millisecond or two: a leaf, two handshakes. */
+const nextHandshake = pace();
 
 /** Longer than any client waits before it speaks, shorter than a person's patience; then it may be that the server speaks first. */
 const FIRST_BYTES_MS = 30_000;
@@ -141,6 +145,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     return;
   }
   const hello = readClientHello(first);
+  await nextHandshake();
   const connection: ClientConnection = {
     authority,
     scheme: 'https',
@@ -149,20 +154,16 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     serverName: hello.serverName,
     host: null,
     decision,
+    target: null,
     http2Only: false,
     active: 0,
   };
   // The origin's handshake runs while the client's does; which protocol it should speak, the client's offer tells.
   if (decision.choice.entry?.identity !== null) {
     const protocol = hello.alpn.includes('h2') ? 'h2' : 'h1';
-    context.pools.warm({
-      scheme: 'https',
-      authority,
-      wish: { profile },
-      choice: decision.choice,
-      policy: decision.policy,
-      protocol,
-    });
+    const { choice, policy } = decision;
+    connection.target = new Target({ scheme: 'https', authority, wish: { profile }, choice, policy, protocol });
+    context.pools.warm(connection.target);
   }
   context.serve(await intercept(context.interception, socket, authority), connection);
 }

@@ -5,6 +5,7 @@ import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
 import { hintAt, MtlsdError, nativeCode } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
+import { isoTime } from '../core/time.ts';
 import { alertOf, explainAlert, toldAlert } from '../inspect/alerts.ts';
 import { certificateSentence } from '../inspect/client-certificate.ts';
 import type { ExchangeRecord, RecordError } from '../inspect/records.ts';
@@ -17,7 +18,7 @@ import { classify } from './upstream/classify.ts';
 import { relay } from './relay.ts';
 import type { Upstream } from './upstream/dial.ts';
 import { refusedSilently } from './upstream/refusal.ts';
-import type { Pools, Target, UpstreamProtocol } from './upstream/pool.ts';
+import { type Pools, Target, type UpstreamProtocol } from './upstream/pool.ts';
 import { type RequestControl, type RequestHandler, StreamReset } from './upstream/request.ts';
 
 export interface ExchangeContext {
@@ -193,20 +194,13 @@ export class Exchange implements RequestHandler {
     if (decision.action === 'refuse')
       throw new MtlsdError('POLICY_REFUSED', `${this.#connection.authority.text} is refused: ${decision.why}`);
     const { method, path, body, http, tunnel } = this.#stream;
-    const protocol: UpstreamProtocol = http === '2' || this.#connection.http2Only ? 'h2' : 'h1';
-    const target: Target = {
-      scheme: this.#connection.scheme,
-      authority: this.#connection.authority,
-      wish: this.#wish ?? { profile: this.#connection.profile },
-      choice: decision.choice,
-      policy: decision.policy,
-      protocol,
-    };
-    const fields = forwarded.fields.concat('Via', `${http} ${this.#context.via}`);
+    const target = this.#target(decision);
+    const fields = forwarded.fields.slice();
+    fields.push('Via', `${http} ${this.#context.via}`);
     const host = this.#connection.host ?? this.#stream.host;
     if (forwarded.host === undefined && host !== undefined) fields.push('Host', host);
     else if (this.#connection.host !== null) replaceHost(fields, this.#connection.host);
-    if (forwarded.teTrailers && protocol === 'h2') fields.push('te', 'trailers');
+    if (forwarded.teTrailers && target.protocol === 'h2') fields.push('te', 'trailers');
     this.#context.pools.dispatch(
       target,
       {
@@ -222,6 +216,17 @@ export class Exchange implements RequestHandler {
       },
       this,
     );
+  }
+
+  /** The one of the connection, unless this request is sent another way than those before it. */
+  #target({ choice, policy }: Decision): Target {
+    const connection = this.#connection;
+    const { target: last, scheme, authority, profile } = connection;
+    const protocol: UpstreamProtocol = this.#stream.http === '2' || connection.http2Only ? 'h2' : 'h1';
+    if (last && last.choice === choice && last.policy === policy && last.protocol === protocol) return last;
+    const target = new Target({ scheme, authority, wish: this.#wish ?? { profile }, choice, policy, protocol });
+    if (this.#decision === connection.decision) connection.target = target;
+    return target;
   }
 
   /** Once, where nothing was sent, or where an idle connection died under an idempotent request without a body. */
@@ -340,7 +345,7 @@ export class Exchange implements RequestHandler {
       event: 'exchange',
       exchange: this.#id,
       connection: record?.connection ?? connection,
-      started: new Date(this.#startedAt).toISOString(),
+      started: isoTime(this.#startedAt),
       client,
       method,
       authority: authority.text,

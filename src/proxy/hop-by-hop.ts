@@ -101,6 +101,16 @@ export function forwardResponseFields(fields: string[]): string[] {
   return fields;
 }
 
+/** RFC 9110 §7.6.1: a sender must not name an end-to-end field that everybody needs; attacks do. */
+const NEVER_HOP_BY_HOP = [
+  'host',
+  'content-length',
+  'content-type',
+  'authorization',
+  'cookie',
+  ...Object.values(OWN_FIELDS),
+];
+
 /** The names that Connection lists. Those that would cut framing or the host out of a request are not heeded. */
 function connectionNamed(fields: readonly string[]): Set<string> | null {
   let named: Set<string> | null = null;
@@ -112,15 +122,6 @@ function connectionNamed(fields: readonly string[]): Set<string> | null {
     named ??= new Set();
     for (const option of value.split(',')) named.add(option.trim().toLowerCase());
   }
-  // RFC 9110 §7.6.1: a sender must not name an end-to-end field that everybody needs; attacks do.
-  for (const needed of [
-    'host',
-    'content-length',
-    'content-type',
-    'authorization',
-    'cookie',
-    ...Object.values(OWN_FIELDS),
-  ])
-    named?.delete(needed);
+  if (named) for (const needed of NEVER_HOP_BY_HOP) named.delete(needed);
   return named;
 }

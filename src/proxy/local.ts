@@ -33,6 +33,7 @@ export function localConnection({ authority, profile }: LocalPort, client: strin
     // The client knows the origin as 127.0.0.1:9001; the origin knows itself by its own name.
     host: hostField(authority, 'https'),
     decision: null,
+    target: null,
     http2Only: false,
     active: 0,
   };

@@ -76,6 +76,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     keepAliveTimeout: timeoutsMs.idle,
     insecureHTTPParser: false,
     shouldUpgradeCallback: mayUpgrade,
+    optimizeEmptyRequests: true,
     requireHostHeader: false, // RFC 9112 §3.2 asks for it; what the client sends is for the origin to judge
   });
   http.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -198,6 +199,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       serverName: null,
       host: null,
       decision: null,
+      target: null,
       http2Only: false,
       active: 0,
     };

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { EntryAnswer, InspectAnswer } from '../../src/admin/schemas/certificate.ts';
 import { type AdminClient, adminClient, type Refusal } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
@@ -372,11 +372,12 @@ describe('certificates over the API', () => {
       days_left: null,
     });
     writeFileSync(`${late}.tmp`, alice.certPem + alice.keyPem, { mode: 0o600 });
-    const from = daemon.log.length;
     renameSync(`${late}.tmp`, late);
     chmodSync(late, 0o600);
-    await daemon.event('store.loaded', (line) => daemon.log.indexOf(line) >= from);
-    expect((await admin.call<EntryAnswer>('GET', `${PATH}/late`)).body.usable).toBe(true);
+    await vi.waitFor(
+      async () => expect((await admin.call<EntryAnswer>('GET', `${PATH}/late`)).body.usable).toBe(true),
+      { timeout: 10_000 },
+    );
   });
 
   test('nothing secret was logged or answered', () => {

@@ -30,7 +30,15 @@ export function integer(octets: Buffer): Buffer {
   return element(0x02, (short[0] ?? 0) & 0x80 ? Buffer.concat([Buffer.of(0), short]) : short);
 }
 
+const oids = new Map<string, Buffer>();
+
 export function oid(text: string): Buffer {
+  let known = oids.get(text);
+  if (!known) oids.set(text, (known = encodedOid(text)));
+  return known;
+}
+
+function encodedOid(text: string): Buffer {
   const [first = 0, second = 0, ...rest] = text.split('.').map(Number);
   const octets: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {

@@ -1,7 +1,7 @@
 /** The certificate that stands in for a server towards the client. */
-import type { KeyObject, X509Certificate } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import type { LocalCa } from './local-ca.ts';
-import { mint } from './mint.ts';
+import { mintDer } from './mint.ts';
 
 const HOUR_MS = 3_600_000;
 /**
@@ -15,20 +15,32 @@ const SKEW_MS = HOUR_MS;
 /** RFC 5280 appendix A.1, ub-common-name. */
 const LONGEST_COMMON_NAME = 64;
 
+export interface LeafBytes {
+  readonly der: Buffer;
+  readonly notAfter: Date;
+}
+
 /**
  * A leaf for one host, signed by the local CA. Its validity never leaves the CA's.
  * @param host canonical name, or IP address without brackets
  */
-export function mintLeaf(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): X509Certificate {
+export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): LeafBytes {
   const { validFromDate, validToDate } = ca.certificate;
-  return mint({
+  const notAfter = new Date(Math.min(now + LIFE_MS, validToDate.getTime()));
+  const der = mintDer({
     // Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it.
     ...(host.length <= LONGEST_COMMON_NAME ? { subject: { commonName: host } } : {}),
     issuer: ca.issuer,
     publicKey,
     notBefore: new Date(Math.max(now - SKEW_MS, validFromDate.getTime())),
-    notAfter: new Date(Math.min(now + LIFE_MS, validToDate.getTime())),
+    notAfter,
     hosts: [host],
     purposes: ['serverAuth'],
   });
+  return { der, notAfter };
+}
+
+/** The same as a certificate that can be read. */
+export function mintLeaf(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): X509Certificate {
+  return new X509Certificate(mintLeafDer(ca, host, publicKey, now).der);
 }

@@ -4,7 +4,7 @@
  */
 import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
-import { certificateParts, OID, subjectKeyIdentifier } from '../../core/extensions.ts';
+import { certificateParts, OID, publicKeyInfo, subjectKeyIdentifier } from '../../core/extensions.ts';
 import * as der from './der.ts';
 
 export interface SubjectName {
@@ -40,16 +40,21 @@ export interface MintOptions {
 
 const PURPOSES: Record<Purpose, string> = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' };
 
+/** @throws TypeError as mintDer does */
+export function mint(options: MintOptions): X509Certificate {
+  return new X509Certificate(mintDer(options));
+}
+
 /**
+ * The same without a reading of what was made, which takes as long as the making.
  * @throws TypeError for a signing key that is neither EC nor RSA, or where neither issuer nor key is given
  */
-export function mint(options: MintOptions): X509Certificate {
+export function mintDer(options: MintOptions): Buffer {
   const name = nameOf(options.subject ?? {});
   const signingKey = options.issuer?.key ?? options.key;
   if (!signingKey) throw new TypeError('a certificate needs an issuer, or its own private key');
   const algorithm = signatureAlgorithm(signingKey);
-  const spki = options.publicKey.export({ type: 'spki', format: 'der' });
-  const keyIdentifier = keyIdentifierOf(spki);
+  const { spki, keyIdentifier } = publicPart(options.publicKey);
   const tbs = der.sequence(
     der.explicit(0, der.integer(Buffer.of(2))),
     der.integer(serialNumber()),
@@ -61,14 +66,32 @@ export function mint(options: MintOptions): X509Certificate {
     der.explicit(3, der.sequence(...extensions(options, keyIdentifier))),
   );
   const signature = sign('sha256', tbs, signingKey);
-  return new X509Certificate(der.sequence(tbs, algorithm, der.bitString(signature)));
+  return der.sequence(tbs, algorithm, der.bitString(signature));
+}
+
+interface PublicPart {
+  readonly spki: Buffer;
+  readonly keyIdentifier: Buffer;
+}
+
+/** All leaves have one key, and OpenSSL takes as long to write it out as to sign. */
+const publicParts = new WeakMap<KeyObject, PublicPart>();
+
+function publicPart(key: KeyObject): PublicPart {
+  let part = publicParts.get(key);
+  if (!part) {
+    const spki = key.export({ type: 'spki', format: 'der' });
+    part = { spki, keyIdentifier: keyIdentifierOf(spki) };
+    publicParts.set(key, part);
+  }
+  return part;
 }
 
 /** A certificate and its key as an issuer. */
 export function issuerOf(certificate: X509Certificate, key: KeyObject): Issuer {
   const parts = certificateParts(certificate);
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return { name: parts.subject, keyIdentifier: subjectKeyIdentifier(parts) ?? keyIdentifierOf(spki), key };
+  const keyIdentifier = subjectKeyIdentifier(parts) ?? keyIdentifierOf(publicKeyInfo(certificate));
+  return { name: parts.subject, keyIdentifier, key };
 }
 
 function nameOf(subject: SubjectName): Buffer {

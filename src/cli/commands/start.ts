@@ -1,8 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings.ts';
+import { boundYoungGeneration } from '../young-generation.ts';
 
 export function startCommand(): Command {
   return new Command('start')
@@ -16,10 +16,7 @@ export function startCommand(): Command {
     .option('--log-format <format>', 'json or pretty (default: json)')
     .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
     .action(async (_options, command: Command) => {
-      // A proxy's garbage is short-lived buffers, whose memory a scavenge frees. V8 (13.6) counts only the small objects that
-      // hold them and lets the young generation grow to 16 MB first: 1 GB through took 104 MB of resident memory, with
-      // this 46 to 60, and less time. Costs long-lived objects an earlier promotion.
-      setFlagsFromString('--semi-space-growth-factor=1');
+      boundYoungGeneration();
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
       const log = createLog(settings.log);
       const daemon = await startDaemon(settings, log);

@@ -41,7 +41,6 @@ export class H1Stream implements ClientStream {
     const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
     this.body = coding !== undefined || (length !== undefined && length !== '0') ? request : null;
     response.sendDate = false; // a Date is the origin's to give
-    response.on('drain', () => this.onDrain?.());
     response.on('close', () => {
       if (!response.writableFinished) this.onGone?.();
     });
@@ -100,7 +99,9 @@ export class H1Stream implements ClientStream {
 
   write(chunk: Buffer): boolean {
     this.#headSent = true;
-    return this.#response.write(chunk);
+    if (this.#response.write(chunk)) return true;
+    this.#response.once('drain', () => this.onDrain?.());
+    return false;
   }
 
   end(trailers: string[]): void {

@@ -5,6 +5,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import type { Authority } from '../../core/authority.ts';
 import type { Decision } from '../decide.ts';
+import type { Target } from '../upstream/pool.ts';
 
 /** What one client connection is known by; shared by all its exchanges. */
 export interface ClientConnection {
@@ -22,6 +23,8 @@ export interface ClientConnection {
   readonly host: string | null;
   /** The last decision without per-request wishes; taken again when the store in force is another. */
   decision: Decision | null;
+  /** Where that sends a request. */
+  target: Target | null;
   /** The origin was found to speak HTTP/2 alone: asked for at once from then on. */
   http2Only: boolean;
   /** Exchanges under way: a drain waits for them. */

@@ -22,13 +22,28 @@ export type UpstreamProtocol = 'h1' | 'h2';
 const H1_ALPN = ['http/1.1'];
 const H2_ALPN = ['h2', 'http/1.1'];
 
-export interface Target {
+/** Where a request goes, and how: what decides which connections may carry it. Made once for all requests that agree in it. */
+export class Target {
   readonly scheme: 'http' | 'https';
   readonly authority: Authority;
   readonly wish: Wish;
   readonly choice: CertificateChoice;
   readonly policy: Policy;
   readonly protocol: UpstreamProtocol;
+  /** Two targets share connections where their keys are equal, and nowhere else. */
+  readonly key: string;
+
+  constructor(of: Omit<Target, 'key'>) {
+    const { scheme, authority, choice, policy, protocol } = of;
+    const { entry } = choice;
+    this.scheme = scheme;
+    this.authority = authority;
+    this.wish = of.wish;
+    this.choice = choice;
+    this.policy = policy;
+    this.protocol = protocol;
+    this.key = `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
+  }
 }
 
 export interface PoolsOptions {
@@ -103,7 +118,8 @@ export class Pools {
       let still: string | null = null;
       try {
         const choice = next.chooseCertificate(authority, wish);
-        still = keyOf({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish), protocol });
+        still = new Target({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish), protocol })
+          .key;
       } catch {
         // the entry it asked for by name is gone
       }
@@ -135,8 +151,7 @@ export class Pools {
   #hold(target: Target): Held {
     const { entry } = target.choice;
     if (entry && entry.identity === null) throw unusable(target);
-    const key = keyOf(target);
-    let held = this.#held.get(key);
+    let held = this.#held.get(target.key);
     if (!held) {
       const made: Held = {
         target,
@@ -149,7 +164,7 @@ export class Pools {
         spare: null,
       };
       held = made;
-      this.#held.set(key, held);
+      this.#held.set(target.key, held);
     }
     return held;
   }
@@ -307,9 +322,6 @@ const planOf = ({ authority, choice, policy, wish }: Target, alpn: readonly stri
   override: wish.verification !== undefined,
   alpn,
 });
-
-const keyOf = ({ scheme, authority, choice: { entry }, policy, protocol }: Target): string =>
-  `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
 
 function unusable({ authority, choice }: Target): MtlsdError {
   const name = choice.entry?.name ?? '';

@@ -18,6 +18,7 @@ describe('the stream of events', () => {
       version: '0.0.0',
       token: new Secret('token'),
       recorder,
+      settle: () => {},
       heartbeatMs: 1,
     } as unknown as AdminContext);
     const url = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -1,0 +1,21 @@
+/**
+ * Lets one caller go on in each turn of the event loop, in the order of their asking: a crowd that comes at once does not hold
+ * up what is under way already.
+ * @returns resolves when it is the caller's turn, at once where there is no crowd
+ */
+export function pace(): () => Promise<void> {
+  const waiting: (() => void)[] = [];
+  let taken = false;
+  const nextTurn = (): void => {
+    const go = waiting.shift();
+    taken = go !== undefined;
+    if (taken) setImmediate(nextTurn);
+    go?.();
+  };
+  return () => {
+    if (taken) return new Promise((resolve) => waiting.push(resolve));
+    taken = true;
+    setImmediate(nextTurn);
+    return Promise.resolve();
+  };
+}

