@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import { type Authority, authorityOf, parseAuthority } from '../core/authority.ts';
+import { buffered } from '../core/buffers.ts';
 import { hintAt, MtlsdError, nativeCode } from '../core/errors.ts';
 import { nextId } from '../core/ids.ts';
 import { isoTime } from '../core/time.ts';
@@ -100,6 +101,7 @@ export class Exchange implements RequestHandler {
 
   onBodySent(chunk: Buffer): void {
     this.#requestBytes += chunk.byteLength;
+    buffered(chunk.byteLength);
   }
 
   onResponseStart(status: number, received: string[], reason: string, ended: boolean): void {
@@ -120,6 +122,7 @@ export class Exchange implements RequestHandler {
     if (this.#done) return;
     if (this.#responseBytes === 0 && this.#status === 400) this.#noted = this.#nginxSays(chunk);
     this.#responseBytes += chunk.byteLength;
+    buffered(chunk.byteLength);
     if (!this.#stream.write(chunk)) this.#control?.pause();
   }
 

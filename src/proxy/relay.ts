@@ -4,6 +4,7 @@
  * the other along, and a peer's reset, which is routine and no fault.
  */
 import type { Duplex } from 'node:stream';
+import { buffered } from '../core/buffers.ts';
 
 export interface Relayed {
   /** Bytes from a to b, and from b to a. */
@@ -21,9 +22,11 @@ export function relay(a: Duplex, b: Duplex): Promise<Relayed> {
     let failure: Error | null = null;
     a.on('data', (chunk: Buffer) => {
       sent += chunk.byteLength;
+      buffered(chunk.byteLength);
     });
     b.on('data', (chunk: Buffer) => {
       received += chunk.byteLength;
+      buffered(chunk.byteLength);
     });
     a.pipe(b);
     b.pipe(a);

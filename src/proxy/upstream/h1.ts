@@ -1,6 +1,7 @@
 /** HTTP/1.1 to an origin through an undici pool. */
 import diagnostics from 'node:diagnostics_channel';
 import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
 import { upstreamOf } from './dial.ts';
@@ -13,6 +14,20 @@ diagnostics.subscribe('undici:client:sendHeaders', (message) => {
   if (upstream) starting?.reached(upstream);
   starting = null;
 });
+
+/** What a TLS record holds at most (RFC 8446 §5.1), and so a buffer that was read. */
+const RECORD = 16 * 1024;
+
+/**
+ * undici (8.12) reads all that a socket holds at once, for which Node makes one buffer of several: a copy of every byte of a
+ * large body, and twice the garbage. Read by the record, buffers are handed on as they came.
+ */
+export function readByRecord(socket: Socket): Socket {
+  const read = socket.read.bind(socket);
+  socket.read = (size?: number) =>
+    read(size === undefined && socket.readableLength > RECORD ? RECORD : size) as Buffer | null;
+  return socket;
+}
 
 /** @param path absolute-form where the request goes to a proxy in the clear */
 export function dispatchH1(
