@@ -4,7 +4,6 @@ import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:
 import { appendFile } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
-import { startAdminServer } from './admin/server.ts';
 import { createUsage } from './admin/usage.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
@@ -183,6 +182,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     timeoutsMs,
   });
   opened.defer(() => proxy.drain());
+  // Not before the proxy takes connections: to load and build the API takes a third of the start.
+  const { startAdminServer } = await import('./admin/server.ts');
   const admin = await startAdminServer(
     {
       version: VERSION,

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
@@ -20,6 +21,8 @@ export function startCommand(): Command {
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
       const log = createLog(settings.log);
       const daemon = await startDaemon(settings, log);
+      // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
+      setTimeout(flushCompileCache, 1_000).unref();
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         let told = false;
         process.on(signal, () => {
