@@ -4,6 +4,7 @@
  */
 import type { ConnectionRecord, ExchangeRecord } from './records.ts';
 import { Ring } from './ring.ts';
+import { type StoredText, TextStore } from './text-store.ts';
 
 export interface RecorderOptions {
   /** Exchanges kept, and as many connections. */
@@ -86,8 +87,7 @@ interface KeptExchange {
   readonly authority: string;
   readonly certificate: string | null;
   readonly failed: boolean;
-  /** One flat string in place of a record with its parts: the garbage collector copies and marks one thing, not ten. */
-  readonly json: string;
+  readonly json: StoredText;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -97,6 +97,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   // A Map keeps the order of insertion: the first is the next to be dropped.
   const connections = new Map<string, KeptConnection>();
   const exchanges = new Ring<KeptExchange>(maxRecords);
+  const texts = new TextStore();
   const feeds = new Set<Feed>();
   let bytes = 0;
   let sequence = 0;
@@ -148,7 +149,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const { exchange: id, authority, certificate, connection } = record;
       const over = connection === null ? undefined : connections.get(connection);
       if (over) over.used = sequence;
-      const kept = { id, sequence, authority, certificate, failed: hasFailed(record), json };
+      const kept = { id, sequence, authority, certificate, failed: hasFailed(record), json: texts.add(json) };
       bytes += exchangeBytes(kept);
       forget(exchanges.push(kept));
       makeRoom();
@@ -199,7 +200,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   };
 }
 
-const recordOf = ({ json }: KeptExchange): ExchangeRecord => JSON.parse(json) as ExchangeRecord;
+const recordOf = ({ json }: KeptExchange): ExchangeRecord => JSON.parse(json.toString()) as ExchangeRecord;
 
 const hasFailed = ({ error, status }: ExchangeRecord): boolean => error !== null || (status ?? 0) >= 500;
 
@@ -214,8 +215,8 @@ function hostOf(authority: string): string {
   return authority.slice(0, authority.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 }
 
-/** The text, and what stands around it in V8's heap. Strings beyond latin1 take two bytes a character. */
-const exchangeBytes = ({ json }: KeptExchange): number => 200 + json.length;
+/** The text, and what stands around it in V8's heap. */
+const exchangeBytes = ({ json }: KeptExchange): number => 250 + json.byteLength;
 
 /**
  * An estimate from the parts that vary; the constants are what the rest of such a record takes in V8's heap, measured with
