@@ -83,14 +83,14 @@ trust: { system: false, ca: [${dir}/root.crt] }
     expect(again.roundTrips).toBe(1);
   });
 
-  test('the record says what it took: nothing where nobody asked, and less than two handshakes where somebody did', async () => {
+  test('the record says what it took: nothing where nobody asked, and less than the longest wait where somebody did', async () => {
     const timesOf = async (name: string) =>
       (await sent(name, `/record/${name.replaceAll(/[ .]/g, '-')}`)).connection?.ms ?? { tls: 0, settle: -1 };
     expect((await timesOf('TLSv1.3 does not ask')).settle).toBe(0);
     expect((await timesOf('TLSv1.2 asks')).settle).toBe(0);
     const { tls, settle } = await timesOf('TLSv1.3 asks');
     expect(settle).toBeGreaterThan(40);
-    expect(settle).toBeLessThan(2 * tls);
+    expect(settle).toBeLessThan(2 * tls + 50); // what it takes where a server says nothing
   });
 
   test('a server that sends no ticket costs a wait, no round trip, and nothing else', async () => {
