@@ -66,7 +66,7 @@ function bareBuiltins(): Plugin {
       if (!id.startsWith(prefix)) return null;
       const name = id.slice(prefix.length);
       // Each on its own, so that what nobody imports is left out and not read.
-      const exports = Object.keys(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name)))
+      const exports = Object.getOwnPropertyNames(process.getBuiltinModule(name))
         .filter((key) => /^[A-Za-z_]\w*$/.test(key) && key !== 'default')
         .map((key) => `export const ${key} = /* @__PURE__ */ (() => builtin.${key})();`);
       return [

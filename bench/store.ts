@@ -1,7 +1,7 @@
 /**
  * How long the store takes: to load, to look up, to put an edit of one entry in force, and for how long it holds up the event
  * loop at the most meanwhile. `node bench/store.ts` prints the table of bench/store.md; each size runs in a fresh process,
- * with the young generation as small as `mtlsd start` keeps it: a large one is collected in pauses of 30 to 50 ms.
+ * with the young generation held as `mtlsd start` holds it: a large one is collected in pauses of 30 to 50 ms.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openStore } from '../src/certs/store/store.ts';
+import { boundYoungGeneration } from '../src/cli/young-generation.ts';
 import { parseAuthority } from '../src/core/authority.ts';
 import { createPki } from '../test/support/pki.ts';
 
@@ -100,8 +101,10 @@ function lookup<T>(choose: (authority: T) => unknown, authorities: readonly T[])
 }
 
 const size = process.argv[2];
-if (size !== undefined) console.log(JSON.stringify(await measure(Number(size))));
-else {
+if (size !== undefined) {
+  boundYoungGeneration(); // as the daemon has it
+  console.log(JSON.stringify(await measure(Number(size))));
+} else {
   console.log(`Node ${process.version}, ${cpus().length} cores of ${cpus()[0]?.model.trim()}\n`);
   console.log(
     '| entries | load | longest block | look-up | reload after a hand edit | longest block | edit by program | longest block |',
@@ -109,7 +112,7 @@ else {
   console.log('|---:|---:|---:|---:|---:|---:|---:|---:|');
   for (const entries of [10, 1_000, 10_000]) {
     const row = JSON.parse(
-      execFileSync(process.execPath, ['--semi-space-growth-factor=1', import.meta.filename, String(entries)], {
+      execFileSync(process.execPath, [import.meta.filename, String(entries)], {
         encoding: 'utf8',
       }),
     ) as StoreRow;

@@ -13,11 +13,9 @@ export const store: Case = {
     const rows = sizes.map((size) => {
       const found = Array.from({ length: rounds }, () => {
         const row = JSON.parse(
-          execFileSync(
-            process.execPath,
-            ['--semi-space-growth-factor=1', join(import.meta.dirname, '../store.ts'), String(size)],
-            { encoding: 'utf8' },
-          ),
+          execFileSync(process.execPath, [join(import.meta.dirname, '../store.ts'), String(size)], {
+            encoding: 'utf8',
+          }),
         ) as StoreRow;
         bench.say(`  ${size} entries: loaded in ${number(row.loadMs)} ms`);
         return row;

@@ -1,12 +1,11 @@
 /**
- * A proxy's garbage is short-lived buffers, whose memory a scavenge frees. V8 (13.6) counts only the small objects that hold
- * them, and lets the young generation grow until a hundred megabytes of them lie about. Left at its first size it is scavenged
- * too often, at some 6 % of the time under load; with this the memory stays and so does the speed (docs/performance.md).
+ * V8 (13.6) lets its young generation grow to 64 MB under load, which no processor's cache holds; left at its first size it is
+ * collected too often, at some 6 % of the time (docs/performance.md).
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-/** Both halves, as V8 tells them: so much is in the processor's cache. */
+/** Both halves, as V8 tells them. */
 const LARGEST = 16 * 1024 * 1024;
 
 /** Lets it grow to 16 MB and no further. V8's own flag for that is heeded at the start only; growing can be ended at any time. */

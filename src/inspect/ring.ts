@@ -25,8 +25,8 @@ export class Ring<T> {
   }
 
   shift(): T | undefined {
-    const item = this.#slots[this.#first];
     if (this.#size === 0) return undefined;
+    const item = this.#slots[this.#first];
     this.#slots[this.#first] = undefined;
     this.#first = (this.#first + 1) % this.#slots.length;
     this.#size -= 1;

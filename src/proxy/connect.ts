@@ -16,7 +16,7 @@ import { endWith } from './linger.ts';
 import { answerBytes, answerProblem } from './problem.ts';
 import { acceptSocks, reply, SOCKS_REPLY, socksReplyFor } from './socks.ts';
 import { type TunnelContext, tunnel } from './tunnel.ts';
-import { type Pools, Target } from './upstream/pool.ts';
+import { type Pools, targetOf } from './upstream/pool.ts';
 
 export interface ConnectContext {
   readonly store: () => StoreSnapshot;
@@ -146,6 +146,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   }
   const hello = readClientHello(first);
   await nextHandshake();
+  if (socket.destroyed) return; // the client left while others had their turn
   const connection: ClientConnection = {
     authority,
     scheme: 'https',
@@ -162,7 +163,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   if (decision.choice.entry?.identity !== null) {
     const protocol = hello.alpn.includes('h2') ? 'h2' : 'h1';
     const { choice, policy } = decision;
-    connection.target = new Target({ scheme: 'https', authority, wish: { profile }, choice, policy, protocol });
+    connection.target = targetOf({ scheme: 'https', authority, wish: { profile }, choice, policy, protocol });
     context.pools.warm(connection.target);
   }
   context.serve(await intercept(context.interception, socket, authority), connection);

@@ -19,7 +19,7 @@ import { classify } from './upstream/classify.ts';
 import { relay } from './relay.ts';
 import type { Upstream } from './upstream/dial.ts';
 import { refusedSilently } from './upstream/refusal.ts';
-import { type Pools, Target, type UpstreamProtocol } from './upstream/pool.ts';
+import { type Pools, type Target, targetOf, type UpstreamProtocol } from './upstream/pool.ts';
 import { type RequestControl, type RequestHandler, StreamReset } from './upstream/request.ts';
 
 export interface ExchangeContext {
@@ -227,7 +227,7 @@ export class Exchange implements RequestHandler {
     const { target: last, scheme, authority, profile } = connection;
     const protocol: UpstreamProtocol = this.#stream.http === '2' || connection.http2Only ? 'h2' : 'h1';
     if (last && last.choice === choice && last.policy === policy && last.protocol === protocol) return last;
-    const target = new Target({ scheme, authority, wish: this.#wish ?? { profile }, choice, policy, protocol });
+    const target = targetOf({ scheme, authority, wish: this.#wish ?? { profile }, choice, policy, protocol });
     if (this.#decision === connection.decision) connection.target = target;
     return target;
   }

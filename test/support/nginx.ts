@@ -1,10 +1,11 @@
 /** nginx as an origin that asks for a client certificate and says what it saw. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryDirectory } from './daemon.ts';
 import type { ProcessOrigin } from './origins.ts';
+import { answers, freePort } from './ports.ts';
 
 export interface NginxOptions {
   readonly cert: string;
@@ -53,7 +54,10 @@ http {
       resolve();
     }),
   );
-  while (!(await answers(port))) if (ended) throw new Error(`nginx ended: ${output}`);
+  while (!(await answers(port))) {
+    if (ended) throw new Error(`nginx ended: ${output}`);
+    await sleep(20);
+  }
   return {
     port,
     url: `https://localhost:${port}`,
@@ -65,26 +69,4 @@ http {
       rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** nginx does not tell which port it took, so it is given one that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** Each attempt waits for the kernel's answer, a refusal too; no timer guesses. */
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => setTimeout(resolve, 20, false));
-  });
 }

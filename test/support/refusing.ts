@@ -1,10 +1,10 @@
 /** Servers of other makes that demand a client certificate of one CA, and tell whether a request reached their application. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { nginxOrigin } from './nginx.ts';
 import { nodeOrigin, opensslOrigin } from './origins.ts';
+import { freePort } from './ports.ts';
 
 export interface RefusingOptions {
   /** Holds `server.crt`, `server.key` and `root.crt`. */
@@ -191,15 +191,6 @@ const gnutls: Start = async ({ dir, version, noEd25519 }) => {
   });
   return listening(child, /done/, port);
 };
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 export const REFUSING = { openssl, node, go, python3: python, nginx, 'gnutls-serv': gnutls } as const;
 export type RefusingKind = keyof typeof REFUSING;

@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import tls from 'node:tls';
 import { isSelfSigned } from '../../core/facts.ts';
+import { toPem } from '../identity/pem.ts';
 import { mintLeafDer } from './leaf.ts';
 import type { LocalCa } from './local-ca.ts';
 
@@ -32,10 +33,6 @@ interface Leaf {
 /** Two thirds of its life, as ACME clients do: a long way from the end, should renewal ever be late. */
 const RENEW_AFTER = 2 / 3;
 
-/** RFC 7468; OpenSSL takes lines of any length up to 76. */
-const pem = (der: Buffer): string =>
-  `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}(?=.)/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
-
 export function leafCache(ca: LocalCa, options: LeafCacheOptions = {}): LeafCache {
   const { max = 1000, now = Date.now } = options;
   // One key for all leaves: they would all lie in this process's memory and guard the same thing, and a key of its own
@@ -51,7 +48,7 @@ export function leafCache(ca: LocalCa, options: LeafCacheOptions = {}): LeafCach
     const leaf = mintLeafDer(ca, host, publicKey, now());
     minted++;
     // ca: [] keeps the runtime's 140 anchors out of a context that verifies nobody.
-    const context = tls.createSecureContext({ key, cert: pem(leaf.der) + above, ca: [] });
+    const context = tls.createSecureContext({ key, cert: toPem('CERTIFICATE', leaf.der) + above, ca: [] });
     return { context, renewAt: now() + (leaf.notAfter.getTime() - now()) * RENEW_AFTER };
   }
 

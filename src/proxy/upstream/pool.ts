@@ -22,29 +22,23 @@ export type UpstreamProtocol = 'h1' | 'h2';
 const H1_ALPN = ['http/1.1'];
 const H2_ALPN = ['h2', 'http/1.1'];
 
-/** Where a request goes, and how: what decides which connections may carry it. Made once for all requests that agree in it. */
-export class Target {
+/** Where a request goes, and how: what decides which connections may carry it. */
+interface Route {
   readonly scheme: 'http' | 'https';
   readonly authority: Authority;
   readonly wish: Wish;
   readonly choice: CertificateChoice;
   readonly policy: Policy;
   readonly protocol: UpstreamProtocol;
+}
+
+/** Made once for all requests of a connection that agree in it. */
+export interface Target extends Route {
   /** Two targets share connections where their keys are equal, and nowhere else. */
   readonly key: string;
-
-  constructor(of: Omit<Target, 'key'>) {
-    const { scheme, authority, choice, policy, protocol } = of;
-    const { entry } = choice;
-    this.scheme = scheme;
-    this.authority = authority;
-    this.wish = of.wish;
-    this.choice = choice;
-    this.policy = policy;
-    this.protocol = protocol;
-    this.key = `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
-  }
 }
+
+export const targetOf = (route: Route): Target => ({ ...route, key: keyOf(route) });
 
 export interface PoolsOptions {
   readonly dial: Dial;
@@ -118,8 +112,7 @@ export class Pools {
       let still: string | null = null;
       try {
         const choice = next.chooseCertificate(authority, wish);
-        still = new Target({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish), protocol })
-          .key;
+        still = keyOf({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish), protocol });
       } catch {
         // the entry it asked for by name is gone
       }
@@ -322,6 +315,9 @@ const planOf = ({ authority, choice, policy, wish }: Target, alpn: readonly stri
   override: wish.verification !== undefined,
   alpn,
 });
+
+const keyOf = ({ scheme, authority, choice: { entry }, policy, protocol }: Route): string =>
+  `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
 
 function unusable({ authority, choice }: Target): MtlsdError {
   const name = choice.entry?.name ?? '';

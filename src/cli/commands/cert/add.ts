@@ -37,7 +37,7 @@ export function addCommand(): Command {
 Examples:
   mtlsd cert add api.partner.example --pfx partner.p12
   mtlsd cert add api.partner.example:8443 --cert partner.crt --key partner.key --passphrase-env PARTNER_PASS
-  mtlsd cert add '*.corp.example:*' --pfx me.p12 --name corp --passphrase-command op read op://work/me/pfx
+  mtlsd cert add '*.corp.example:*' --pfx me.p12 --name corp --passphrase-command op read op://vault/me/pfx
   pass show partner | mtlsd cert add api.partner.example --pfx partner.p12 --passphrase-stdin`,
     )
     .action(async (host: string, _options, command: Command) => {
