@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import module from 'node:module';
+import { setFlagsFromString } from 'node:v8';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -11,6 +12,8 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major > 24 || (major === 24 && minor >= 17)) {
   // Starting is a good part of what a short command takes; the compiled code is kept for the next one.
   module.enableCompileCache?.();
+  // A daemon stays, and what its start leaves behind with it: 5 MB less where V8's young generation does not grow meanwhile.
+  if (process.argv.includes('start')) setFlagsFromString('--semi-space-growth-factor=1');
   // A checkout has src/ and runs it as it stands; the package has dist/ alone.
   const { main } = await import(existsSync(here('../src/cli/main.ts')) ? '../src/cli/main.ts' : '../dist/cli/main.js');
   await main(process.argv.slice(2));

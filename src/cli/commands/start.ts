@@ -17,12 +17,14 @@ export function startCommand(): Command {
     .option('--log-format <format>', 'json or pretty (default: json)')
     .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
     .action(async (_options, command: Command) => {
-      boundYoungGeneration();
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
       const log = createLog(settings.log);
       const daemon = await startDaemon(settings, log);
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
-      setTimeout(flushCompileCache, 1_000).unref();
+      setTimeout(() => {
+        flushCompileCache();
+        boundYoungGeneration();
+      }, 1_000).unref();
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         let told = false;
         process.on(signal, () => {

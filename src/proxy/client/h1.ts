@@ -6,7 +6,19 @@ import type { ClientStream } from './stream.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-const flushHead = (stream: H1Stream): void => stream.flushHead();
+let begun: H1Stream[] = [];
+
+/** What of a response has come is sent at the end of the turn of the event loop; nearly always that is all of it, and sent by then. */
+function sendAtEndOfTurn(stream: H1Stream): void {
+  if (begun.length === 0) setImmediate(sendBegun);
+  begun.push(stream);
+}
+
+function sendBegun(): void {
+  const streams = begun;
+  begun = [];
+  for (const stream of streams) stream.sendBegun();
+}
 
 export class H1Stream implements ClientStream {
   readonly http: '1.0' | '1.1';
@@ -20,7 +32,10 @@ export class H1Stream implements ClientStream {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
-  #headSent = false;
+  /** The response has a head, of which nothing was sent. */
+  #begun = false;
+  /** The piece of the body that came with it. */
+  #first: Buffer | null = null;
 
   /** @param path origin-form; the request line may have had more */
   constructor(
@@ -86,32 +101,37 @@ export class H1Stream implements ClientStream {
     // A client that never got its 100 (Continue) sends no body; without this the connection would wait for one.
     if (this.#expectsContinue) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, reason, fields);
-    // The head goes with the first chunk; where none has come by then, it must not wait for one (server-sent events).
-    process.nextTick(flushHead, this);
+    this.#begun = true;
+    sendAtEndOfTurn(this);
   }
 
-  /** Not flushHeaders(), which writes the fields in UTF-8 (Node 24.21) and would double what latin1 has above 127. */
-  flushHead(): void {
-    if (this.#headSent || this.#response.destroyed) return;
-    this.#headSent = true;
-    this.#response.write(NOTHING);
+  /** Not flushHeaders() for a head alone: it writes the fields in UTF-8 (Node 24.21) and would double what latin1 has above 127. */
+  sendBegun(): void {
+    if (!this.#begun) return;
+    this.#begun = false;
+    if (!this.#response.destroyed) this.#response.write(this.#first ?? NOTHING);
   }
 
   write(chunk: Buffer): boolean {
-    this.#headSent = true;
+    if (this.#begun && !this.#first) {
+      this.#first = chunk;
+      return true;
+    }
+    this.sendBegun();
     if (this.#response.write(chunk)) return true;
     this.#response.once('drain', () => this.onDrain?.());
     return false;
   }
 
   end(trailers: string[]): void {
-    this.#headSent = true;
     if (trailers.length > 0) {
       const pairs: [string, string][] = [];
       for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string]);
       this.#response.addTrailers(pairs);
     }
-    this.#response.end();
+    const whole = this.#begun ? this.#first : null;
+    this.#begun = false;
+    this.#response.end(whole ?? undefined);
   }
 
   abort(): void {

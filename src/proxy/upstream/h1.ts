@@ -18,14 +18,15 @@ diagnostics.subscribe('undici:client:sendHeaders', (message) => {
 /** What a TLS record holds at most (RFC 8446 §5.1), and so a buffer that was read. */
 const RECORD = 16 * 1024;
 
-/**
- * undici (8.12) reads all that a socket holds at once, for which Node makes one buffer of several: a copy of every byte of a
- * large body, and twice the garbage. Read by the record, buffers are handed on as they came.
- */
-export function readByRecord(socket: Socket): Socket {
+/** Spares a socket what undici (8.12) asks of it and a daemon has no use for. */
+export function forUndici(socket: Socket): Socket {
+  // undici reads all that a socket holds at once, for which Node makes one buffer of several: a copy of every byte of a large
+  // body, and twice the garbage. Read by the record, buffers are handed on as they came.
   const read = socket.read.bind(socket);
   socket.read = (size?: number) =>
     read(size === undefined && socket.readableLength > RECORD ? RECORD : size) as Buffer | null;
+  // Whether an idle connection keeps the process running, told twice for each request; the listeners do that.
+  socket.ref = socket.unref = () => socket;
   return socket;
 }
 
@@ -40,7 +41,8 @@ export function dispatchH1(
   const { method, fields } = request;
   const body = request.body && (request.body instanceof IncomingMessage ? request.body : readableOf(request.body));
   pool.dispatch(
-    { origin, method: method, path, headers: fields as string[], body, bodyTimeout: 0 },
+    // blocking holds up pipelined requests, of which there are none.
+    { origin, method, path, headers: fields as string[], body, bodyTimeout: 0, blocking: false },
     new H1Handler(handler),
   );
 }

@@ -10,7 +10,7 @@ import { type Authority, hostField } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { type Dial, type Upstream, upstreamFor } from './dial.ts';
 import type { DialPlan } from './draft.ts';
-import { dispatchH1, readByRecord } from './h1.ts';
+import { dispatchH1, forUndici } from './h1.ts';
 import { H2Sessions } from './h2.ts';
 import type { RequestHandler, UpstreamRequest } from './request.ts';
 import { dispatchSingle } from './single.ts';
@@ -255,7 +255,7 @@ export class Pools {
       strictContentLength: true,
       connect: (_options, callback) => {
         this.#connect(self()).then(
-          ({ socket }) => callback(null, readByRecord(socket)),
+          ({ socket }) => callback(null, forUndici(socket)),
           (error: Error) => callback(error, null),
         );
       },
