@@ -12,6 +12,7 @@ const LARGEST = 16 * 1024 * 1024;
 /** Lets it grow to 16 MB and no further. V8's own flag for that is heeded at the start only; growing can be ended at any time. */
 export function boundYoungGeneration(): void {
   setFlagsFromString('--heap-growing-percent=150');
+  setFlagsFromString('--no-memory-reducer-favors-memory');
   let factor = 0;
   const observer = new PerformanceObserver(() => {
     const size = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? LARGEST;
