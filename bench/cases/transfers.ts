@@ -13,7 +13,7 @@ export const transfers: Case = {
   id: 'c',
   title: 'Large bodies',
   async run(bench) {
-    const rounds = bench.quick ? 1 : 3;
+    const rounds = bench.quick ? 1 : 7;
     const sizes = bench.quick ? (['100m'] as const) : (['100m', '1g'] as const);
     const candidates = bench.candidates.filter(({ kind }) => kind !== 'direct');
     const failed = failures(bench);
