@@ -9,7 +9,7 @@ import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openStore } from '../src/certs/store/store.ts';
-import { boundYoungGeneration } from '../src/cli/young-generation.ts';
+import { tuneCollector } from '../src/cli/collector.ts';
 import { parseAuthority } from '../src/core/authority.ts';
 import { createPki } from '../test/support/pki.ts';
 
@@ -102,7 +102,7 @@ function lookup<T>(choose: (authority: T) => unknown, authorities: readonly T[])
 
 const size = process.argv[2];
 if (size !== undefined) {
-  boundYoungGeneration(); // as the daemon has it
+  tuneCollector(); // as the daemon has it
   console.log(JSON.stringify(await measure(Number(size))));
 } else {
   console.log(`Node ${process.version}, ${cpus().length} cores of ${cpus()[0]?.model.trim()}\n`);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings.ts';
-import { boundYoungGeneration } from '../young-generation.ts';
+import { tuneCollector } from '../collector.ts';
 
 export function startCommand(): Command {
   return new Command('start')
@@ -23,7 +23,7 @@ export function startCommand(): Command {
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
       setTimeout(() => {
         flushCompileCache();
-        boundYoungGeneration();
+        tuneCollector();
       }, 1_000).unref();
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         let told = false;
