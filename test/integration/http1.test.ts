@@ -63,6 +63,13 @@ describe('HTTP/1.1 in full', () => {
           'b=2',
           'X-Latin',
           'caf\u00e9',
+          // Names that an object has of its own.
+          '__proto__',
+          'p',
+          'Constructor',
+          'c',
+          'constructor',
+          'd',
         ]);
         response.end(Buffer.from(JSON.stringify(request.rawHeaders))); // as text, Node would send the fields in UTF-8 too
         return;
@@ -117,6 +124,7 @@ describe('HTTP/1.1 in full', () => {
       /\]$|\]\r\n0\r\n/,
     );
     expect(text).toMatch(/X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Latin: caf\u00e9\r\n/);
+    expect(text).toMatch(/__proto__: p\r\nConstructor: c\r\nconstructor: d\r\n/);
     const seen = JSON.parse(/\[.*\]/.exec(text)?.[0] ?? '[]') as string[];
     const own = seen.filter((_, i) => i % 2 === 0);
     expect(seen.join()).toMatch(/X-One,1,x-TWO,2,X-One,3,Cookie,c=1/);

@@ -1,6 +1,6 @@
 /** HTTP/1.1 to an origin through an undici pool. */
 import diagnostics from 'node:diagnostics_channel';
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Dispatcher, Pool } from 'undici';
@@ -73,8 +73,13 @@ class H1Handler implements Dispatcher.DispatchHandler {
     this.#handler.onBodySent(chunk);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
-    this.#handler.onResponseStart(status, flat(controller.rawHeaders), reason ?? '', false);
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    reason?: string,
+  ): void {
+    this.#handler.onResponseStart(status, flat(controller.rawHeaders, headers), reason ?? '', false);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -90,10 +95,19 @@ class H1Handler implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Field values are latin1 on the wire (RFC 9110 §5.5), so that every octet survives. */
-function flat(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+/**
+ * Field values are latin1 on the wire (RFC 9110 §5.5), so that every octet survives.
+ * @param decoded the same fields as undici decoded them, by lower-case name: a text where there is but one of that name
+ */
+function flat(raw: Dispatcher.DispatchController['rawHeaders'], decoded: IncomingHttpHeaders = {}): string[] {
   const fields: string[] = [];
-  if (Array.isArray(raw))
-    for (const part of raw) fields.push(typeof part === 'string' ? part : part.toString('latin1'));
+  if (!Array.isArray(raw)) return fields;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = latin1(raw[i] ?? '');
+    const value = decoded[name.toLowerCase()];
+    fields.push(name, typeof value === 'string' ? value : latin1(raw[i + 1] ?? ''));
+  }
   return fields;
 }
+
+const latin1 = (part: Buffer | string): string => (typeof part === 'string' ? part : part.toString('latin1'));
