@@ -111,9 +111,9 @@ connect_to: { api.example: 127.0.0.1, xn--mnchen-3ya.example: 127.0.0.1, silent.
         authorized: null,
         status: 200,
       });
-      const authority = `127.0.0.1:${portOf(plain)}`;
+      // Whatever TLS there was is of the test before, whose lines may come late.
       const ofTls = daemon.log.filter(({ event }) => event === 'tls.connected' || event === 'tls.failed');
-      expect(ofTls.filter((line) => line.authority === authority)).toEqual([]);
+      expect(ofTls.filter(({ authority }) => authority !== `localhost:${origin.port}`)).toEqual([]);
     });
 
     test('a request that is not one to a proxy is told so', async () => {

@@ -2,23 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { MtlsdError } from '../../core/errors.ts';
+import { gather } from '../../core/gather.ts';
 import type { ClientStream } from './stream.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-let begun: H1Stream[] = [];
-
 /** What of a response has come is sent at the end of the turn of the event loop; nearly always that is all of it, and sent by then. */
-function sendAtEndOfTurn(stream: H1Stream): void {
-  if (begun.length === 0) setImmediate(sendBegun);
-  begun.push(stream);
-}
-
-function sendBegun(): void {
-  const streams = begun;
-  begun = [];
-  for (const stream of streams) stream.sendBegun();
-}
+const begun = gather<H1Stream>('turn', (stream) => stream.sendBegun());
 
 export class H1Stream implements ClientStream {
   readonly http: '1.0' | '1.1';
@@ -102,7 +92,7 @@ export class H1Stream implements ClientStream {
     if (this.#expectsContinue) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(status, reason, fields);
     this.#begun = true;
-    sendAtEndOfTurn(this);
+    begun.add(this);
   }
 
   /** Not flushHeaders() for a head alone: it writes the fields in UTF-8 (Node 24.21) and would double what latin1 has above 127. */
