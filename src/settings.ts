@@ -73,6 +73,13 @@ export const SettingsFile = Type.Object(
         errorMessage: 'tunnel or refuse',
       }),
     ),
+    end_tunnels: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'Whether a WebSocket or a tunnel ends when a store change withdraws its certificate or its rule.',
+        errorMessage: 'true or false',
+      }),
+    ),
     ...networkProperties,
     log: Type.Optional(
       Type.Object(
@@ -141,6 +148,9 @@ export const SettingsFile = Type.Object(
           keep_alive: Type.Optional(
             duration('For an idle connection to an origin that names no time of its own.', '4s'),
           ),
+          stream: Type.Optional(
+            duration('For a stream, a WebSocket or a tunnel on which no bytes flow; 0s waits for ever.', '0s'),
+          ),
           drain: Type.Optional(duration('For exchanges under way when the daemon is told to stop.', '30s')),
         },
         { ...closed, errorMessage: 'a mapping of durations' },
@@ -175,6 +185,7 @@ export interface Settings {
   readonly auth: { readonly file: string } | { readonly env: string } | null;
   readonly overrides: boolean;
   readonly nonTls: 'tunnel' | 'refuse';
+  readonly endTunnels: boolean;
   readonly network: Omit<NetworkSettings, 'listeners' | 'socks'> & {
     readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
     readonly socks: ListenAddress | null;
@@ -201,6 +212,8 @@ export interface Settings {
     readonly response: number;
     readonly idle: number;
     readonly keepAlive: number;
+    /** 0 for no limit. */
+    readonly stream: number;
     readonly drain: number;
   };
 }
@@ -251,6 +264,7 @@ function resolveSettings(
           : null,
     overrides: file.overrides ?? true,
     nonTls: file.non_tls ?? 'tunnel',
+    endTunnels: file.end_tunnels ?? false,
     network: {
       ...network,
       listeners: network.listeners.map((listener) => ({
@@ -283,6 +297,7 @@ function resolveSettings(
       idle: milliseconds(timeouts.idle ?? '2m'),
       // Servers' own limits begin at 5 s (Node, Apache); a request written as they close is lost, so stay below.
       keepAlive: milliseconds(timeouts.keep_alive ?? '4s'),
+      stream: milliseconds(timeouts.stream ?? '0s'),
       drain: milliseconds(timeouts.drain ?? '30s'),
     },
   };

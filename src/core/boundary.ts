@@ -1,0 +1,61 @@
+/**
+ * Containment: whatever throws inside a callback fails the one thing that the callback belongs to, once, and is reported as
+ * `daemon.fault`. A socket, stream, timer or promise calls back through `enter` or `guard`; nothing else stands between an
+ * unexpected message and the end of the process.
+ */
+
+/** What can fail alone. */
+export type FaultScope = 'exchange' | 'client' | 'upstream' | 'tunnel' | 'probe' | 'admin' | 'reload' | 'daemon';
+
+export interface Fault {
+  readonly scope: FaultScope;
+  /** Id of the record that tells more: `x-…`, `c-…`, `t-…`; null where there is none. */
+  readonly id: string | null;
+  readonly error: unknown;
+}
+
+/** Logs and counts; never throws. */
+export type ReportFault = (fault: Fault) => void;
+
+export class Boundary {
+  readonly #scope: FaultScope;
+  readonly #report: ReportFault;
+  readonly #fail: (error: unknown) => void;
+  readonly #id: string | null;
+  #failed = false;
+
+  /** @param fail ends the thing; called at most once */
+  constructor(scope: FaultScope, report: ReportFault, fail: (error: unknown) => void, id: string | null = null) {
+    this.#scope = scope;
+    this.#report = report;
+    this.#fail = fail;
+    this.#id = id;
+  }
+
+  /** Calls back inside the boundary; a promise that comes back is watched as well. */
+  enter(callback: () => unknown): void {
+    try {
+      const result = callback();
+      if (result instanceof Promise) result.catch((error: unknown) => this.fault(error));
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  /** The same callback, always entered. */
+  guard<A extends unknown[]>(callback: (...args: A) => unknown): (...args: A) => void {
+    return (...args) => this.enter(() => callback(...args));
+  }
+
+  /** For a caller that catches by itself, on the hot path. */
+  fault(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#report({ scope: this.#scope, id: this.#id, error });
+    try {
+      this.#fail(error);
+    } catch (second) {
+      this.#report({ scope: this.#scope, id: this.#id, error: second });
+    }
+  }
+}
