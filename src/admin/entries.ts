@@ -18,6 +18,7 @@ export function describeEntry(entry: StoreEntry, store: StoreSnapshot, usage: Us
     enabled: entry.enabled,
     profile: entry.profile,
     withhold_unverified: entry.withholdUnverified,
+    cross_site: entry.crossSite,
     line: entry.line,
     usable: entry.identity !== null,
     facts: entry.identity?.facts ?? [],

@@ -71,6 +71,21 @@ function canonicalIPv6(address: string): string | null {
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
+/**
+ * An origin as browsers serialize it (RFC 6454 §6.2): lower case, A-labels, without the scheme's own port.
+ * @returns null where the text is no origin; a slash at its end is dropped
+ */
+export function canonicalOrigin(text: string): string | null {
+  const [, scheme, host = '', digits] =
+    /^([a-z][a-z0-9+.-]*):\/\/(\[[^\]]*\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?\/?$/i.exec(text) ?? [];
+  const canonical = canonicalHost(host);
+  const port = digits === undefined ? null : Number(digits);
+  if (scheme === undefined || canonical === null || port === 0 || (port ?? 1) > 65535) return null;
+  const own = { http: 80, https: 443 }[scheme.toLowerCase()];
+  const shown = isIPv6(canonical) ? `[${canonical}]` : canonical;
+  return `${scheme.toLowerCase()}://${shown}${port === null || port === own ? '' : `:${port}`}`;
+}
+
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');

@@ -180,9 +180,19 @@ describe('certificates over the API', () => {
       name: 'partner',
       host: 'other.example',
       withhold_unverified: true,
+      cross_site: 'withhold',
       cert: `${files}/alice.crt`,
     });
     expect(uploaded()).toEqual([]);
+    const origins = await admin.call<EntryAnswer>('PATCH', `${PATH}/partner`, {
+      body: { cross_site: ['http://localhost:3000'] },
+    });
+    expect(origins.body).toMatchObject({ cross_site: ['http://localhost:3000'] });
+    const wrong = await admin.call('PATCH', `${PATH}/partner`, { body: { cross_site: ['https://a.example:443'] } });
+    expect(wrong).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining('expected https://a.example') as string },
+    });
     expect(
       (await admin.call('PUT', `${PATH}/nobody`, { body: { host: 'a.example', cert: `${files}/alice.crt` } })).status,
     ).toBe(404);

@@ -2,6 +2,7 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Diagnosis } from '../../certs/identity/identity.ts';
 import { CertificateSchema } from '../../certs/store/schema.ts';
+import type { CrossSite } from '../../certs/store/snapshot.ts';
 import type { CertificateFacts } from '../../core/facts.ts';
 import { closed, named, nullable, shapeOf, Time } from './common.ts';
 
@@ -80,6 +81,11 @@ export const EntrySchema = Type.Object(
     enabled: Type.Boolean(),
     profile: nullable(Type.String()),
     withhold_unverified: Type.Boolean(),
+    cross_site: shapeOf<CrossSite>(
+      Type.Union([Type.Enum(['withhold', 'allow', 'refuse']), Type.Array(Type.String())], {
+        description: "Requests of other sites' pages; a list holds the origins that are allowed.",
+      }),
+    ),
     line: Type.Integer({ description: 'Where it stands in certificates.yaml.' }),
     usable: Type.Boolean({ description: 'False: it still matches, and its exchanges fail closed.' }),
     facts: shapeOf<readonly CertificateFacts[]>(

@@ -1,9 +1,17 @@
 /** Fields of a valid file -> parsed store: canonical hosts, unique names, defaults; and what the schema can't say. */
 import { hash } from 'node:crypto';
-import { canonicalHost } from '../../core/authority.ts';
+import { canonicalHost, canonicalOrigin } from '../../core/authority.ts';
 import { canonicalPattern, nameFor, parsePassthrough } from './hosts.ts';
 import type { ParsedEntry, ParsedPassphrase, ParsedRule, ParsedSections, ParsedTrust, Place } from './parsed.ts';
-import type { CertificateFields, PassphraseFields, RuleFields, StoreFile, TrustFields } from './schema.ts';
+import type {
+  CertificateFields,
+  CrossSiteFields,
+  PassphraseFields,
+  RuleFields,
+  StoreFile,
+  TrustFields,
+} from './schema.ts';
+import type { CrossSite } from './snapshot.ts';
 import type { Mistake } from '../../core/validate.ts';
 
 type Path = readonly (string | number)[];
@@ -44,6 +52,7 @@ export class FileCompiler {
       enabled: fields.enabled ?? true,
       profile: fields.profile ?? null,
       withholdUnverified: fields.withhold_unverified ?? false,
+      crossSite: this.#crossSite(fields.cross_site, ['certificates', index, 'cross_site']),
       cert: fields.cert ?? null,
       key: fields.key ?? null,
       pfx: fields.pfx ?? null,
@@ -76,6 +85,20 @@ export class FileCompiler {
         ),
       },
     };
+  }
+
+  #crossSite(value: CrossSiteFields = 'withhold', path: Path): CrossSite {
+    if (typeof value === 'string') return value;
+    for (const [i, text] of value.entries()) {
+      const origin = canonicalOrigin(text);
+      if (origin !== text)
+        this.#mistake(
+          [...path, i],
+          `${JSON.stringify(text)} is not an origin as browsers send it`,
+          origin ?? 'scheme://host[:port]',
+        );
+    }
+    return value;
   }
 
   #rule(rule: RuleFields, path: Path): ParsedRule {

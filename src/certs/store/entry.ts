@@ -6,7 +6,8 @@ import type { StoreEntry } from './snapshot.ts';
 
 export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: number): StoreEntry {
   const { identity, file } = loaded;
-  const { name, host, port, enabled, profile, withholdUnverified, line, signature, cert, key, pfx, alias } = parsed;
+  const { name, host, port, enabled, profile, withholdUnverified, crossSite, line, signature, cert, key, pfx, alias } =
+    parsed;
   const passphrase = parsed.passphrase && 'text' in parsed.passphrase ? 'text' : parsed.passphrase;
   return {
     name,
@@ -15,6 +16,7 @@ export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: n
     enabled,
     profile,
     withholdUnverified,
+    crossSite,
     identity,
     // What depends on the date is told as of now, however long ago the entry was loaded.
     get problems() {

@@ -1,6 +1,6 @@
 /** certificates.yaml as checked plain data: what the parser's thread hands over. */
 
-import type { StoreSections } from './snapshot.ts';
+import type { CrossSite, StoreSections } from './snapshot.ts';
 
 /** One mistake in a store file. */
 export interface StoreProblem {
@@ -39,6 +39,7 @@ export interface ParsedEntry extends Place {
   readonly enabled: boolean;
   readonly profile: string | null;
   readonly withholdUnverified: boolean;
+  readonly crossSite: CrossSite;
   /** Paths as written. */
   readonly cert: string | null;
   readonly key: string | null;

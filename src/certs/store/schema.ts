@@ -64,6 +64,25 @@ const Passphrase = Type.Union(
   },
 );
 
+const CrossSite = Type.Union(
+  [
+    Type.Enum(['withhold', 'allow', 'refuse']),
+    Type.Array(
+      Type.String({
+        pattern: '^[A-Za-z][A-Za-z0-9+.-]*://[^\\s/?#@]+/?$',
+        errorMessage: 'an origin such as http://localhost:3000',
+      }),
+      { minItems: 1 },
+    ),
+  ],
+  {
+    default: 'withhold',
+    description:
+      'Requests that a page of another site makes in a browser: withhold sends them without the certificate, refuse answers 403, allow sends the certificate; a list of origins allows those alone.',
+    errorMessage: 'withhold, allow, refuse, or a list of origins such as [http://localhost:3000]',
+  },
+);
+
 const Certificate = Type.Object(
   {
     name: Type.Optional(name('Unique; made from the host when left out.')),
@@ -97,6 +116,7 @@ const Certificate = Type.Object(
         errorMessage: 'true or false',
       }),
     ),
+    cross_site: Type.Optional(CrossSite),
   },
   {
     ...closed,
@@ -249,6 +269,7 @@ export const StoreFile = Type.Object(
 
 export type StoreFile = Static<typeof StoreFile>;
 export type CertificateFields = Static<typeof Certificate>;
+export type CrossSiteFields = Static<typeof CrossSite>;
 export type PassphraseFields = Static<typeof Passphrase>;
 export type TrustFields = Static<typeof Trust>;
 export type VerificationFields = Static<typeof Verification>;

@@ -4,6 +4,12 @@ import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
 import type { InterceptionFields, RuleFields, TrustFields } from './schema.ts';
 
+/**
+ * What a browser's request from another site's page gets: `withhold` goes without the certificate, `refuse` is answered with
+ * 403. A list holds the origins that are allowed, as a browser serializes them (RFC 6454 §6.2); all others are withheld.
+ */
+export type CrossSite = 'withhold' | 'allow' | 'refuse' | readonly string[];
+
 export interface StoreEntry {
   readonly name: string;
   /** As matched: canonical exact host, `*.suffix` or `*`. */
@@ -12,6 +18,7 @@ export interface StoreEntry {
   readonly enabled: boolean;
   readonly profile: string | null;
   readonly withholdUnverified: boolean;
+  readonly crossSite: CrossSite;
   /** null where `problems` holds an error: such an entry still matches, and fails closed. */
   readonly identity: ClientIdentity | null;
   readonly problems: readonly Diagnosis[];

@@ -27,6 +27,19 @@ function entries(lines: readonly string[]): string {
   return `certificates:\n${items.join('')}`;
 }
 
+test('cross_site: withhold by default, a word, or the origins that are allowed', async () => {
+  const store = await storeOf(`certificates:
+  - { name: a, host: a, cert: none.pem }
+  - { name: b, host: b, cert: none.pem, cross_site: refuse }
+  - { name: c, host: c, cert: none.pem, cross_site: ["http://localhost:3000", "https://app.example"] }
+`);
+  expect(store.entries.map(({ crossSite }) => crossSite)).toEqual([
+    'withhold',
+    'refuse',
+    ['http://localhost:3000', 'https://app.example'],
+  ]);
+});
+
 describe('which entry wins', () => {
   const lines = [
     'any *',

@@ -17,6 +17,7 @@ const beyondSchema = new Set([
   'versions crossed',
   'passthrough port',
   'wildcard over addresses',
+  'cross_site with origins that browsers write otherwise',
 ]);
 
 const entry = (text: string) => `version: 1\ncertificates:\n  - ${text}\n`;
@@ -111,7 +112,30 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
     'crt',
     entry('{ host: a, crt: b, cert: c }'),
     [
-      '3:16: "crt" is not known here; expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified (cert?)',
+      '3:16: "crt" is not known here; expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site (cert?)',
+    ],
+  ],
+  [
+    'cross_site misspelt',
+    entry('{ host: a, cert: b, cross_site: witheld }'),
+    [
+      '3:37: cross_site is "witheld"; expected withhold, allow, refuse, or a list of origins such as [http://localhost:3000]',
+    ],
+  ],
+  [
+    'cross_site with a URL',
+    entry('{ host: a, cert: b, cross_site: ["http://localhost:3000/app"] }'),
+    [
+      '3:37: cross_site is a list; expected withhold, allow, refuse, or a list of origins such as [http://localhost:3000]',
+    ],
+  ],
+  [
+    'cross_site with origins that browsers write otherwise',
+    entry('{ host: a, cert: b, cross_site: ["https://App.example:443/", "http://[::1]:80", "http://a:99999"] }'),
+    [
+      '3:38: "https://App.example:443/" is not an origin as browsers send it; expected https://app.example',
+      '3:66: "http://[::1]:80" is not an origin as browsers send it; expected http://[::1]',
+      '3:85: "http://a:99999" is not an origin as browsers send it; expected scheme://host[:port]',
     ],
   ],
   [
