@@ -1,0 +1,104 @@
+/** What both sides of HTTP/2 (RFC 9113) share: fields as node:http2 takes them, and how a dead peer is noticed. */
+import type { Http2Session, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+
+/** One connection's only; HTTP/2 has none (RFC 9113 §8.2.2), and node:http2 throws on them. */
+const CONNECTION_SPECIFIC = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'host', // :authority says it (§8.3.1)
+]);
+
+/** Node throws on a second value of fields that real servers repeat; the field is missing in @types/node. */
+export const LENIENT = { strictSingleValueFields: false } as object;
+
+/** Field names and values of HTTP/1.1 in latin1; more would need CONTINUATION frames that nghttp2 does not take. */
+export const MOST_FIELD_PAIRS = 2_000;
+
+/** Fields take 32 bytes more in HTTP/2's own count (RFC 9113 §6.5.2); what is above the limit is answered, not reset. */
+export const listSize = (headerBytes: number): number => Math.min(2 * headerBytes, 0xffff_ffff);
+
+/** Flat and lower case, pseudo-fields first: what `request` and `respond` take; order and duplicates stay. */
+export function flatHeaders(pseudo: readonly string[], fields: readonly string[]): string[] {
+  const all = [...pseudo];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] as string).toLowerCase();
+    if (!CONNECTION_SPECIFIC.has(name)) all.push(name, fields[i + 1] as string);
+  }
+  return all;
+}
+
+/** What `additionalHeaders` and `sendTrailers` take: an object without a prototype, repeated names as lists. */
+export function headersObject(fields: readonly string[]): OutgoingHttpHeaders {
+  const headers = Object.create(null) as Record<string, string | string[]>;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = (fields[i] as string).toLowerCase();
+    // TE is only ever `trailers`, and never in trailers (§8.2.2).
+    if (CONNECTION_SPECIFIC.has(name) || name === 'te') continue;
+    const value = fields[i + 1] as string;
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
+}
+
+/** The flat list that 'stream', 'headers', 'response' and 'trailers' give beyond what @types/node knows. */
+export const rawHeaders = (args: readonly unknown[]): readonly string[] => args.find(isFlatList) ?? [];
+const isFlatList = (value: unknown): value is string[] => Array.isArray(value);
+
+/**
+ * As the events give them, pseudo-fields in front (RFC 9113 §8.3). A Cookie that was split into several fields is one again,
+ * since HTTP/1.1 allows one only and either version takes it so (§8.2.3).
+ */
+export function withoutPseudo(raw: readonly string[]): string[] {
+  const fields: string[] = [];
+  let cookie = -1;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    const value = raw[i + 1] as string;
+    if (name.startsWith(':')) continue;
+    if (name === 'cookie' && cookie !== -1) {
+      fields[cookie] += `; ${value}`;
+      continue;
+    }
+    if (name === 'cookie') cookie = fields.length + 1;
+    fields.push(name, value);
+  }
+  return fields;
+}
+
+export const pseudo = (headers: IncomingHttpHeaders, name: `:${string}`): string | undefined => {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
+};
+
+/** A peer that says nothing for so long is asked whether it is there (RFC 9113 §6.7) … */
+const SILENCE_MS = 30_000;
+/** … and has this long to answer. */
+const PING_MS = 10_000;
+
+/** Closes a session that is idle for `idleMs`, and destroys one whose peer is dead while streams wait for it. */
+export function watchSession(session: Http2Session, idleMs: number, streams: () => number): void {
+  let idleFor = 0;
+  const stepMs = Math.min(SILENCE_MS, idleMs);
+  session.setTimeout(stepMs, () => {
+    if (streams() === 0) {
+      idleFor += stepMs;
+      if (idleFor >= idleMs) session.close();
+      else session.setTimeout(stepMs);
+      return;
+    }
+    idleFor = 0;
+    if (session.destroyed || session.connecting) return;
+    const timer = setTimeout(() => session.destroy(), PING_MS);
+    try {
+      session.ping(() => clearTimeout(timer));
+    } catch {
+      clearTimeout(timer);
+      session.destroy();
+    }
+  });
+}

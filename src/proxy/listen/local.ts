@@ -1,0 +1,105 @@
+/**
+ * Local ports of one origin each, for programs that know no proxies. Whoever reaches the port acts with the certificate, so
+ * web pages are kept out: one that has the browser send requests here shows in Host (DNS rebinding) or in Sec-Fetch-Site.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import { type Authority, hostField, isLoopback, parseAuthority } from '../core/authority.ts';
+import { MtlsdError } from '../core/errors.ts';
+import { nextId } from '../core/ids.ts';
+import type { ClientConnection } from './client/stream.ts';
+import { decide } from './decide.ts';
+import { relay } from './relay.ts';
+import type { TunnelRecord } from './tunnel.ts';
+import type { Dial } from './upstream/dial.ts';
+
+export interface LocalPort {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** `tls` is any protocol on TLS: bytes in, bytes out. */
+  readonly scheme: 'https' | 'tls';
+  readonly authority: Authority;
+  readonly profile: string | undefined;
+}
+
+/** What an HTTP connection to a local port is: as if CONNECT had named its origin. */
+export function localConnection({ authority, profile }: LocalPort, client: string): ClientConnection {
+  return {
+    authority,
+    scheme: 'https',
+    client,
+    profile,
+    serverName: null,
+    // The client knows the origin as 127.0.0.1:9001; the origin knows itself by its own name.
+    host: hostField(authority, 'https'),
+    decision: null,
+    target: null,
+    http2Only: false,
+    active: 0,
+  };
+}
+
+/** @throws MtlsdError POLICY_REFUSED for what a foreign web page makes a browser send */
+export function refuseForeignPage({ headers }: IncomingMessage, { authority }: ClientConnection): void {
+  if (headers['sec-fetch-site'] === 'cross-site')
+    throw new MtlsdError('POLICY_REFUSED', 'a page of another site may not use a local port', {
+      hint: 'serve the page from the same host as the port',
+    });
+  if (headers.host === undefined || isOwnName(headers.host, authority)) return;
+  throw new MtlsdError(
+    'POLICY_REFUSED',
+    `a local port is reached as 127.0.0.1 or localhost, not as ${JSON.stringify(headers.host.slice(0, 100))}`,
+    {
+      hint: 'use the address that the port listens on',
+    },
+  );
+}
+
+function isOwnName(host: string, authority: Authority): boolean {
+  try {
+    const named = parseAuthority(host, 80);
+    return named.host === 'localhost' || isLoopback(named.host) || named.host === authority.host;
+  } catch {
+    return false;
+  }
+}
+
+export interface LocalTlsContext {
+  readonly store: () => StoreSnapshot;
+  readonly dial: Dial;
+  readonly onRecord: (record: TunnelRecord) => void;
+}
+
+/**
+ * Bytes in the clear here, on TLS with the certificate to the origin.
+ * @throws MtlsdError as dialling does, CLIENT_CERTIFICATE_UNUSABLE, POLICY_REFUSED
+ */
+export async function relayLocal(
+  context: LocalTlsContext,
+  socket: Socket,
+  { authority, profile }: LocalPort,
+  client: string,
+): Promise<void> {
+  const started = new Date();
+  const { choice, policy, action, why } = decide(context.store(), authority, { profile });
+  if (action === 'refuse') throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}`);
+  if (choice.entry && choice.entry.identity === null)
+    throw new MtlsdError(
+      'CLIENT_CERTIFICATE_UNUSABLE',
+      `the certificate ${choice.entry.name} for ${authority.text} can't be used`,
+    );
+  const upstream = await context.dial({ authority, choice, policy, override: false, alpn: [] });
+  const { sent, received } = await relay(socket, upstream.socket);
+  context.onRecord({
+    event: 'tunnel',
+    tunnel: nextId('t'),
+    started: started.toISOString(),
+    client,
+    authority: authority.text,
+    why: `a local port, on connection ${upstream.record.connection}`,
+    sent_bytes: sent,
+    received_bytes: received,
+    ms: { total: Date.now() - started.getTime() },
+    error: null,
+  });
+}

@@ -1,0 +1,219 @@
+/** What is learnt of an upstream connection on its way, until it is a record. */
+import type { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
+import type { ClientIdentity } from '../../certs/identity/identity.ts';
+import type { Policy } from '../../certs/store/policy.ts';
+import type { CertificateChoice } from '../../certs/store/snapshot.ts';
+import type { Authority } from '../../core/authority.ts';
+import type { Problem } from '../../core/errors.ts';
+import { certificateFacts } from '../../core/facts.ts';
+import { nextId } from '../../core/ids.ts';
+import type {
+  ClientCertificateFacts,
+  ConnectionRecord,
+  Endpoint,
+  RecordError,
+  TlsFacts,
+} from '../../inspect/records.ts';
+import { judge, type Verdict, withAnchor } from '../../inspect/verdict.ts';
+import type { ChainReader } from '../../tls/peer-chain.ts';
+import { isSendable, takenKeys } from '../../tls/sendable.ts';
+import type { TcpConnection } from './tcp.ts';
+
+export interface DialPlan {
+  readonly authority: Authority;
+  readonly choice: CertificateChoice;
+  readonly policy: Policy;
+  /** Where the mode came from the request. */
+  readonly override: boolean;
+  /** In order of preference. */
+  readonly alpn: readonly string[];
+}
+
+/** Collects what becomes a ConnectionRecord; every field has its value for "not reached". */
+export class RecordDraft {
+  readonly id = nextId('c');
+  readonly ms = { dns: 0, connect: 0, tls: 0, settle: 0 };
+  readonly #plan: DialPlan;
+  readonly #identity: ClientIdentity | null;
+  #withheld: boolean;
+  readonly #time = new Date().toISOString();
+  #address: Endpoint | null = null;
+  #local: Endpoint | null = null;
+  #via: string | null = null;
+  #tls: TlsFacts | null = null;
+  #sent: readonly X509Certificate[] | null = null;
+  #chain: readonly X509Certificate[] = [];
+  #verdict: Verdict = { problems: [], authorized: false, proceed: false, path: [] };
+  /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
+  requested: boolean | null = null;
+  /** Where it asked, and takes no key of the kind that we have. */
+  mismatch: { readonly ours: string; readonly takes: string } | null = null;
+  #outcome: ClientCertificateFacts['outcome'] = 'unknown';
+
+  constructor(plan: DialPlan, identity: ClientIdentity | null, withheld: boolean) {
+    this.#plan = plan;
+    this.#identity = identity;
+    this.#withheld = withheld;
+  }
+
+  /** The certificate is kept back: the server is not verified, or was found not to be a moment ago. */
+  get withheld(): boolean {
+    return this.#withheld;
+  }
+
+  /** The server was judged before the certificate left, and is not verified. */
+  withhold(): void {
+    this.#withheld = true;
+    this.#outcome = this.#outcomeOf();
+  }
+
+  get sent(): boolean {
+    return this.#outcome === 'sent';
+  }
+
+  get where(): string {
+    return this.#plan.authority.text;
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#verdict.problems;
+  }
+
+  get name(): string | null {
+    return this.#plan.choice.entry?.name ?? null;
+  }
+
+  tcp(connection: TcpConnection & { readonly via: string | null }): void {
+    const { socket } = connection;
+    this.ms.dns = connection.ms.dns;
+    this.ms.connect = connection.ms.connect;
+    this.#address = endpoint(socket.remoteAddress, socket.remotePort);
+    this.#local = endpoint(socket.localAddress, socket.localPort);
+    this.#via = connection.via;
+  }
+
+  /**
+   * What the handshake has shown: while it runs, at the moment at which it fails, and once it is over.
+   * @param flightRead the server's flight is read, so that no algorithms mean that it asked for no certificate
+   */
+  seen(socket: TLSSocket, serverName: string, flightRead: boolean): void {
+    const algorithms = sharedAlgorithms(socket);
+    // Without a request there are none; nor, before its end, without a ServerHello, or without a handle.
+    if (!flightRead && algorithms.length === 0) return;
+    this.requested = algorithms.length > 0;
+    if (this.#identity && this.requested && !isSendable(this.#identity, socket))
+      this.mismatch = { ours: certificateFacts(this.#identity.leaf).key, takes: takenKeys(socket) };
+    this.#outcome = this.#outcomeOf();
+    const cipher = socket.getCipher() as CipherNameAndProtocol | undefined;
+    const ephemeral = socket.getEphemeralKeyInfo();
+    this.#tls = {
+      protocol: socket.getProtocol() ?? 'unknown',
+      cipher: cipher?.name ?? 'unknown',
+      cipher_standard_name: cipher?.standardName ?? 'unknown',
+      alpn: socket.alpnProtocol || null,
+      server_name: isIP(serverName) === 0 ? serverName : null,
+      ephemeral_key:
+        ephemeral && 'type' in ephemeral
+          ? { type: ephemeral.type, name: ephemeral.name ?? null, size: ephemeral.size ?? null }
+          : null,
+      reused: false,
+    };
+  }
+
+  #outcomeOf(): ClientCertificateFacts['outcome'] {
+    if (this.requested === false) return 'not_requested';
+    if (this.#withheld) return 'withheld';
+    if (this.requested === null) return 'unknown';
+    if (this.#identity === null) return 'none_configured';
+    return this.mismatch ? 'not_sendable' : 'sent';
+  }
+
+  /** @param opensslError null where OpenSSL accepts the chain */
+  judged(
+    socket: TLSSocket,
+    host: string,
+    localCa: X509Certificate,
+    opensslError: string | null,
+    chains: ChainReader,
+  ): Verdict {
+    const { policy } = this.#plan;
+    const accepted = opensslError === null && policy.pins.length === 0;
+    const sent = (this.#sent ??= chains.read(socket, this.#plan.authority.text, accepted)); // it can be read once
+    this.#verdict = judge(
+      {
+        chain: sent,
+        opensslError,
+        host,
+        protocol: socket.getProtocol() ?? 'unknown',
+        authority: this.#plan.authority,
+      },
+      {
+        mode: policy.mode,
+        anchors: policy.trust.certificates,
+        allow: policy.allow,
+        pins: policy.pins,
+        minVersion: policy.minVersion,
+        refuseIssuedBy: localCa,
+      },
+    );
+    this.#chain = withAnchor(sent, this.#verdict);
+    return this.#verdict;
+  }
+
+  record(error: RecordError | null): ConnectionRecord {
+    const { authority, choice, policy, override } = this.#plan;
+    const leaf = choice.entry?.identity?.facts[0];
+    return {
+      event: error ? 'tls.failed' : 'tls.connected',
+      connection: this.id,
+      started: this.#time,
+      authority: authority.text,
+      address: this.#address,
+      local: this.#local,
+      via: this.#via,
+      tls: this.#tls,
+      server: { chain: this.#chain.map(certificateFacts) },
+      verification: {
+        mode: policy.mode,
+        rule: policy.rule,
+        override,
+        authorized: this.#verdict.authorized,
+        problems: this.#verdict.problems,
+      },
+      client_certificate: {
+        requested: this.requested,
+        sent: this.sent,
+        outcome: this.#outcome,
+        name: choice.entry?.name ?? null,
+        subject: leaf?.subject ?? null,
+        fingerprint256: leaf?.fingerprint256 ?? null,
+        reason: choice.reason,
+      },
+      ms: {
+        dns: round(this.ms.dns),
+        connect: round(this.ms.connect),
+        tls: round(this.ms.tls),
+        settle: round(this.ms.settle),
+      },
+      error,
+    };
+  }
+}
+
+function endpoint(ip: string | undefined, port: number | undefined): Endpoint | null {
+  return ip === undefined || port === undefined ? null : { ip, port, family: isIP(ip) === 6 ? 6 : 4 };
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;
+
+/**
+ * The signature algorithms that both sides take. Node has no event for a CertificateRequest, and nothing else leaves any.
+ * Empty too where the handle is gone.
+ */
+function sharedAlgorithms(socket: TLSSocket): readonly string[] {
+  // Declared as never null, and null without a handle.
+  const shared: readonly string[] | null = socket.getSharedSigalgs();
+  return shared ?? [];
+}

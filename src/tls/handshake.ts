@@ -1,0 +1,103 @@
+/**
+ * The one way to a TLS connection with a server: offer this, see what comes. What the server is held to, and what is made of
+ * the outcome, is for others to decide; requests, probes and connections to an upstream proxy all begin here.
+ */
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { withoutPeerObject } from './peer-chain.ts';
+
+export interface HandshakeOptions {
+  /** A connected socket, or anything that stands for one. */
+  readonly transport: Duplex;
+  readonly secureContext: SecureContext;
+  /** Sent as SNI unless it is an address, which is no server name (RFC 6066 §3). */
+  readonly serverName: string;
+  /** In order of preference; none for no ALPN. */
+  readonly alpn: readonly string[];
+  readonly timeoutMs: number;
+  /** Ends the handshake early: nobody waits for it any more. */
+  readonly signal?: AbortSignal;
+  readonly onKeylog?: ((line: Buffer, socket: TLSSocket) => void) | null;
+  /** Called as the server's flight is read, when a handshake that fails still knows what it saw. */
+  readonly onSeen?: (socket: TLSSocket) => void;
+  /**
+   * Asked while the server's certificate can be read and ours has not left; false ends the handshake there. It makes the
+   * client ask for an OCSP staple, since Node's 'OCSPResponse' is the one event at that moment (24.21, TLS 1.2 and 1.3).
+   */
+  readonly mayPresent?: (socket: TLSSocket) => boolean;
+}
+
+/** `closed`: without a word. `stopped`: by `mayPresent`, or by the signal. An Error is OpenSSL's or the socket's own. */
+export type HandshakeFailure = 'timeout' | 'closed' | 'stopped' | Error;
+
+export interface Handshake {
+  readonly socket: TLSSocket;
+  /** null where the handshake came to its end; the socket is destroyed where it did not. */
+  readonly failure: HandshakeFailure | null;
+}
+
+export function handshake(options: HandshakeOptions): Promise<Handshake> {
+  const { transport, secureContext, serverName, alpn, onKeylog, onSeen, mayPresent, signal } = options;
+  const socket = withoutPeerObject(
+    connect({
+      socket: transport,
+      secureContext,
+      servername: isIP(serverName) === 0 ? serverName : '',
+      ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
+      // Node would check the wrong name and stop at the first problem; callers judge the whole chain.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ...(mayPresent && { requestOCSP: true }),
+    }),
+  );
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => finish('timeout'), options.timeoutMs);
+    const onSecure = (): void => finish(null);
+    const onError = (error: Error): void => finish(error);
+    const onClose = (): void => finish('closed');
+    const onAbort = (): void => finish('stopped');
+    const inside =
+      <A extends unknown[]>(callback: (...args: A) => void) =>
+      (...args: A): void => {
+        try {
+          callback(...args);
+        } catch (error) {
+          finish(error as Error);
+        }
+      };
+    socket.once('secureConnect', onSecure).once('error', onError).once('close', onClose);
+    signal?.addEventListener('abort', onAbort);
+    if (onKeylog) socket.on('keylog', inside((line: Buffer) => onKeylog(line, socket)));
+    // TLS 1.2 says this once the server's flight is read; a server that hangs up after it takes all that is known along.
+    if (onSeen) socket.once('keylog', inside(() => onSeen(socket)));
+    if (mayPresent)
+      socket.once(
+        'OCSPResponse',
+        inside(() => {
+          if (!mayPresent(socket)) finish('stopped');
+        }),
+      );
+    if (signal?.aborted) finish('stopped');
+
+    let over = false;
+    function finish(failure: HandshakeFailure | null): void {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.off('secureConnect', onSecure).off('error', onError).off('close', onClose);
+      // Whatever comes between here and the next listener must not end the process.
+      socket.on('error', () => {});
+      if (failure !== null) {
+        try {
+          onSeen?.(socket);
+        } catch {
+          // the handshake failed already, and says why
+        }
+        socket.destroy();
+      }
+      resolve({ socket, failure });
+    }
+  });
+}
