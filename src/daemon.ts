@@ -5,23 +5,25 @@ import { appendFile } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { createUsage } from './admin/usage.ts';
+import { decide } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import { openStore } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
+import type { ReportFault } from './core/boundary.ts';
 import { MtlsdError } from './core/errors.ts';
 import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
 import { Secret } from './core/secret.ts';
 import { createRecorder } from './inspect/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
-import { credentials } from './proxy/auth.ts';
-import { decide } from './proxy/decide.ts';
-import { startProxyServer } from './proxy/server.ts';
+import { credentials } from './proxy/listen/auth.ts';
+import { type ProxyServer, startProxyServer } from './proxy/listen/server.ts';
+import type { TunnelRecord } from './proxy/listen/tunnel.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
-import { Pools } from './proxy/upstream/pool.ts';
+import { Pools } from './proxy/upstream/pools.ts';
 import {
   connectToProxy,
   type ProxyChoice,
@@ -31,7 +33,6 @@ import {
   type UpstreamProxy,
 } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
-import type { TunnelRecord } from './proxy/tunnel.ts';
 import type { UpstreamProxySettings } from './settings-network.ts';
 import type { Settings } from './settings.ts';
 import { VERSION } from './version.ts';
@@ -57,12 +58,16 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const metrics = createMetrics({
     version: VERSION,
     store: () => store.current,
-    clientConnections: () => proxy.stats.connections,
+    clientConnections: () => proxy?.stats.connections ?? 0,
     pools: () => pools.stats,
     leaves: () => leaves,
   });
   const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
   const ownPorts = new Set<number>();
+  const reportFault: ReportFault = ({ scope, id, error }) => {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    log('error', 'daemon.fault', { scope, id, message, stack });
+  };
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
   const proxyFor = await chooseProxies(settings.network);
@@ -98,10 +103,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       const other = proxyFor(authority);
       return other && proxyFields(other);
     },
-    responseTimeoutMs: timeoutsMs.response,
     keepAliveMs: timeoutsMs.keepAlive,
     maxConnections: limits.upstreamConnections,
+    headerBytes: limits.headerBytes,
+    endTunnels: settings.endTunnels,
+    reportFault,
   });
+  let proxy: ProxyServer | null = null;
   const expiry = new ExpiryWatch({
     stateFile: join(home, 'expiry.json'),
     onNotice: ({ event, name, subject, fingerprint256, daysLeft, notAfter, threshold }) =>
@@ -119,6 +127,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     file: join(home, 'certificates.yaml'),
     onLoaded: (next, _previous, change) => {
       pools.retire(next);
+      proxy?.storeChanged(next);
       usage.retain(next.entries);
       metrics.reload(true);
       void expiry.update(next);
@@ -149,39 +158,49 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   });
   let ready = false;
 
-  const proxy = await startProxyServer({
+  const listening = await startProxyServer({
     listen: settings.listen,
     socks: settings.network.socks,
     local: settings.network.listeners,
-    localTls: { store: () => store.current, dial, onRecord: onTunnel },
+    localTls: { store: () => store.current, dial, onRecord: onTunnel, silenceMs: timeoutsMs.stream },
     listenOptional: settings.listenOptional,
+    store: () => store.current,
     connect: {
-      store: () => store.current,
-      pools,
       credentials: credentials(settings.auth && (await readSecret(settings.auth, 'auth.password'))),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
       tunnels: {
         openTcp: (authority) => openTcp(authority, true),
         onRecord: onTunnel,
+        silenceMs: timeoutsMs.stream,
       },
       nonTls: settings.nonTls,
-      onRefused: ({ client, target, error }) => {
+      onRefused: ({ exchange, client, target, error }) => {
         metrics.refused(error.code);
-        log('warn', 'proxy.refused', { client, target, code: error.code, message: error.message, hint: error.hint });
+        log('warn', 'proxy.refused', {
+          exchange,
+          client,
+          target,
+          code: error.code,
+          message: error.message,
+          hint: error.hint,
+        });
       },
     },
     exchange: {
-      store: () => store.current,
       pools,
+      reportFault,
+      timeoutsMs,
       onRecord: (record: ExchangeRecord) => finished.add(record),
       overrides: settings.overrides,
       logQuery: settings.log.query,
       via: `mtlsd-${randomBytes(4).toString('hex')}`,
     },
+    endTunnels: settings.endTunnels,
     limits,
     timeoutsMs,
   });
-  opened.defer(() => proxy.drain());
+  proxy = listening;
+  opened.defer(() => listening.drain());
   // Not before the proxy takes connections: to load and build the API takes a third of the start.
   const { startAdminServer } = await import('./admin/server.ts');
   const admin = await startAdminServer(
@@ -199,22 +218,22 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       decide,
       connect: async (authority) => (await openTcp(authority)).socket,
       tlsTimeoutMs: timeoutsMs.tls,
-      clientConnections: () => proxy.stats.connections,
-      proxyAddresses: () => proxy.addresses,
-      otherAddresses: () => ({ socks: proxy.socks, listeners: proxy.local }),
+      clientConnections: () => listening.stats.connections,
+      proxyAddresses: () => listening.addresses,
+      otherAddresses: () => ({ socks: listening.socks, listeners: listening.local }),
       ready: () => ready,
     },
     settings.admin,
   );
   opened.defer(() => admin.close());
-  for (const address of [...proxy.addresses, ...proxy.local, ...(proxy.socks ? [proxy.socks] : [])])
+  for (const address of [...listening.addresses, ...listening.local, ...(listening.socks ? [listening.socks] : [])])
     ownPorts.add(parseAuthority(address).port);
   if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
 
   const runFile = join(home, 'run.json');
   await writeWhole(
     runFile,
-    `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: proxy.addresses, admin: admin.url })}\n`,
+    `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`,
   );
   opened.defer(() => rm(runFile, { force: true }));
   ready = true;
@@ -225,10 +244,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   log('info', 'daemon.ready', {
     version: VERSION,
     pid: process.pid,
-    proxy: proxy.addresses,
+    proxy: listening.addresses,
     admin: admin.url,
-    ...(proxy.socks && { socks: proxy.socks }),
-    ...(proxy.local.length > 0 && { listeners: proxy.local }),
+    ...(listening.socks && { socks: listening.socks }),
+    ...(listening.local.length > 0 && { listeners: listening.local }),
     home,
     ca_fingerprint256: ca.certificate.fingerprint256,
     certificates: store.current.entries.length,
@@ -244,13 +263,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   let stopping: Promise<void> | null = null;
   const stop = async (reason: string): Promise<void> => {
     ready = false;
-    await proxy.drain();
+    await listening.drain();
     await running.disposeAsync();
     finished.flush();
     log('info', 'daemon.stopped', { reason });
     log.flush();
   };
-  return { proxy: proxy.addresses, admin: admin.url, home, stop: (reason) => (stopping ??= stop(reason)) };
+  return { proxy: listening.addresses, admin: admin.url, home, stop: (reason) => (stopping ??= stop(reason)) };
 }
 
 /** Made on first start, 0600; 256 bits, so that nobody guesses it. */

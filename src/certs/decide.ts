@@ -1,6 +1,6 @@
 /** What is to be done with an authority: pure, from the store in force and what the client wishes. */
-import type { Policy } from '../certs/store/policy.ts';
-import type { CertificateChoice, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
+import type { Policy } from './store/policy.ts';
+import type { CertificateChoice, StoreSnapshot, Wish } from './store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';
 
 export interface Decision {

@@ -8,7 +8,7 @@ import { createUsage } from '../admin/usage.ts';
 import { openStore } from '../certs/store/store.ts';
 import { Secret } from '../core/secret.ts';
 import { createRecorder } from '../inspect/recorder.ts';
-import { decide } from '../proxy/decide.ts';
+import { decide } from '../certs/decide.ts';
 import { VERSION } from '../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from './run-file.ts';

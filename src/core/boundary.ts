@@ -59,3 +59,25 @@ export class Boundary {
     }
   }
 }
+
+/**
+ * Encloses methods of a class of ours that others call back: what one throws goes to `fault`. For objects of which there are
+ * too many for a boundary and its closures each.
+ */
+export function containMethods<T extends object>(
+  prototype: T,
+  names: readonly (keyof T & string)[],
+  fault: (target: T, error: unknown) => void,
+): void {
+  for (const name of names) {
+    const method = prototype[name] as (this: T, ...args: unknown[]) => void;
+    const contained = function (this: T, ...args: unknown[]): void {
+      try {
+        method.apply(this, args);
+      } catch (error) {
+        fault(this, error);
+      }
+    };
+    Object.defineProperty(prototype, name, { value: contained, configurable: true, writable: true });
+  }
+}

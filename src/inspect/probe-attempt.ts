@@ -12,7 +12,7 @@ import {
   serverHelloOf,
 } from './handshake-fields.ts';
 import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake.ts';
-import { withoutPeerObject } from './peer-chain.ts';
+import { withoutPeerObject } from '../tls/peer-chain.ts';
 import { Tap } from './tap.ts';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';

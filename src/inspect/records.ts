@@ -104,7 +104,15 @@ export interface ExchangeRecord {
   readonly certificate: string | null;
   readonly authorized: boolean | null;
   readonly reused: boolean;
-  readonly ms: { readonly total: number; readonly connect: number; readonly tls: number; readonly wait: number };
+  readonly ms: {
+    readonly total: number;
+    readonly connect: number;
+    readonly tls: number;
+    /** From the request's head to the response's. */
+    readonly wait: number;
+    /** From the response's head to its end. */
+    readonly body: number;
+  };
   /** What the client asked of the daemon in Mtlsd- fields or as its proxy user. */
   readonly overrides: {
     readonly verification?: string;
@@ -113,5 +121,7 @@ export interface ExchangeRecord {
   } | null;
   /** Host field or SNI that differ from the authority; recorded, never followed. */
   readonly mismatch: { readonly host?: string; readonly server_name?: string } | null;
+  /** A page of another site made the request, and what `cross_site` of the entry did; null for everything else. */
+  readonly cross_site: { readonly origin: string | null; readonly action: 'allow' | 'withhold' | 'refuse' } | null;
   readonly error: RecordError | null;
 }

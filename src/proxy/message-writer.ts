@@ -109,6 +109,6 @@ function join(pieces: readonly (string | Buffer)[], size: number): Buffer {
   const whole = Buffer.allocUnsafe(size);
   let at = 0;
   for (const piece of pieces)
-    at += typeof piece === 'string' ? whole.latin1Write(piece, at) : piece.copy(whole, at);
+    at += typeof piece === 'string' ? whole.write(piece, at, 'latin1') : piece.copy(whole, at);
   return whole;
 }

@@ -4,28 +4,32 @@
  * the other along, and a peer's reset, which is routine and no fault.
  */
 import type { Duplex } from 'node:stream';
-import { buffered } from '../core/buffers.ts';
+import { buffered } from '../runtime/buffers.ts';
 
 export interface Relayed {
   /** Bytes from a to b, and from b to a. */
   readonly sent: number;
   readonly received: number;
-  readonly error: Error | null;
 }
 
-/** Copies until both directions are done or one side fails. Sides must be `allowHalfOpen`. */
-export function relay(a: Duplex, b: Duplex): Promise<Relayed> {
+/**
+ * Copies until both directions are done or one side fails. Sides must be `allowHalfOpen`.
+ * @param silenceMs ends it where no bytes flow for so long; 0 for never
+ */
+export function relay(a: Duplex, b: Duplex, silenceMs = 0): Promise<Relayed> {
   return new Promise((resolve) => {
     let sent = 0;
     let received = 0;
     let open = 2;
-    let failure: Error | null = null;
+    const timer = silenceMs > 0 ? setTimeout(() => a.destroy(), silenceMs) : null;
     a.on('data', (chunk: Buffer) => {
       sent += chunk.byteLength;
+      timer?.refresh();
       buffered(chunk.byteLength);
     });
     b.on('data', (chunk: Buffer) => {
       received += chunk.byteLength;
+      timer?.refresh();
       buffered(chunk.byteLength);
     });
     a.pipe(b);
@@ -34,16 +38,17 @@ export function relay(a: Duplex, b: Duplex): Promise<Relayed> {
       [a, b],
       [b, a],
     ] as const) {
-      side.on('error', (error) => {
-        failure ??= error;
-        other.destroy();
-      });
-      side.once('close', () => {
+      side.on('error', () => other.destroy());
+      const onClose = (): void => {
         open -= 1;
         // Closed with its end not passed on: what the other side still waits for won't come.
         if (!side.readableEnded) other.destroy();
-        if (open === 0) resolve({ sent, received, error: failure });
-      });
+        if (open > 0) return;
+        if (timer) clearTimeout(timer);
+        resolve({ sent, received });
+      };
+      if (side.closed) queueMicrotask(onClose);
+      else side.once('close', onClose);
     }
   });
 }

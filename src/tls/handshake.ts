@@ -68,9 +68,17 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
       };
     socket.once('secureConnect', onSecure).once('error', onError).once('close', onClose);
     signal?.addEventListener('abort', onAbort);
-    if (onKeylog) socket.on('keylog', inside((line: Buffer) => onKeylog(line, socket)));
+    if (onKeylog)
+      socket.on(
+        'keylog',
+        inside((line: Buffer) => onKeylog(line, socket)),
+      );
     // TLS 1.2 says this once the server's flight is read; a server that hangs up after it takes all that is known along.
-    if (onSeen) socket.once('keylog', inside(() => onSeen(socket)));
+    if (onSeen)
+      socket.once(
+        'keylog',
+        inside(() => onSeen(socket)),
+      );
     if (mayPresent)
       socket.once(
         'OCSPResponse',

@@ -1,6 +1,6 @@
 /** A certificate whose key no algorithm of the server's CertificateRequest fits is silently not sent (RFC 8446 §4.4.2.3). */
 import type { TLSSocket } from 'node:tls';
-import type { ClientIdentity } from '../../certs/identity/identity.ts';
+import type { ClientIdentity } from '../certs/identity/identity.ts';
 
 /** @param socket a client socket after its handshake, from a server that asked for a certificate */
 export function isSendable(identity: ClientIdentity, socket: TLSSocket): boolean {

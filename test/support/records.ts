@@ -22,9 +22,10 @@ export function exchangeRecord(fields: Partial<ExchangeRecord>): ExchangeRecord 
     certificate: null,
     authorized: true,
     reused: false,
-    ms: { total: 12.1, connect: 1, tls: 2, wait: 9 },
+    ms: { total: 12.1, connect: 1, tls: 2, wait: 9, body: 0 },
     overrides: null,
     mismatch: null,
+    cross_site: null,
     error: null,
     ...fields,
   };

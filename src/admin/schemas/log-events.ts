@@ -43,6 +43,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
   },
   'daemon.stopped': { reason: text },
   'daemon.warning': { message: text },
+  'daemon.fault': { scope: text, id: Type.Union([text, Type.Null()]), message: text, stack: Type.Optional(text) },
   'store.loaded': {
     entries: count,
     usable: count,
@@ -93,7 +94,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     path: Type.Optional(text),
     code: Type.Optional(text),
   },
-  'proxy.refused': { client: text, target: text, code, message: text, hint: text },
+  'proxy.refused': { exchange: text, client: text, target: text, code, message: text, hint: text },
 };
 
 /** Shapes that several events share, by the names under which they refer to them. */

@@ -112,7 +112,13 @@ export const ExchangeSchema = shapeOf<ExchangeRecord>(
       authorized: nullable(Type.Boolean()),
       reused: Type.Boolean(),
       ms: Type.Object(
-        { total: Type.Number(), connect: Type.Number(), tls: Type.Number(), wait: Type.Number() },
+        {
+          total: Type.Number(),
+          connect: Type.Number(),
+          tls: Type.Number(),
+          wait: Type.Number(),
+          body: Type.Number(),
+        },
         closed,
       ),
       overrides: nullable(
@@ -127,6 +133,9 @@ export const ExchangeSchema = shapeOf<ExchangeRecord>(
       ),
       mismatch: nullable(
         Type.Object({ host: Type.Optional(Type.String()), server_name: Type.Optional(Type.String()) }, closed),
+      ),
+      cross_site: nullable(
+        Type.Object({ origin: nullable(Type.String()), action: Type.Enum(['allow', 'withhold', 'refuse']) }, closed),
       ),
       error: nullable(named(RecordError)),
     },

@@ -63,6 +63,8 @@ export interface CertificateChoice {
   readonly entry: StoreEntry | null;
   /** `exact host and port`, `wildcard *.corp.example, any port`, `named by Mtlsd-Certificate`, `no entry matches`. */
   readonly reason: string;
+  /** The entry that would win is kept back from a page of another site (`cross_site`). */
+  readonly withheld?: boolean;
 }
 
 /** What a client may ask for beside the authority. */

@@ -1,148 +1,437 @@
-/** HTTP/1.1 towards the client (RFC 9112), on node:http's parser and serializer. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+/**
+ * HTTP/1.1 towards one client (RFC 9112): one request after another. What a client sends ahead (§9.3.2) waits until the
+ * response before it is through, so that no request overtakes another and none needs a queue of responses.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
-import { gather } from '../../core/gather.ts';
-import type { ClientStream } from './stream.ts';
+import type { Framing } from '../../http1/framing.ts';
+import { Http1Error } from '../../http1/errors.ts';
+import { type RequestHead, RequestReader } from '../../http1/reader.ts';
+import { responseHead } from '../../http1/write.ts';
+import { fieldValue } from '../exchange/fields.ts';
+import { endWith } from '../linger.ts';
+import { MessageWriter } from '../message-writer.ts';
+import type { ClientEvents, ClientStream } from './stream.ts';
 
-const NOTHING = Buffer.alloc(0);
+export interface H1ClientOptions {
+  readonly headerBytes: number;
+  readonly timeoutsMs: { readonly request: number; readonly idle: number };
+  readonly reportFault: ReportFault;
+  /** Inside a tunnel, a client that ends its side has left; on a plain connection it may wait for its response. */
+  readonly endMeansGone: boolean;
+  /** Handles a request; throws MtlsdError for one that is refused before it is an exchange. */
+  readonly onRequest: (head: RequestHead, stream: H1ClientStream) => void;
+  /** Takes the connection over, with what came behind the request's head in the socket; null where CONNECT has no place. */
+  readonly onConnect: ((head: RequestHead, socket: Socket) => void) | null;
+  /** Records the refusal. @returns the whole response, which ends the connection */
+  readonly refuse: (error: MtlsdError, head: RequestHead | null) => Buffer;
+  readonly onClosed: () => void;
+}
 
-/** What of a response has come is sent at the end of the turn of the event loop; nearly always that is all of it, and sent by then. */
-const begun = gather<H1Stream>('turn', (stream) => stream.sendBegun());
+/** What a client may send ahead before it is no longer read. */
+const MOST_AHEAD_BYTES = 64 * 1024;
 
-export class H1Stream implements ClientStream {
-  readonly http: '1.0' | '1.1';
-  readonly method: string;
-  readonly path: string;
-  readonly fields: readonly string[];
-  readonly body: Readable | null;
-  readonly tunnel: string | null;
-  onDrain: (() => void) | null = null;
-  onGone: ((h2Code?: number) => void) | null = null;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  #expectsContinue: boolean;
-  /** The response has a head, of which nothing was sent. */
-  #begun = false;
-  /** The piece of the body that came with it. */
-  #first: Buffer | null = null;
+/** How long a client that ended its side waits for a response while no bytes flow. */
+const HALF_CLOSED_MS = 10_000;
 
-  /** @param path origin-form; the request line may have had more */
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    path: string,
-    expectsContinue: boolean,
-    tunnel: string | null = null,
-  ) {
-    this.tunnel = tunnel;
-    this.#request = request;
-    this.#response = response;
-    this.#expectsContinue = expectsContinue;
-    this.http = request.httpVersion === '1.0' ? '1.0' : '1.1';
-    this.method = request.method ?? 'GET';
-    this.path = path;
-    this.fields = request.rawHeaders;
-    const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
-    this.body = coding !== undefined || (length !== undefined && length !== '0') ? request : null;
-    response.sendDate = false; // a Date is the origin's to give
-    response.on('close', () => {
-      if (!response.writableFinished) this.onGone?.();
+/**
+ * `head`: a request is awaited or half there. `body`: its body is read. `held`: it was read whole, and its response is not
+ * through. `over`: nothing more is read. `detached`: the socket is another protocol's.
+ */
+type Reading = 'head' | 'body' | 'held' | 'over' | 'detached';
+
+export class H1ClientConnection {
+  readonly #socket: Socket;
+  readonly #options: H1ClientOptions;
+  readonly #reader: RequestReader;
+  readonly #writer: MessageWriter;
+  readonly #inside: Boundary;
+  #reading: Reading = 'head';
+  #stream: H1ClientStream | null = null;
+  /** What came while it could not be used, in order. */
+  #ahead: Buffer[] = [];
+  #aheadBytes = 0;
+  #pumping = false;
+  /** The client ended its side (performance.now()); 0 before. */
+  #endedAt = 0;
+  /** When the present wait began (performance.now()). */
+  #since = performance.now();
+  /** Closes after the response under way. */
+  #closing = false;
+
+  constructor(socket: Socket, options: H1ClientOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#reader = new RequestReader({ headBytes: options.headerBytes });
+    this.#writer = new MessageWriter(socket);
+    this.#inside = new Boundary('client', options.reportFault, () => socket.destroy());
+    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
+    socket.on('error', ignore); // a client's reset is routine; 'close' follows
+  }
+
+  get busy(): boolean {
+    return this.#stream !== null;
+  }
+
+  /** No further request: ends now where nothing is under way, else with the response. */
+  close(): void {
+    if (this.#reading === 'detached') return;
+    this.#closing = true;
+    if (!this.#stream && this.#reader.idle && this.#ahead.length === 0) this.#finish();
+  }
+
+  /** Ends waits whose time is up. Called now and then by the server, which has one timer for all of its connections. */
+  checkTime(now: number): void {
+    this.#inside.enter(() => {
+      const { request, idle } = this.#options.timeoutsMs;
+      const waited = now - this.#since;
+      if (this.#reading === 'over' || this.#reading === 'detached') return;
+      if (this.#stream) {
+        if (this.#endedAt > 0 && now - Math.max(this.#endedAt, this.#since) > HALF_CLOSED_MS) this.#socket.destroy();
+      } else if (!this.#reader.idle) {
+        if (waited > request)
+          this.#refuse(
+            new MtlsdError('REQUEST_TIMEOUT', `the fields of the request did not come within ${request / 1000} s`),
+            null,
+          );
+      } else if (waited > idle) this.#finish();
     });
   }
 
-  get host(): string | undefined {
-    return this.#request.headers.host;
+  // ---- for the stream
+
+  get writer(): MessageWriter {
+    return this.#writer;
   }
 
-  trailers(): string[] {
-    return this.#request.rawTrailers;
+  get socket(): Socket {
+    return this.#socket;
   }
 
-  acceptTunnel(fields: string[]): Duplex {
-    const { socket } = this.#request;
-    this.#response.detachSocket(socket);
-    let head = 'HTTP/1.1 101 Switching Protocols\r\n';
-    for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-    socket.write(`${head}Connection: Upgrade\r\nUpgrade: ${this.tunnel}\r\n\r\n`, 'latin1');
+  /** The response goes on: a client that ended its side still gets bytes. */
+  touch(): void {
+    if (this.#endedAt > 0) this.#since = performance.now();
+  }
+
+  get closing(): boolean {
+    return this.#closing || this.#endedAt > 0;
+  }
+
+  readBody(): void {
+    this.#pump();
+  }
+
+  /** The response is through. @param close the connection ends with it */
+  done(close: boolean): void {
+    const whole = this.#reading === 'held';
+    this.#stream = null;
+    if (close || !whole) return this.#finish();
+    this.#reading = 'head';
+    this.#since = performance.now();
+    if (this.closing && this.#ahead.length === 0) return this.#finish();
+    this.#pump();
+  }
+
+  /** The response can't be completed: the client sees that, since its end does not come. */
+  abort(): void {
+    this.#stream = null;
+    this.#reading = 'over';
+    this.#writer.flush();
+    this.#socket.destroy();
+  }
+
+  /** Hands the socket over, with what came behind the request. */
+  detach(): Socket {
+    const socket = this.#socket;
+    this.#reading = 'detached';
+    this.#stream = null;
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain).off('close', this.#onClose);
+    socket.pause();
+    this.#options.onClosed();
+    this.#writer.flush();
+    const rest = Buffer.concat([this.#reader.takeRest(), ...this.#ahead]);
+    this.#ahead = [];
+    if (rest.byteLength > 0) socket.unshift(rest);
     return socket;
   }
 
-  readyForBody(): void {
-    if (!this.#expectsContinue) return;
-    this.#expectsContinue = false;
-    this.#response.writeContinue();
-  }
+  // ---- from the socket
 
-  inform(status: number, fields: string[]): void {
-    // Node has a public call for 103 only; 102 and unknown ones say nothing that a client must see (RFC 9110 §15.2).
-    if (status !== 103) return;
-    const hints: Record<string, string | string[]> = {};
-    for (let i = 0; i < fields.length; i += 2) {
-      const name = (fields[i] as string).toLowerCase();
-      const value = fields[i + 1] as string;
-      const before = hints[name];
-      hints[name] = before === undefined ? value : [before, value].flat();
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#reading === 'over') return; // read to be dropped: linger.ts
+    try {
+      if (this.#reading === 'head' && this.#reader.idle) this.#since = performance.now();
+      this.#ahead.push(bytes);
+      this.#aheadBytes += bytes.byteLength;
+      this.#pump();
+      if (this.#aheadBytes > MOST_AHEAD_BYTES) this.#socket.pause();
+    } catch (error) {
+      this.#inside.fault(error);
     }
-    if (hints.link !== undefined) this.#response.writeEarlyHints(hints);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#inside.enter(() => {
+      if (this.#reading === 'over') return;
+      this.#endedAt = performance.now();
+      // Cut off, or done; either way nothing follows.
+      if (!this.#stream && this.#ahead.length === 0) return void this.#socket.end();
+      if (this.#options.endMeansGone || this.#reading === 'body') this.#socket.destroy();
+    });
+  };
+
+  readonly #onDrain = (): void => {
+    this.touch();
+    this.#stream?.events?.onClientDrain();
+  };
+
+  readonly #onClose = (): void => {
+    const stream = this.#stream;
+    this.#stream = null;
+    this.#reading = 'over';
+    this.#ahead = [];
+    stream?.gone();
+    this.#inside.enter(() => this.#options.onClosed());
+  };
+
+  /** Reads on as far as there are bytes and somebody to take what they say. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#canRead) {
+        const event = this.#reader.next();
+        if (event === null) {
+          const bytes = this.#ahead.shift();
+          if (!bytes) break;
+          this.#aheadBytes -= bytes.byteLength;
+          this.#reader.feed(bytes);
+        } else if (event.kind === 'head') this.#onHead(event.head);
+        else if (event.kind === 'data') this.#stream?.events?.onBody(event.bytes);
+        else this.#onMessageEnd(event.trailers);
+      }
+    } catch (error) {
+      this.#onReadError(error);
+    } finally {
+      this.#pumping = false;
+    }
+    if (this.#aheadBytes <= MOST_AHEAD_BYTES && this.#socket.isPaused() && this.#reading !== 'detached')
+      this.#socket.resume();
   }
 
-  respond(status: number, reason: string, fields: string[]): void {
-    // A client that never got its 100 (Continue) sends no body; without this the connection would wait for one.
-    if (this.#expectsContinue) this.#response.shouldKeepAlive = false;
-    this.#response.writeHead(status, reason, fields);
-    this.#begun = true;
-    begun.add(this);
+  get #canRead(): boolean {
+    return this.#reading === 'head' || (this.#reading === 'body' && this.#stream?.wantsBody === true);
   }
 
-  /** Not flushHeaders() for a head alone: it writes the fields in UTF-8 (Node 24.21) and would double what latin1 has above 127. */
-  sendBegun(): void {
-    if (!this.#begun) return;
-    this.#begun = false;
-    if (!this.#response.destroyed) this.#response.write(this.#first ?? NOTHING);
+  #onHead(head: RequestHead): void {
+    if (head.method === 'CONNECT' && this.#options.onConnect) {
+      this.#reader.next(); // its end
+      return this.#options.onConnect(head, this.detach());
+    }
+    const stream = new H1ClientStream(this, head);
+    this.#stream = stream;
+    this.#since = performance.now();
+    this.#reading = stream.hasBody ? 'body' : 'held';
+    if (!stream.hasBody) this.#reader.next(); // its end
+    try {
+      if (head.method === 'CONNECT') throw new MtlsdError('BAD_REQUEST', 'CONNECT inside an intercepted connection');
+      checkHost(head);
+      this.#options.onRequest(head, stream);
+    } catch (error) {
+      if (!(error instanceof MtlsdError)) throw error;
+      this.#stream = null;
+      this.#refuse(error, head);
+    }
+  }
+
+  #onMessageEnd(trailers: string[]): void {
+    this.#reading = 'held';
+    this.#stream?.events?.onBodyEnd(trailers);
+  }
+
+  /** What the client sends is not HTTP/1.1. */
+  #onReadError(error: unknown): void {
+    if (!(error instanceof Http1Error)) return this.#inside.fault(error);
+    const stream = this.#stream;
+    if (stream) {
+      // In the middle of a body: what was forwarded can't be completed.
+      this.#stream = null;
+      this.#reading = 'over';
+      stream.gone();
+      if (stream.responded) return void this.#socket.destroy();
+    }
+    const { headerBytes } = this.#options;
+    this.#refuse(
+      error.code === 'HEAD_TOO_LARGE'
+        ? new MtlsdError('REQUEST_TOO_LARGE', `the request's fields exceed ${headerBytes} bytes`)
+        : new MtlsdError('BAD_REQUEST', `the request is not HTTP/1.1 as RFC 9112 has it: ${error.message}`),
+      null,
+    );
+  }
+
+  #refuse(error: MtlsdError, head: RequestHead | null): void {
+    this.#reading = 'over';
+    this.#ahead = [];
+    this.#writer.flush();
+    endWith(this.#socket, this.#options.refuse(error, head));
+  }
+
+  #finish(): void {
+    this.#reading = 'over';
+    this.#ahead = [];
+    this.#writer.flush();
+    endWith(this.#socket);
+  }
+}
+
+const ignore = (): void => {};
+
+const UPGRADE_OPTION = /(?:^|[\s,])upgrade(?:$|[\s,])/i;
+
+/** One request on the connection, and its response. */
+export class H1ClientStream implements ClientStream {
+  readonly http: '1.0' | '1.1';
+  readonly method: string;
+  /** The exchange's, once the request line was understood. */
+  path: string;
+  readonly fields: readonly string[];
+  readonly hasBody: boolean;
+  readonly tunnel: string | null;
+  events: ClientEvents | null = null;
+  responded = false;
+  wantsBody = false;
+  readonly #connection: H1ClientConnection;
+  readonly #keepAlive: boolean;
+  #expectsContinue: boolean;
+  #close = false;
+
+  constructor(connection: H1ClientConnection, head: RequestHead) {
+    this.#connection = connection;
+    this.http = head.version;
+    this.method = head.method;
+    this.path = head.target;
+    this.fields = head.fields;
+    this.hasBody = head.framing.kind === 'chunked' || (head.framing.kind === 'length' && head.framing.length > 0);
+    this.#keepAlive = head.keepAlive;
+    // RFC 9110 §10.1.1: not from HTTP/1.0 clients.
+    this.#expectsContinue =
+      this.hasBody && this.http === '1.1' && fieldValue(head.fields, 'expect')?.toLowerCase() === '100-continue';
+    this.tunnel = this.hasBody ? null : tunnelOf(head);
+  }
+
+  get host(): string | undefined {
+    return fieldValue(this.fields, 'host');
+  }
+
+  readBody(): void {
+    if (this.#expectsContinue) {
+      this.#expectsContinue = false;
+      this.#connection.writer.interim('HTTP/1.1 100 Continue\r\n\r\n');
+    }
+    if (this.wantsBody) return;
+    this.wantsBody = true;
+    this.#connection.readBody();
+  }
+
+  pauseBody(): void {
+    this.wantsBody = false;
+  }
+
+  inform(status: number, fields: readonly string[]): void {
+    // HTTP/1.0 has none (RFC 9110 §15.2).
+    if (this.http === '1.0' || this.#connection.socket.writableNeedDrain) return;
+    this.#connection.writer.interim(responseHead(status, STATUS_CODES[status] ?? '', fields));
+  }
+
+  respond(status: number, reason: string, fields: string[], _ended: boolean, close: boolean): void {
+    const framing = this.#framingOf(status, fields);
+    // A client that never got its 100 (Continue) sends no body; without the close the connection would wait for one.
+    // Behind a declined Upgrade there may be bytes of the other protocol, which must not be read as a request.
+    this.#close =
+      close ||
+      this.tunnel !== null ||
+      !this.#keepAlive ||
+      this.#expectsContinue ||
+      this.#connection.closing ||
+      framing.kind === 'close';
+    const all = framing.kind === 'chunked' ? fields : withoutTrailerField(fields);
+    if (framing.kind === 'chunked') all.push('Transfer-Encoding', 'chunked');
+    if (this.#close) all.push('Connection', 'close');
+    else if (this.http === '1.0') all.push('Connection', 'keep-alive');
+    this.responded = true;
+    this.#connection.writer.begin(responseHead(status, reason, all), framing);
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#begun && !this.#first) {
-      this.#first = chunk;
-      return true;
-    }
-    this.sendBegun();
-    if (this.#response.write(chunk)) return true;
-    this.#response.once('drain', () => this.onDrain?.());
-    return false;
+    this.#connection.touch();
+    return this.#connection.writer.write(chunk);
   }
 
-  end(trailers: string[]): void {
-    if (trailers.length > 0) {
-      const pairs: [string, string][] = [];
-      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i] as string, trailers[i + 1] as string]);
-      this.#response.addTrailers(pairs);
-    }
-    const whole = this.#begun ? this.#first : null;
-    this.#begun = false;
-    this.#response.end(whole ?? undefined);
+  end(trailers: readonly string[]): void {
+    this.#connection.writer.end(trailers);
+    this.#connection.done(this.#close);
+  }
+
+  acceptTunnel(fields: readonly string[]): Duplex {
+    this.#connection.writer.interim(
+      responseHead(101, 'Switching Protocols', [...fields, 'Connection', 'Upgrade', 'Upgrade', this.tunnel ?? '']),
+    );
+    return this.#connection.detach();
   }
 
   abort(): void {
-    this.#response.destroy();
+    this.#connection.abort();
+  }
+
+  /** The client left, or sent what can't be read. */
+  gone(): void {
+    this.events?.onGone();
+  }
+
+  #framingOf(status: number, fields: readonly string[]): Framing {
+    if (this.method === 'HEAD' || status === 204 || status === 304) return { kind: 'none' };
+    const length = fieldValue(fields, 'content-length');
+    if (length !== undefined) return { kind: 'length', length: Number(length) };
+    return this.http === '1.1' ? { kind: 'chunked' } : { kind: 'close' };
   }
 }
 
-/**
- * Framing that llhttp lets by and that two readers could understand in two ways is refused (RFC 9112 §6).
- * @throws MtlsdError BAD_REQUEST
- */
-export function checkFraming(request: IncomingMessage): void {
-  const { 'transfer-encoding': coding, 'content-length': length } = request.headers;
-  if (coding === undefined) return;
-  if (coding.toLowerCase() !== 'chunked')
-    throw new MtlsdError(
-      'BAD_REQUEST',
-      `Transfer-Encoding ${JSON.stringify(coding.slice(0, 100))} is not taken; only chunked is`,
-    );
-  if (length !== undefined)
-    throw new MtlsdError('BAD_REQUEST', 'a request with both Content-Length and Transfer-Encoding is refused');
-  if (request.httpVersion === '1.0')
-    throw new MtlsdError('BAD_REQUEST', 'Transfer-Encoding in an HTTP/1.0 request is refused');
+/** RFC 9110 §6.6.2: trailers are announced where they can come. */
+function withoutTrailerField(fields: string[]): string[] {
+  if (fieldValue(fields, 'trailer') === undefined) return fields;
+  return fields.filter((_, i) => (fields[i - (i % 2)] as string).toLowerCase() !== 'trailer');
 }
+
+/**
+ * Another protocol that the client asks for. h2c and TLS would be upgrades of the connection to us, which may be declined by
+ * not answering them; HTTP/1.0 has none (RFC 9110 §7.8).
+ */
+function tunnelOf({ version, fields }: RequestHead): string | null {
+  if (version === '1.0') return null;
+  const protocol = fieldValue(fields, 'upgrade');
+  if (protocol === undefined || protocol === '' || /\b(h2c|tls)\b/i.test(protocol)) return null;
+  return UPGRADE_OPTION.test(fieldValue(fields, 'connection') ?? '') ? protocol : null;
+}
+
+/** RFC 9112 §3.2: one Host field, and one that can be a host; HTTP/1.0 may go without. */
+function checkHost({ version, fields }: RequestHead): void {
+  let host: string | null = null;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (name.length !== 4 || name.toLowerCase() !== 'host') continue;
+    if (host !== null) throw new MtlsdError('BAD_REQUEST', 'a request with two Host fields is refused (RFC 9112 §3.2)');
+    host = fields[i + 1] as string;
+  }
+  if (host === null) {
+    if (version === '1.0') return;
+    throw new MtlsdError('BAD_REQUEST', 'a request without a Host field is refused (RFC 9112 §3.2)');
+  }
+  if (!HOST.test(host))
+    throw new MtlsdError('BAD_REQUEST', 'a request with a malformed Host field is refused (RFC 9112 §3.2)');
+}
+
+/** RFC 3986 §3.2.2 and §3.2.3: reg-name or IP-literal, and a port. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d{0,5})?$/;

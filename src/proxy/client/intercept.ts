@@ -1,9 +1,9 @@
 /** TLS towards the client, with a leaf for CONNECT's host, and HTTP of whichever version was agreed on inside it. */
 import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
-import type { Authority } from '../core/authority.ts';
-import { MtlsdError, nativeCode } from '../core/errors.ts';
-import { alertOf } from '../inspect/alerts.ts';
+import type { Authority } from '../../core/authority.ts';
+import { MtlsdError, nativeCode } from '../../core/errors.ts';
+import { alertOf } from '../../inspect/alerts.ts';
 
 export interface InterceptOptions {
   readonly contextFor: (host: string) => SecureContext | Promise<SecureContext>;

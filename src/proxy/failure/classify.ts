@@ -1,9 +1,8 @@
-/** Native errors of sockets, TLS and undici to ours: the one place that knows their codes, one integration test per code. */
+/** Native errors of sockets and TLS to ours: the one place that knows their codes, one integration test per code. */
 import { type ErrorCode, type ErrorData, MtlsdError, nativeCode } from '../../core/errors.ts';
-import { StreamReset } from './request.ts';
 
 /** Which step failed decides what the same native code means. */
-export type Step = 'connect' | 'tls' | 'http';
+export type Step = 'connect' | 'tls';
 
 const CONNECT_CODES: Readonly<Record<string, ErrorCode>> = {
   ENOTFOUND: 'DNS_FAILED',
@@ -26,22 +25,6 @@ const CONNECT_CODES: Readonly<Record<string, ErrorCode>> = {
   EPIPE: 'CONNECTION_CLOSED',
 };
 
-const HTTP_CODES: Readonly<Record<string, ErrorCode>> = {
-  UND_ERR_SOCKET: 'CONNECTION_CLOSED',
-  UND_ERR_HEADERS_TIMEOUT: 'RESPONSE_TIMEOUT',
-  UND_ERR_BODY_TIMEOUT: 'RESPONSE_TIMEOUT',
-  UND_ERR_HEADERS_OVERFLOW: 'RESPONSE_INVALID',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'RESPONSE_INVALID',
-  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'BAD_REQUEST',
-  UND_ERR_INVALID_ARG: 'BAD_REQUEST',
-  UND_ERR_NOT_SUPPORTED: 'BAD_REQUEST',
-  UND_ERR_DESTROYED: 'CONNECTION_CLOSED',
-  UND_ERR_CLOSED: 'CONNECTION_CLOSED',
-  ECONNRESET: 'CONNECTION_CLOSED',
-  EPIPE: 'CONNECTION_CLOSED',
-  ETIMEDOUT: 'CONNECTION_TIMEOUT',
-};
-
 /** @param where the authority, for the sentence */
 export function classify(error: unknown, step: Step, where: string, data: ErrorData = {}): MtlsdError {
   if (error instanceof MtlsdError) return error;
@@ -56,20 +39,7 @@ export function classify(error: unknown, step: Step, where: string, data: ErrorD
       ...cause,
     });
   }
-  if (step === 'tls')
-    return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), { nothingSent: true, ...cause });
-  // llhttp's own errors (HPE_…) say that what came is not HTTP.
-  const known = HTTP_CODES[code] ?? (code.startsWith('HPE_') || isParserError(error) ? 'RESPONSE_INVALID' : undefined);
-  if (known) return new MtlsdError(known, `${where}: ${said}`, cause);
-  if (code.startsWith('ERR_SSL_')) return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), cause);
-  if (error instanceof StreamReset) return new MtlsdError('CONNECTION_CLOSED', `${where}: ${said}`, cause);
-  if (code.startsWith('ERR_HTTP2_')) return new MtlsdError('RESPONSE_INVALID', `${where}: ${said}`, cause);
-  return new MtlsdError('INTERNAL', said, cause);
-}
-
-/** undici names its parser's errors by code only where llhttp has one (8.12). */
-function isParserError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'HTTPParserError';
+  return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), { nothingSent: true, ...cause });
 }
 
 function connectSentence(code: string, said: string, where: string): string {

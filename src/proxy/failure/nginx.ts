@@ -2,8 +2,8 @@
  * nginx takes a connection without a certificate, or with one that it does not trust, and answers HTTP 400 with a page of
  * its own (ngx_http_special_response.c); the response passes, and the record says what it meant.
  */
-import type { ClientCertificateFacts, RecordError } from '../inspect/records.ts';
-import { ERROR_CODES } from '../core/errors.ts';
+import type { ClientCertificateFacts, RecordError } from '../../inspect/records.ts';
+import { ERROR_CODES } from '../../core/errors.ts';
 
 const REQUIRED = 'No required SSL certificate was sent';
 const REFUSED = 'The SSL certificate error';

@@ -11,7 +11,10 @@ export function handshakeError(draft: RecordDraft, failure: HandshakeFailure): M
   const { where, name, requested, sent } = draft;
   if (failure === 'timeout') return new MtlsdError('TLS_TIMEOUT', `${where} did not finish the TLS handshake in time`);
   if (failure === 'stopped')
-    return new MtlsdError('CONNECTION_CLOSED', `the connection to ${where} was given up: nothing waits for it any more`);
+    return new MtlsdError(
+      'CONNECTION_CLOSED',
+      `the connection to ${where} was given up: nothing waits for it any more`,
+    );
   const alert = failure === 'closed' ? null : alertOf(failure);
   const cause = failure === 'closed' ? {} : { cause: failure };
   if (alert) {

@@ -1,7 +1,7 @@
 /** Proxy credentials (RFC 7617): the user name is the profile, the password is the proxy's, where the settings have one. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { MtlsdError } from '../core/errors.ts';
-import type { Secret } from '../core/secret.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import type { Secret } from '../../core/secret.ts';
 
 export interface Credentials {
   /**

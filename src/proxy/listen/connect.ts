@@ -1,22 +1,23 @@
-/** CONNECT (RFC 9110 §9.3.6): parse -> decide -> intercept, tunnel or refuse. */
-import type { IncomingMessage } from 'node:http';
+/** CONNECT (RFC 9110 §9.3.6) and SOCKS5: who asks for what -> intercept, tunnel or refuse. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { StoreSnapshot } from '../certs/store/snapshot.ts';
-import { type Authority, parseAuthority, tellable } from '../core/authority.ts';
-import { asMtlsdError, MtlsdError } from '../core/errors.ts';
-import { nextId } from '../core/ids.ts';
-import { pace } from '../core/pace.ts';
+import { type Decision, decide } from '../../certs/decide.ts';
+import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
+import { type Authority, parseAuthority, tellable } from '../../core/authority.ts';
+import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
+import { nextId } from '../../core/ids.ts';
+import { pace } from '../../core/pace.ts';
+import type { RequestHead } from '../../http1/reader.ts';
+import { type InterceptOptions, intercept } from '../client/intercept.ts';
+import type { ClientConnection } from '../client/stream.ts';
+import { fieldValue } from '../exchange/fields.ts';
+import { endWith } from '../linger.ts';
+import type { Pools } from '../upstream/pools.ts';
+import { routeOf } from '../upstream/route.ts';
 import type { Credentials } from './auth.ts';
-import { looksLikeTls, peek, readClientHello } from './client/hello.ts';
-import type { ClientConnection } from './client/stream.ts';
-import { type Decision, decide } from './decide.ts';
-import { type InterceptOptions, intercept } from './intercept.ts';
-import { endWith } from './linger.ts';
-import { answerBytes, answerProblem } from './problem.ts';
+import { looksLikeTls, peek, readClientHello } from './hello.ts';
 import { acceptSocks, reply, SOCKS_REPLY, socksReplyFor } from './socks.ts';
 import { type TunnelContext, tunnel } from './tunnel.ts';
-import { type Pools, targetOf } from './upstream/pool.ts';
 
 export interface ConnectContext {
   readonly store: () => StoreSnapshot;
@@ -34,6 +35,8 @@ export interface ConnectContext {
 
 /** For the log: what was refused before there was an exchange. */
 export interface Refusal {
+  /** The id that the answer names. */
+  readonly exchange: string;
   readonly client: string;
   readonly target: string;
   readonly error: MtlsdError;
@@ -45,26 +48,35 @@ const nextHandshake = pace();
 /** Longer than any client waits before it speaks, shorter than a person's patience; then it may be that the server speaks first. */
 const FIRST_BYTES_MS = 30_000;
 
+/** What a CONNECT asks for. */
+export interface ConnectRequest {
+  readonly head: RequestHead;
+  readonly target: string;
+  readonly credentials: string | undefined;
+}
+
+export const acceptConnect = (head: RequestHead): ConnectRequest => ({
+  head,
+  target: head.target,
+  credentials: fieldValue(head.fields, 'proxy-authorization'),
+});
+
 export async function handleConnect(
   context: ConnectContext,
-  request: IncomingMessage,
+  { head, target, credentials }: ConnectRequest,
   socket: Socket,
-  head: Buffer,
+  refuse: (client: string, target: string, error: MtlsdError, head: RequestHead) => Buffer,
 ): Promise<void> {
-  const target = request.url ?? '';
   const client = clientOf(socket);
-  const way = new Way(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
-  socket.on('error', () => {}); // a client's reset is routine; each step sees the close
+  const answer = new Answer(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
   try {
-    const { profile } = context.credentials.check(request.headers['proxy-authorization']);
-    if (head.byteLength > 0) socket.unshift(head);
-    await proceed(context, socket, { authority: parseAuthority(target), client, profile }, way);
+    const { profile } = context.credentials.check(credentials);
+    await proceed(context, socket, { authority: parseAuthority(target), client, profile }, answer);
   } catch (error) {
-    const known = asMtlsdError(error);
-    context.onRefused({ client, target: tellable(target), error: known });
+    const bytes = refuse(client, tellable(target), asMtlsdError(error), head);
     // After the 200 there is nothing that a client would read as an answer.
-    if (way.confirmed) socket.destroy();
-    else refuse(socket, known, target, request.headers.accept);
+    if (answer.given || socket.destroyed) socket.destroy();
+    else endWith(socket, bytes);
   }
 }
 
@@ -72,18 +84,17 @@ export async function handleConnect(
 export async function handleSocks(context: ConnectContext, socket: Socket, handshakeTimeoutMs: number): Promise<void> {
   const client = clientOf(socket);
   let target = '';
-  const way = new Way(() => reply(socket, SOCKS_REPLY.succeeded));
-  socket.on('error', () => {});
+  const answer = new Answer(() => reply(socket, SOCKS_REPLY.succeeded));
   let accepted = false;
   try {
     const { authority, profile } = await acceptSocks(socket, context.credentials, handshakeTimeoutMs);
     accepted = true;
     target = authority.text;
-    await proceed(context, socket, { authority, client, profile }, way);
+    await proceed(context, socket, { authority, client, profile }, answer);
   } catch (error) {
     const known = asMtlsdError(error);
-    context.onRefused({ client, target, error: known });
-    if (way.confirmed) socket.destroy();
+    context.onRefused({ exchange: nextId('x'), client, target, error: known });
+    if (answer.given) socket.destroy();
     else if (accepted) {
       reply(socket, socksReplyFor(known));
       endWith(socket);
@@ -92,14 +103,14 @@ export async function handleSocks(context: ConnectContext, socket: Socket, hands
 }
 
 /** Tells the client once that its way is open. */
-class Way {
+class Answer {
   readonly #open: () => void;
-  confirmed = false;
+  given = false;
   constructor(open: () => void) {
     this.#open = open;
   }
-  confirm(): void {
-    this.confirmed = true;
+  give(): void {
+    this.given = true;
     this.#open();
   }
 }
@@ -110,16 +121,17 @@ interface Asked {
   readonly profile: string | undefined;
 }
 
-async function proceed(context: ConnectContext, socket: Socket, asked: Asked, way: Way): Promise<void> {
+async function proceed(context: ConnectContext, socket: Socket, asked: Asked, answer: Answer): Promise<void> {
   const { authority, client, profile } = asked;
   const decision = decide(context.store(), authority, { profile });
   if (decision.action === 'refuse')
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
   if (decision.action === 'passthrough') {
-    await tunnel(context.tunnels, socket, { authority, client, why: decision.why }, () => way.confirm());
+    const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
+    await tunnel(context.tunnels, socket, { authority, client, why: decision.why, still }, () => answer.give());
     return;
   }
-  way.confirm();
+  answer.give();
   await interceptOrTunnel(context, socket, { ...asked, decision });
 }
 
@@ -141,7 +153,8 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     const why = first === null ? 'the client waits for the server to speak' : 'what the client sends is not TLS';
     if (context.nonTls === 'refuse')
       throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`);
-    await tunnel(context.tunnels, socket, { authority, client, why }, () => {});
+    const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action !== 'refuse';
+    await tunnel(context.tunnels, socket, { authority, client, why, still }, () => {});
     return;
   }
   const hello = readClientHello(first);
@@ -154,25 +167,14 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     profile,
     serverName: hello.serverName,
     host: null,
-    decision,
-    target: null,
-    http2Only: false,
-    active: 0,
   };
   // The origin's handshake runs while the client's does; which protocol it should speak, the client's offer tells.
   if (decision.choice.entry?.identity !== null) {
-    const protocol = hello.alpn.includes('h2') ? 'h2' : 'h1';
     const { choice, policy } = decision;
-    connection.target = targetOf({ scheme: 'https', authority, wish: { profile }, choice, policy, protocol });
-    context.pools.warm(connection.target);
+    const route = routeOf({ scheme: 'https', authority, wish: { profile }, choice, policy });
+    context.pools.pool(route).warm(hello.alpn.includes('h2') ? 'h2' : 'h1');
   }
   context.serve(await intercept(context.interception, socket, authority), connection);
 }
 
 const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-
-function refuse(socket: Socket, error: MtlsdError, target: string, accept: string | undefined): void {
-  if (socket.destroyed) return;
-  const answer = answerProblem(error, { exchange: nextId('x'), authority: target, accept, certificate: null });
-  endWith(socket, answerBytes(answer));
-}

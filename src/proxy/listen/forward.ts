@@ -1,9 +1,10 @@
 /**
- * Absolute-form requests (RFC 9112 §3.2.2) on the proxy's own port: `https://` originates TLS with the certificate, for
- * clients that can't trust a CA; `http://` goes on in the clear and never with a certificate.
+ * Request targets (RFC 9112 §3.2). On the proxy's own port they are absolute: `https://` originates TLS with the certificate,
+ * for clients that can't trust a CA; `http://` goes on in the clear and never with a certificate.
  */
-import { type Authority, authorityOf } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
+import { type Authority, authorityOf } from '../../core/authority.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import type { RequestHead } from '../../http1/reader.ts';
 
 export interface AbsoluteTarget {
   readonly scheme: 'http' | 'https';
@@ -24,6 +25,27 @@ export function parseAbsoluteForm(target: string): AbsoluteTarget {
   const authority = authorityOf(host, port === undefined ? (scheme === 'https' ? 443 : 80) : Number(port));
   const path = match[3] ?? '';
   return { scheme, authority, path: path.startsWith('/') ? path : `/${path}` };
+}
+
+/**
+ * Inside a connection a request has origin-form; absolute-form of the same authority must be taken too (§3.2.2).
+ * @throws MtlsdError MISDIRECTED_REQUEST, BAD_REQUEST
+ */
+export function originFormOf({ method, target }: RequestHead, authority: Authority): string {
+  if (target.startsWith('/')) return target;
+  if (target === '*') {
+    if (method === 'OPTIONS') return target;
+    throw new MtlsdError(
+      'BAD_REQUEST',
+      `the target * is for OPTIONS alone, not for ${method.slice(0, 20)} (RFC 9112 §3.2.4)`,
+    );
+  }
+  const absolute = parseAbsoluteForm(target);
+  if (absolute.authority.text === authority.text) return absolute.path;
+  throw new MtlsdError(
+    'MISDIRECTED_REQUEST',
+    `a request for ${absolute.authority.text} came on a connection to ${authority.text}`,
+  );
 }
 
 function notAbsolute(target: string): MtlsdError {

@@ -2,17 +2,18 @@
  * Local ports of one origin each, for programs that know no proxies. Whoever reaches the port acts with the certificate, so
  * web pages are kept out: one that has the browser send requests here shows in Host (DNS rebinding) or in Sec-Fetch-Site.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { StoreSnapshot } from '../certs/store/snapshot.ts';
-import { type Authority, hostField, isLoopback, parseAuthority } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
-import { nextId } from '../core/ids.ts';
-import type { ClientConnection } from './client/stream.ts';
-import { decide } from './decide.ts';
-import { relay } from './relay.ts';
-import type { TunnelRecord } from './tunnel.ts';
-import type { Dial } from './upstream/dial.ts';
+import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
+import { type Authority, hostField, isLoopback, parseAuthority } from '../../core/authority.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import type { RequestHead } from '../../http1/reader.ts';
+import { fieldValue } from '../exchange/fields.ts';
+import { nextId } from '../../core/ids.ts';
+import type { ClientConnection } from '../client/stream.ts';
+import { decide } from '../../certs/decide.ts';
+import { relay } from '../relay.ts';
+import type { TunnelContext, TunnelRecord } from './tunnel.ts';
+import type { Dial } from '../upstream/dial.ts';
 
 export interface LocalPort {
   readonly listen: { readonly host: string; readonly port: number };
@@ -32,23 +33,22 @@ export function localConnection({ authority, profile }: LocalPort, client: strin
     serverName: null,
     // The client knows the origin as 127.0.0.1:9001; the origin knows itself by its own name.
     host: hostField(authority, 'https'),
-    decision: null,
-    target: null,
-    http2Only: false,
-    active: 0,
   };
 }
 
 /** @throws MtlsdError POLICY_REFUSED for what a foreign web page makes a browser send */
-export function refuseForeignPage({ headers }: IncomingMessage, { authority }: ClientConnection): void {
-  if (headers['sec-fetch-site'] === 'cross-site')
+export function refuseForeignPage({ fields }: RequestHead, { authority }: ClientConnection): void {
+  const origin = fieldValue(fields, 'origin');
+  const foreign = origin !== undefined && !isOwnName(origin.replace(/^https?:\/\//, ''), authority);
+  if (foreign || fieldValue(fields, 'sec-fetch-site') === 'cross-site')
     throw new MtlsdError('POLICY_REFUSED', 'a page of another site may not use a local port', {
       hint: 'serve the page from the same host as the port',
     });
-  if (headers.host === undefined || isOwnName(headers.host, authority)) return;
+  const host = fieldValue(fields, 'host');
+  if (host === undefined || isOwnName(host, authority)) return;
   throw new MtlsdError(
     'POLICY_REFUSED',
-    `a local port is reached as 127.0.0.1 or localhost, not as ${JSON.stringify(headers.host.slice(0, 100))}`,
+    `a local port is reached as 127.0.0.1 or localhost, not as ${JSON.stringify(host.slice(0, 100))}`,
     {
       hint: 'use the address that the port listens on',
     },
@@ -68,6 +68,7 @@ export interface LocalTlsContext {
   readonly store: () => StoreSnapshot;
   readonly dial: Dial;
   readonly onRecord: (record: TunnelRecord) => void;
+  readonly silenceMs: number;
 }
 
 /**
@@ -75,7 +76,7 @@ export interface LocalTlsContext {
  * @throws MtlsdError as dialling does, CLIENT_CERTIFICATE_UNUSABLE, POLICY_REFUSED
  */
 export async function relayLocal(
-  context: LocalTlsContext,
+  context: LocalTlsContext & Pick<TunnelContext, 'hold'>,
   socket: Socket,
   { authority, profile }: LocalPort,
   client: string,
@@ -89,14 +90,19 @@ export async function relayLocal(
       `the certificate ${choice.entry.name} for ${authority.text} can't be used`,
     );
   const upstream = await context.dial({ authority, choice, policy, override: false, alpn: [] });
-  const { sent, received } = await relay(socket, upstream.socket);
+  const still = (next: StoreSnapshot): boolean => {
+    const again = decide(next, authority, { profile });
+    return again.choice.entry?.identity?.id === choice.entry?.identity?.id && again.policy.id === policy.id;
+  };
+  const forget = context.hold(() => socket.destroy(), still);
+  const { sent, received } = await relay(socket, upstream.socket, context.silenceMs).finally(forget);
   context.onRecord({
     event: 'tunnel',
     tunnel: nextId('t'),
     started: started.toISOString(),
     client,
     authority: authority.text,
-    why: `a local port, on connection ${upstream.record.connection}`,
+    why: `a local port, on connection ${upstream.record?.connection}`,
     sent_bytes: sent,
     received_bytes: received,
     ms: { total: Date.now() - started.getTime() },

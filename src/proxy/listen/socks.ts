@@ -1,10 +1,10 @@
 /** SOCKS5 towards clients (RFC 1928, RFC 1929): CONNECT only; what follows goes the way of an HTTP CONNECT. */
 import { isIPv4 } from 'node:net';
 import type { Socket } from 'node:net';
-import { type Authority, authorityOf } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
+import { type Authority, authorityOf } from '../../core/authority.ts';
+import { MtlsdError } from '../../core/errors.ts';
 import type { Credentials } from './auth.ts';
-import { endWith } from './linger.ts';
+import { endWith } from '../linger.ts';
 
 export interface SocksRequest {
   readonly authority: Authority;

@@ -1,10 +1,11 @@
 /** CONNECT passed through untouched: no interception, no certificate of ours, one log line when it ends. */
 import type { Socket } from 'node:net';
-import type { Authority } from '../core/authority.ts';
-import { asMtlsdError, type MtlsdError } from '../core/errors.ts';
-import { nextId } from '../core/ids.ts';
-import { relay } from './relay.ts';
-import type { TcpConnection } from './upstream/tcp.ts';
+import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
+import type { Authority } from '../../core/authority.ts';
+import { asMtlsdError, type MtlsdError } from '../../core/errors.ts';
+import { nextId } from '../../core/ids.ts';
+import { relay } from '../relay.ts';
+import type { TcpConnection } from '../upstream/tcp.ts';
 
 export interface TunnelRecord {
   readonly event: 'tunnel';
@@ -22,6 +23,10 @@ export interface TunnelRecord {
 export interface TunnelContext {
   readonly openTcp: (authority: Authority) => Promise<TcpConnection>;
   readonly onRecord: (record: TunnelRecord) => void;
+  /** Ends a tunnel on which no bytes flow for so long; 0 for never. */
+  readonly silenceMs: number;
+  /** `end` is called where `still` says that the store withdraws the tunnel; the function returned forgets it. */
+  readonly hold: (end: () => void, still: (next: StoreSnapshot) => boolean) => () => void;
 }
 
 /**
@@ -32,7 +37,7 @@ export interface TunnelContext {
 export async function tunnel(
   context: TunnelContext,
   socket: Socket,
-  request: { authority: Authority; client: string; why: string },
+  request: { authority: Authority; client: string; why: string; still: (next: StoreSnapshot) => boolean },
   confirm: () => void,
 ): Promise<void> {
   const id = nextId('t');
@@ -63,6 +68,7 @@ export async function tunnel(
     return;
   }
   confirm();
-  const { sent, received } = await relay(socket, upstream.socket);
+  const forget = context.hold(() => socket.destroy(), request.still);
+  const { sent, received } = await relay(socket, upstream.socket, context.silenceMs).finally(forget);
   context.onRecord(record(sent, received, null));
 }

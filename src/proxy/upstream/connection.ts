@@ -54,7 +54,9 @@ export class UpstreamConnection {
     });
     socket.once('close', () => this.lost(null));
     if (!rules) return;
-    socket.once('session', () => this.heard());
+    // Not at once: an alert may be in the same read, and Node emits 'session' in the middle of OpenSSL's read, where a write
+    // breaks the record layer (24.21).
+    socket.once('session', () => setImmediate(() => this.heard()));
     this.#timer = setTimeout(() => {
       this.#doubtUntil = performance.now() + rules.capMs;
       this.#settle('presumed');

@@ -1,113 +1,281 @@
-/** HTTP/1.1 to an origin through an undici pool. */
-import diagnostics from 'node:diagnostics_channel';
-import { IncomingMessage, type IncomingHttpHeaders } from 'node:http';
+/** One HTTP/1.1 connection to an origin (RFC 9112): one request at a time, used again while both sides agree to. */
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { PassThrough, type Readable } from 'node:stream';
-import type { Dispatcher, Pool } from 'undici';
-import { upstreamOf } from './dial.ts';
-import type { RequestHandler, UpstreamRequest } from './request.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import { Boundary, type ReportFault } from '../../core/boundary.ts';
+import type { Framing } from '../../http1/framing.ts';
+import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
+import { requestHead } from '../../http1/write.ts';
+import { MessageWriter } from '../message-writer.ts';
+import { fieldValue } from '../exchange/fields.ts';
+import type { UpstreamConnection } from './connection.ts';
+import { StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
-// undici tells on which socket a request goes by this channel only, synchronously after onRequestStart.
-let starting: RequestHandler | null = null;
-diagnostics.subscribe('undici:client:sendHeaders', (message) => {
-  const upstream = upstreamOf((message as { socket: object }).socket);
-  if (upstream) starting?.reached(upstream);
-  starting = null;
-});
-
-/** What a TLS record holds at most (RFC 8446 §5.1), and so a buffer that was read. */
-const RECORD = 16 * 1024;
-
-/** Spares a socket what undici (8.12) asks of it and a daemon has no use for. */
-export function forUndici(socket: Socket): Socket {
-  // undici reads all that a socket holds at once, for which Node makes one buffer of several: a copy of every byte of a large
-  // body, and twice the garbage. Read by the record, buffers are handed on as they came.
-  const read = socket.read.bind(socket);
-  socket.read = (size?: number) =>
-    read(size === undefined && socket.readableLength > RECORD ? RECORD : size) as Buffer | null;
-  // Whether an idle connection keeps the process running, told twice for each request; the listeners do that.
-  socket.ref = socket.unref = () => socket;
-  return socket;
+export interface H1Options {
+  /** For the fields of one response. */
+  readonly headerBytes: number;
+  /** How long an idle connection is kept where the server names no time of its own (Keep-Alive: timeout=). */
+  readonly keepAliveMs: number;
+  readonly reportFault: ReportFault;
 }
 
-/** @param path absolute-form where the request goes to a proxy in the clear */
-export function dispatchH1(
-  pool: Pool,
-  origin: string,
-  request: UpstreamRequest,
-  path: string,
-  handler: RequestHandler,
-): void {
-  const { method, fields } = request;
-  const body = request.body && (request.body instanceof IncomingMessage ? request.body : readableOf(request.body));
-  pool.dispatch(
-    // blocking holds up pipelined requests, of which there are none.
-    { origin, method, path, headers: fields as string[], body, bodyTimeout: 0, blocking: false },
-    new H1Handler(handler),
-  );
+export interface H1Owner {
+  /** The connection may carry another request. */
+  onIdle(connection: H1Connection): void;
+  onClosed(connection: H1Connection): void;
 }
 
-/** The readable side of an HTTP/2 stream alone: undici destroys a body once it is sent, and the response is still to come. */
-function readableOf(stream: Readable): Readable {
-  const body = stream.pipe(new PassThrough());
-  stream.once('close', () => {
-    if (!stream.readableEnded) body.destroy(new Error('the client left'));
-  });
-  return body;
+interface Active {
+  readonly request: UpstreamRequest;
+  readonly events: UpstreamEvents;
+  /** The whole request was written. */
+  sent: boolean;
+  head: ResponseHead | null;
 }
 
-class H1Handler implements Dispatcher.DispatchHandler {
-  readonly #handler: RequestHandler;
+/** A server that names a longer time is not believed: state between here and there may be gone by then. */
+const LONGEST_KEEP_ALIVE_MS = 600_000;
+/** A request that is written as the server closes is lost, so stay below the time that it names. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
 
-  constructor(handler: RequestHandler) {
-    this.#handler = handler;
+export class H1Connection implements UpstreamStream {
+  readonly upstream: UpstreamConnection;
+  readonly #socket: Socket;
+  readonly #owner: H1Owner;
+  readonly #reader: ResponseReader;
+  readonly #writer: MessageWriter;
+  readonly #inside: Boundary;
+  /** null between requests. */
+  #active: Active | null = null;
+  #state: 'open' | 'closing' | 'closed' | 'detached' = 'open';
+  #paused = false;
+  #reading = false;
+  #keepAliveMs: number;
+  #idleSince = performance.now();
+
+  constructor(upstream: UpstreamConnection, options: H1Options, owner: H1Owner) {
+    this.upstream = upstream;
+    this.#socket = upstream.socket;
+    this.#owner = owner;
+    this.#keepAliveMs = options.keepAliveMs;
+    this.#reader = new ResponseReader({ headBytes: options.headerBytes });
+    this.#writer = new MessageWriter(this.#socket);
+    this.#inside = new Boundary(
+      'upstream',
+      options.reportFault,
+      () => this.#socket.destroy(),
+      upstream.record?.connection,
+    );
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (!this.#handler.wanted) controller.abort(new Error('the client left'));
-    this.#handler.onRequestStart(controller);
-    starting = this.#handler;
+  /** Whether it can carry a request now. */
+  get ready(): boolean {
+    return (
+      this.#state === 'open' &&
+      this.#active === null &&
+      !this.#socket.destroyed &&
+      performance.now() - this.#idleSince < this.#keepAliveMs
+    );
   }
 
-  onBodySent(chunk: Buffer): void {
-    this.#handler.onBodySent(chunk);
+  get busy(): boolean {
+    return this.#active !== null;
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-    reason?: string,
-  ): void {
-    this.#handler.onResponseStart(status, flat(controller.rawHeaders, headers), reason ?? '', false);
+  /**
+   * Only where `ready`.
+   * @throws MtlsdError BAD_REQUEST where the request can't be written in HTTP/1.1; nothing was sent
+   */
+  send(request: UpstreamRequest, events: UpstreamEvents): void {
+    const framing = framingOf(request);
+    const method = request.tunnel !== null && request.method === 'CONNECT' ? 'GET' : request.method; // RFC 8441 §5
+    let head: string;
+    try {
+      head = requestHead(method, request.path, fieldsOf(request, framing));
+    } catch (error) {
+      this.#release();
+      throw new MtlsdError('BAD_REQUEST', `the request can't be sent in HTTP/1.1: ${(error as Error).message}`, {
+        cause: error,
+        nothingSent: true,
+      });
+    }
+    const reused = this.upstream.uses > 0;
+    this.upstream.uses += 1;
+    this.#reader.expect(method);
+    this.#active = { request, events, sent: !request.hasBody, head: null };
+    this.#writer.begin(head, framing);
+    if (!request.hasBody) this.#writer.end([]);
+    events.onReached(this, this.upstream, reused);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#handler.onResponseData(chunk);
+  write(chunk: Buffer): boolean {
+    return this.#active === null || this.#active.sent || this.#writer.write(chunk);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#handler.onResponseEnd(flat(controller.rawTrailers));
+  end(trailers: readonly string[]): void {
+    if (!this.#active || this.#active.sent) return;
+    this.#active.sent = true;
+    this.#writer.end(trailers);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#handler.onResponseError(error);
+  pause(): void {
+    if (this.#paused || !this.#active) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
+    this.#inside.enter(() => this.#read());
+  }
+
+  abort(): void {
+    this.#active = null;
+    this.#socket.destroy();
+  }
+
+  /** Carries no further request; what is under way finishes. */
+  close(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'closing';
+    if (!this.#active) this.#socket.destroy();
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    try {
+      this.upstream.heard();
+      // What comes unasked belongs to no request: a late 408, or an attempt to poison the next response.
+      if (!this.#active) return void this.#socket.destroy();
+      this.#reader.feed(bytes);
+      this.#read();
+    } catch (error) {
+      this.#inside.fault(error);
+    }
+  };
+
+  readonly #onEnd = (): void => {
+    try {
+      if (this.#active) {
+        this.#reader.finish();
+        this.#read();
+      }
+    } catch {
+      // cut off: 'close' tells the exchange
+    }
+    if (this.#state !== 'detached') this.#socket.destroy();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#inside.enter(() => this.#active?.events.onDrain());
+  };
+
+  readonly #onClose = (): void => {
+    this.#state = 'closed';
+    this.upstream.lost(null);
+    this.#inside.enter(() => this.#owner.onClosed(this));
+    this.#fail(new StreamFailure('closed', closedSentence(this.#active), null, this.upstream.error));
+  };
+
+  #read(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      while (this.#active && !this.#paused) {
+        const event = this.#reader.next();
+        if (!event) return;
+        if (event.kind === 'head') this.#onHead(event.head, this.#active);
+        else if (event.kind === 'data') this.#active.events.onData(event.bytes);
+        else this.#onMessageEnd(event.trailers, this.#active);
+      }
+    } catch (error) {
+      this.#fail(new StreamFailure('invalid', (error as Error).message, null, error as Error));
+      this.#socket.destroy();
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #onHead(head: ResponseHead, active: Active): void {
+    const { status, reason, fields } = head;
+    if (status === 101) {
+      if (active.request.tunnel === null)
+        return this.#refuse('an origin switched protocols unasked (RFC 9110 §15.2.2)');
+      this.#detach(fields, active);
+    } else if (status < 200) {
+      if (status !== 100) active.events.onInform(status, fields);
+    } else {
+      active.head = head;
+      const timeout = /(?:^|[\s,])timeout=(\d{1,6})/i.exec(fieldValue(fields, 'keep-alive') ?? '')?.[1];
+      if (timeout !== undefined)
+        this.#keepAliveMs = Math.min(Number(timeout) * 1000 - KEEP_ALIVE_MARGIN_MS, LONGEST_KEEP_ALIVE_MS);
+      active.events.onResponse(status, reason, fields, head.framing.kind === 'none');
+    }
+  }
+
+  #onMessageEnd(trailers: string[], active: Active): void {
+    if (!active.head) return; // of a 101, whose stream is another's by now
+    this.#active = null;
+    // The response to a request that was not sent whole ends the connection: what is left would read as the next request.
+    if (active.head.keepAlive && active.sent && this.#reader.idle) this.#release();
+    else this.#socket.destroy();
+    active.events.onEnd(trailers);
+  }
+
+  #release(): void {
+    this.#idleSince = performance.now();
+    if (this.#state === 'closing') this.#socket.destroy();
+    else if (this.#state === 'open') this.#owner.onIdle(this);
+  }
+
+  /** The bytes are another protocol's from here on. */
+  #detach(fields: string[], active: Active): void {
+    this.#active = null;
+    this.#state = 'detached';
+    const rest = this.#reader.takeRest();
+    const socket = this.#socket;
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain).off('close', this.#onClose);
+    socket.pause();
+    this.#writer.flush();
+    if (rest.byteLength > 0) socket.unshift(rest);
+    this.#owner.onClosed(this);
+    active.events.onTunnel(socket, fields);
+  }
+
+  #refuse(message: string): void {
+    this.#fail(new StreamFailure('invalid', message));
+    this.#socket.destroy();
+  }
+
+  #fail(failure: StreamFailure): void {
+    const active = this.#active;
+    this.#active = null;
+    active?.events.onError(this.upstream.refusal ?? failure);
   }
 }
 
-/**
- * Field values are latin1 on the wire (RFC 9110 §5.5), so that every octet survives.
- * @param decoded the same fields as undici decoded them, by lower-case name: a text where there is but one of that name
- */
-function flat(raw: Dispatcher.DispatchController['rawHeaders'], decoded: IncomingHttpHeaders = {}): string[] {
-  const fields: string[] = [];
-  if (!Array.isArray(raw)) return fields;
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i] ?? '');
-    const value = decoded[name.toLowerCase()];
-    fields.push(name, typeof value === 'string' ? value : latin1(raw[i + 1] ?? ''));
-  }
-  return fields;
+function closedSentence(active: Active | null): string {
+  return active?.head
+    ? 'the connection ended before the response was through'
+    : 'the connection ended before a response came';
 }
 
-const latin1 = (part: Buffer | string): string => (typeof part === 'string' ? part : part.toString('latin1'));
+function framingOf({ hasBody, fields }: UpstreamRequest): Framing {
+  if (!hasBody) return { kind: 'none' };
+  const length = fieldValue(fields, 'content-length');
+  return length === undefined ? { kind: 'chunked' } : { kind: 'length', length: Number(length) };
+}
+
+function fieldsOf({ host, fields, teTrailers, tunnel }: UpstreamRequest, framing: Framing): string[] {
+  const all = ['Host', host, ...fields];
+  if (framing.kind === 'chunked') all.push('Transfer-Encoding', 'chunked');
+  if (tunnel !== null) {
+    all.push('Connection', 'Upgrade', 'Upgrade', tunnel);
+    // An HTTP/2 client has no key to send; RFC 6455 §4.1 wants 16 random octets.
+    if (tunnel.toLowerCase() === 'websocket' && fieldValue(fields, 'sec-websocket-key') === undefined)
+      all.push('Sec-WebSocket-Key', randomBytes(16).toString('base64'));
+  } else if (teTrailers) all.push('TE', 'trailers', 'Connection', 'TE'); // RFC 9110 §10.1.4
+  return all;
+}

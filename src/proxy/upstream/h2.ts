@@ -1,203 +1,292 @@
-/**
- * HTTP/2 to an origin (RFC 9113) on node:http2, behind undici's dispatch call, so that an exchange need not know which of
- * the two it speaks to. undici's own HTTP/2 has no request trailers, no reset codes and no Extended CONNECT (8.12).
- */
-import http2, {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  constants,
-  type OutgoingHttpHeaders,
-} from 'node:http2';
-import type { Readable } from 'node:stream';
+/** HTTP/2 to an origin (RFC 9113) on node:http2: the sessions of one pool, and streams on them. */
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
+import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
-import { toObject, withoutPseudo } from '../h2-fields.ts';
-import { type RequestHandler, StreamReset, type UpstreamRequest } from './request.ts';
-import type { Upstream } from './dial.ts';
+import {
+  flatHeaders,
+  headersObject,
+  LENIENT,
+  listSize,
+  MOST_FIELD_PAIRS,
+  rawHeaders,
+  watchSession,
+  withoutPseudo,
+} from '../h2-session.ts';
+import { sizeOf } from '../exchange/fields.ts';
+import type { UpstreamConnection } from './connection.ts';
+import { StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 /** Unused for so long, a session is closed; a server that closes it first says so with GOAWAY, and nothing is lost. */
 const IDLE_MS = 60_000;
 /** What a server that names no limit is asked for at most on one session (RFC 9113 §6.5.2 recommends no less). */
 const MAX_STREAMS = 100;
+/** A server that never sends its SETTINGS is none of HTTP/2 (RFC 9113 §3.4). */
+const SETTINGS_MS = 10_000;
 
-interface Held {
-  readonly session: ClientHttp2Session;
-  readonly upstream: Upstream;
-  streams: number;
+export interface H2Options {
+  readonly headerBytes: number;
+  readonly reportFault: ReportFault;
 }
 
-/** Sessions whose origin has sent its settings. */
-const settled = new WeakSet<ClientHttp2Session>();
+export interface H2Owner {
+  /** A stream ended, or the server's settings came: there may be room for another. */
+  onRoom(session: H2Session): void;
+  onClosed(session: H2Session): void;
+}
 
-/** The sessions of one pool: all to one authority with one identity and one policy. */
-export class H2Sessions {
-  readonly #held = new Set<Held>();
-  #closing = false;
+export class H2Session {
+  readonly upstream: UpstreamConnection;
+  readonly #session: ClientHttp2Session;
+  readonly #options: H2Options;
+  readonly #owner: H2Owner;
+  readonly #streams = new Set<H2Stream>();
+  readonly #inside: Boundary;
+  #settings: 'awaited' | 'known' = 'awaited';
+  #state: 'open' | 'closing' | 'closed' = 'open';
 
   /** @param upstream a connection on which ALPN agreed on h2 */
-  add(upstream: Upstream): void {
+  constructor(upstream: UpstreamConnection, options: H2Options, owner: H2Owner) {
+    this.upstream = upstream;
+    this.#options = options;
+    this.#owner = owner;
+    this.#inside = new Boundary(
+      'upstream',
+      options.reportFault,
+      () => this.#session.destroy(),
+      upstream.record?.connection,
+    );
     const session = http2.connect('https://origin', {
       createConnection: () => upstream.socket,
       // The client's own limits hold the memory; these let one stream fill a long path (RFC 9113 §6.9.2).
-      settings: { initialWindowSize: 1024 * 1024, enablePush: false },
+      settings: { initialWindowSize: 1024 * 1024, enablePush: false, maxHeaderListSize: listSize(options.headerBytes) },
+      maxHeaderListPairs: MOST_FIELD_PAIRS,
+      ...LENIENT,
     });
-    session.on('connect', () => session.setLocalWindowSize(4 * 1024 * 1024));
-    const held: Held = { session, upstream, streams: 0 };
-    this.#held.add(held);
-    const gone = (): void => {
-      this.#held.delete(held);
-    };
-    session.on('error', (error: Error) => {
-      upstream.error ??= error;
+    this.#session = session;
+    const timer = setTimeout(() => session.destroy(), SETTINGS_MS);
+    session.on(
+      'connect',
+      this.#inside.guard(() => session.setLocalWindowSize(4 * 1024 * 1024)),
+    );
+    session.on(
+      'remoteSettings',
+      this.#inside.guard(() => {
+        clearTimeout(timer);
+        this.#settings = 'known';
+        upstream.heard();
+        owner.onRoom(this);
+      }),
+    );
+    session.on('error', (error: Error) => (upstream.error ??= error));
+    session.on('goaway', () => this.#end('closing'));
+    session.on('close', () => {
+      clearTimeout(timer);
+      upstream.lost(null);
+      this.#end('closed');
     });
-    session.on('remoteSettings', () => settled.add(session));
-    session.on('goaway', gone);
-    session.on('close', gone);
-    session.setTimeout(IDLE_MS, () => {
-      if (held.streams === 0) session.close();
-    });
+    watchSession(session, IDLE_MS, () => this.#streams.size);
   }
 
-  /** A session with room for a stream, or null. */
-  #free(): Held | null {
-    for (const held of this.#held) {
-      const limit = Math.min(held.session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS, 2 ** 31);
-      if (!held.session.closed && !held.session.destroyed && held.streams < limit) return held;
+  get room(): boolean {
+    const limit = this.#session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS;
+    return this.#state === 'open' && !this.#session.closed && !this.#session.destroyed && this.#streams.size < limit;
+  }
+
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether the origin takes Extended CONNECT (RFC 8441 §3); null until its settings are there. */
+  get takesTunnels(): boolean | null {
+    return this.#settings === 'awaited' ? null : this.#session.remoteSettings?.enableConnectProtocol === true;
+  }
+
+  /** Only where there is `room`. */
+  send(request: UpstreamRequest, events: UpstreamEvents): void {
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#session.request(headersOf(request), {
+        endStream: !request.hasBody && request.tunnel === null,
+        waitForTrailers: request.hasBody,
+      });
+    } catch (error) {
+      if (this.#session.closed || this.#session.destroyed)
+        events.onError(new StreamFailure('closed', 'the HTTP/2 connection ended', null, error as Error));
+      else
+        events.onError(
+          new MtlsdError('BAD_REQUEST', `the request can't be sent in HTTP/2: ${(error as Error).message}`, {
+            cause: error,
+            nothingSent: true,
+          }),
+        );
+      return;
     }
-    return null;
-  }
-
-  get hasRoom(): boolean {
-    return !this.#closing && this.#free() !== null;
-  }
-
-  get connected(): number {
-    return this.#held.size;
-  }
-
-  get running(): number {
-    let sum = 0;
-    for (const { streams } of this.#held) sum += streams;
-    return sum;
-  }
-
-  /** Whether the origin takes Extended CONNECT (RFC 8441 §3); known once its settings are there. */
-  async takesTunnels(): Promise<boolean> {
-    const session = this.#free()?.session;
-    if (!session) return false;
-    if (!settled.has(session))
-      await new Promise((resolve) => session.once('remoteSettings', resolve).once('close', resolve));
-    return session.remoteSettings?.enableConnectProtocol === true;
-  }
-
-  /** Only where `hasRoom`. */
-  dispatch(request: UpstreamRequest, handler: RequestHandler): void {
-    const held = this.#free();
-    if (!held) throw new MtlsdError('CONNECTION_CLOSED', 'the HTTP/2 connection ended');
-    held.streams += 1;
-    handler.reached(held.upstream);
-    new H2Request(held, request, handler);
+    const reused = this.upstream.uses > 0;
+    this.upstream.uses += 1;
+    const held = new H2Stream(stream, request, events, this.upstream, this.#inside, this.#options.headerBytes);
+    this.#streams.add(held);
+    stream.once('close', () => {
+      this.#streams.delete(held);
+      this.#inside.enter(() => this.#owner.onRoom(this));
+    });
+    events.onReached(held, this.upstream, reused);
   }
 
   /** Streams under way finish; nothing new begins. */
   close(): void {
-    this.#closing = true;
-    for (const { session } of this.#held) session.close();
+    this.#session.close();
+    this.#end('closing');
   }
 
   destroy(): void {
-    this.#closing = true;
-    for (const { session } of this.#held) session.destroy();
+    this.#session.destroy();
+  }
+
+  #end(state: 'closing' | 'closed'): void {
+    if (this.#state === 'open') this.#inside.enter(() => this.#owner.onClosed(this));
+    this.#state = state;
   }
 }
 
-class H2Request {
-  readonly #handler: RequestHandler;
+class H2Stream implements UpstreamStream {
   readonly #stream: ClientHttp2Stream;
-  #responded = false;
-  #aborted = false;
-  #ended = false;
-  #trailers: string[] = [];
+  readonly #events: UpstreamEvents;
+  readonly #upstream: UpstreamConnection;
+  #state: 'requested' | 'responding' | 'over' = 'requested';
+  #responseTrailers: string[] = [];
+  #requestTrailers: readonly string[] = [];
 
-  constructor(held: Held, request: UpstreamRequest, handler: RequestHandler) {
-    this.#handler = handler;
-    this.#stream = held.session.request(toHeaders(request), {
-      endStream: request.body === null && !request.tunnel,
-      waitForTrailers: request.body !== null,
-    });
-    this.#stream.on('close', () => {
-      held.streams -= 1;
-    });
-    handler.onRequestStart({
-      abort: (_reason: Error, h2Code?: number) => {
-        this.#aborted = true;
-        this.#stream.close(h2Code ?? constants.NGHTTP2_CANCEL);
-      },
-      pause: () => this.#stream.pause(),
-      resume: () => this.#stream.resume(),
-    });
-    this.#listen(request);
-    if (request.body) this.#send(request.body, request.trailers);
-  }
-
-  #listen(request: UpstreamRequest): void {
-    const stream = this.#stream;
-    stream.on('headers', (headers, _flags, raw) => {
-      this.#handler.onResponseStart(Number(headers[':status']), withoutPseudo(raw), '', false);
-    });
-    stream.on('response', (headers, flags, raw) => {
-      this.#responded = true;
-      const status = Number(headers[':status']);
-      const fields = withoutPseudo(raw);
-      if (request.tunnel && status === 200) {
-        this.#ended = true;
-        this.#handler.onTunnel(stream, fields);
-      } else this.#handler.onResponseStart(status, fields, '', (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
-    });
-    stream.on('trailers', (_headers, _flags, raw) => {
-      this.#trailers = withoutPseudo(raw);
-    });
-    if (!request.tunnel) {
-      stream.on('data', (chunk: Buffer) => {
-        this.#handler.onResponseData(chunk);
-      });
-      stream.on('end', () => {
-        // 'end' comes for a reset stream too, and before its 'close'.
-        if (!this.#responded || stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) return;
-        this.#ended = true;
-        this.#handler.onResponseEnd(this.#trailers);
-      });
-    }
+  constructor(
+    stream: ClientHttp2Stream,
+    request: UpstreamRequest,
+    events: UpstreamEvents,
+    upstream: UpstreamConnection,
+    inside: Boundary,
+    headerBytes: number,
+  ) {
+    this.#stream = stream;
+    this.#events = events;
+    this.#upstream = upstream;
+    stream.on(
+      'headers',
+      inside.guard((...args: unknown[]) => {
+        const status = Number((args[0] as { ':status'?: unknown })[':status']);
+        if (this.#state === 'requested' && status !== 100) events.onInform(status, withoutPseudo(rawHeaders(args)));
+      }),
+    );
+    stream.on(
+      'response',
+      inside.guard((...args: unknown[]) => this.#onResponse(args, request, headerBytes)),
+    );
+    stream.on(
+      'trailers',
+      inside.guard((...args: unknown[]) => {
+        this.#responseTrailers = withoutPseudo(rawHeaders(args));
+      }),
+    );
+    stream.on(
+      'drain',
+      inside.guard(() => this.#state !== 'over' && events.onDrain()),
+    );
+    stream.on(
+      'wantTrailers',
+      inside.guard(() => {
+        // close() ends the body too; without its trailers it stays incomplete, and only the reset reaches the origin.
+        if (this.#state !== 'over') stream.sendTrailers(headersObject(this.#requestTrailers));
+      }),
+    );
     stream.on('error', () => {}); // 'close' follows, with the code
-    stream.on('close', () => {
-      if (this.#ended || this.#aborted) return;
-      this.#handler.onResponseError(
-        stream.rstCode === constants.NGHTTP2_NO_ERROR
-          ? new MtlsdError('CONNECTION_CLOSED', 'the origin closed the stream before the response was through')
-          : new StreamReset(stream.rstCode),
-      );
+    stream.on(
+      'close',
+      inside.guard(() => this.#onClose()),
+    );
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(chunk);
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#requestTrailers = trailers;
+    this.#stream.end();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  abort(h2Code: number = constants.NGHTTP2_CANCEL): void {
+    this.#state = 'over';
+    this.#stream.close(h2Code);
+    this.#stream.resume(); // what is buffered would hold the stream open
+  }
+
+  #onResponse(args: readonly unknown[], request: UpstreamRequest, headerBytes: number): void {
+    if (this.#state !== 'requested') return;
+    const status = Number((args[0] as { ':status'?: unknown })[':status']);
+    const flags = Number(args[1]);
+    const fields = withoutPseudo(rawHeaders(args));
+    if (sizeOf(fields) > headerBytes)
+      return this.#fail(new StreamFailure('invalid', `the fields of the response exceed ${headerBytes} bytes`));
+    if (request.tunnel !== null && status === 200) {
+      this.#state = 'over';
+      this.#events.onTunnel(this.#stream, fields);
+      return;
+    }
+    this.#state = 'responding';
+    this.#listen();
+    this.#events.onResponse(status, '', fields, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+  }
+
+  #listen(): void {
+    const stream = this.#stream;
+    stream.on('data', (chunk: Buffer) => {
+      if (this.#state === 'responding') this.#events.onData(chunk);
+    });
+    stream.on('end', () => {
+      // 'end' comes for a reset stream too, and before its 'close'.
+      if (this.#state !== 'responding' || stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) return;
+      this.#state = 'over';
+      this.#events.onEnd(this.#responseTrailers);
+      // An early response: what is left of the request is not wanted (RFC 9113 §8.1).
+      if (!stream.writableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }
 
-  #send(body: Readable, trailers: () => string[]): void {
-    const stream = this.#stream;
-    body.on('data', (chunk: Buffer) => this.#handler.onBodySent(chunk));
-    stream.on('wantTrailers', () => {
-      // close() ends the body too; without its trailers it stays incomplete, and only the reset reaches the origin.
-      if (!this.#aborted) stream.sendTrailers(toObject(trailers()));
-    });
-    body.pipe(stream);
+  #onClose(): void {
+    const { rstCode } = this.#stream;
+    this.#fail(
+      rstCode === constants.NGHTTP2_NO_ERROR || this.#upstream.error
+        ? new StreamFailure('closed', 'the stream ended before the response was through', null, this.#upstream.error)
+        : StreamFailure.reset(rstCode),
+    );
+  }
+
+  #fail(failure: StreamFailure): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#events.onError(this.#upstream.refusal ?? failure);
   }
 }
 
-function toHeaders({ method, authority, path, fields, host, tunnel }: UpstreamRequest): OutgoingHttpHeaders {
-  const headers = toObject(fields);
-  delete headers.host; // :authority says it (RFC 9113 §8.3.1)
-  return {
-    ':method': tunnel ? 'CONNECT' : method,
-    ...(tunnel && { ':protocol': tunnel }),
-    ':scheme': 'https',
-    ':authority': host ?? authority,
-    ':path': path,
-    ...headers,
-  };
+function headersOf({ method, path, host, fields, teTrailers, tunnel }: UpstreamRequest): string[] {
+  const pseudo = [
+    ':method',
+    tunnel === null ? method : 'CONNECT',
+    ':scheme',
+    'https',
+    ':authority',
+    host,
+    ':path',
+    path,
+  ];
+  if (tunnel !== null) pseudo.push(':protocol', tunnel);
+  const all = flatHeaders(pseudo, fields);
+  if (teTrailers) all.push('te', 'trailers');
+  return all;
 }

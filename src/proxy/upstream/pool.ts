@@ -1,330 +1,393 @@
 /**
- * Upstream connections for requests: one pool per (authority, identity, policy, protocol), so that no connection can ever
- * serve a request whose identity or policy is another. A store that changes either leaves the old pool to finish what it has
- * and gives it nothing new.
+ * The connections of one route: no connection can ever serve a request whose identity or policy is another. The pool knows
+ * what the origin speaks, dials ahead, and queues; a request that nobody waits for any more is dropped before a dial.
  */
-import { Pool } from 'undici';
-import type { Policy } from '../../certs/store/policy.ts';
-import type { CertificateChoice, StoreSnapshot, Wish } from '../../certs/store/snapshot.ts';
-import { type Authority, hostField } from '../../core/authority.ts';
+import { hostField } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
-import { type Dial, type Upstream, upstreamFor } from './dial.ts';
-import type { DialPlan } from './draft.ts';
-import { dispatchH1, forUndici } from './h1.ts';
-import { H2Sessions } from './h2.ts';
-import type { RequestHandler, UpstreamRequest } from './request.ts';
-import { dispatchSingle } from './single.ts';
+import { type UpstreamConnection, plainConnection } from './connection.ts';
+import type { Dial } from './dial.ts';
+import { H1Connection, type H1Options } from './h1.ts';
+import { H2Session } from './h2.ts';
+import type { Route } from './route.ts';
 import type { TcpConnection } from './tcp.ts';
+import type { UpstreamEvents, UpstreamRequest } from './stream.ts';
 
-/** What the client speaks decides what is asked of the origin: HTTP/1.1 costs half the CPU, HTTP/2 is kept where it came from. */
-export type UpstreamProtocol = 'h1' | 'h2';
-
-const H1_ALPN = ['http/1.1'];
-const H2_ALPN = ['h2', 'http/1.1'];
-
-/** Where a request goes, and how: what decides which connections may carry it. */
-interface Route {
-  readonly scheme: 'http' | 'https';
-  readonly authority: Authority;
-  readonly wish: Wish;
-  readonly choice: CertificateChoice;
-  readonly policy: Policy;
-  readonly protocol: UpstreamProtocol;
-}
-
-/** Made once for all requests of a connection that agree in it. */
-export interface Target extends Route {
-  /** Two targets share connections where their keys are equal, and nowhere else. */
-  readonly key: string;
-}
-
-export const targetOf = (route: Route): Target => ({ ...route, key: keyOf(route) });
-
-export interface PoolsOptions {
+export interface PoolOptions extends H1Options {
   readonly dial: Dial;
   /** For plain HTTP: to the origin, or to a proxy that takes the whole URI. */
-  readonly openPlain: (authority: Authority) => Promise<TcpConnection>;
-  /** Whether it is a proxy: then the fields that it needs (RFC 9112 §3.2.2). */
-  readonly plainProxy: (authority: Authority) => readonly string[] | null;
-  readonly responseTimeoutMs: number;
-  /** How long an idle connection is kept where the server names no time of its own (Keep-Alive: timeout=). */
-  readonly keepAliveMs: number;
+  readonly openPlain: (authority: Route['authority']) => Promise<TcpConnection>;
+  /** Whether that is a proxy: then the fields that it needs. */
+  readonly plainProxy: (authority: Route['authority']) => readonly string[] | null;
   readonly maxConnections: number;
 }
 
-/** A connection dialled ahead and not asked for by then is closed: a server's own idle limit is rarely shorter. */
-const SPARE_MS = 5_000;
+/** What the client speaks decides what is asked of the origin: HTTP/1.1 costs half the CPU, HTTP/2 is kept where it came from. */
+export type Version = 'h1' | 'h2';
 
-interface Held {
-  readonly target: Target;
-  readonly pool: Pool;
-  readonly h2: H2Sessions;
-  /** The origin agreed on HTTP/1.1 where HTTP/2 was on offer. */
-  h1Only: boolean;
-  /** The one dial under way for HTTP/2: whether it agrees on that is known only then. */
-  opening: Promise<void> | null;
-  /** A request waits for `opening`. */
-  claimed: boolean;
-  /** Of a dial ahead that no request waited for. */
-  failure: Error | null;
-  /** Dialled while the client's own handshake ran, or found to speak HTTP/1.1. */
-  spare: { readonly upstream: Promise<Upstream>; readonly timer: NodeJS.Timeout } | null;
+const ALPN: Readonly<Record<Version, readonly string[]>> = { h1: ['http/1.1'], h2: ['h2', 'http/1.1'] };
+
+/** A request that waits for a connection. */
+export interface Ticket {
+  /** Nobody waits any more; does nothing once the request was written. */
+  cancel(): void;
 }
 
-export class Pools {
-  readonly #options: PoolsOptions;
-  readonly #held = new Map<string, Held>();
-  readonly #sweeper: NodeJS.Timeout;
+interface Waiting extends Ticket {
+  readonly request: UpstreamRequest;
+  readonly events: UpstreamEvents;
+  readonly version: Version;
+  /** May be written before the server has accepted our certificate: to repeat it does no harm (RFC 9110 §9.2.2). */
+  readonly repeatable: boolean;
+  readonly since: number;
+  state: 'waiting' | 'served' | 'cancelled';
+}
 
-  constructor(options: PoolsOptions) {
+/** More than this is an overload that no origin catches up with. */
+const MOST_WAITING = 10_000;
+/** A connection dialled ahead and not asked for by then is closed; a failure is told to a request that comes by then. */
+const AHEAD_MS = 5_000;
+
+interface DialInFlight {
+  readonly version: Version;
+  readonly since: number;
+  readonly abort: AbortController;
+  ahead: boolean;
+}
+
+export class Pool {
+  readonly route: Route;
+  readonly #options: PoolOptions;
+  readonly #h1 = new Set<H1Connection>();
+  readonly #idle: H1Connection[] = [];
+  readonly #h2 = new Set<H2Session>();
+  readonly #dials = new Set<DialInFlight>();
+  #waiting: Waiting[] = [];
+  /** What the origin was found not to speak. */
+  #lacks: Version | null = null;
+  /** Of a dial ahead that no request waited for: the request that comes would dial and be recorded a second time. */
+  #failure: MtlsdError | null = null;
+  #state: 'open' | 'closed' = 'open';
+  readonly #tunnels = new Set<() => void>();
+
+  constructor(route: Route, options: PoolOptions) {
+    this.route = route;
     this.#options = options;
-    // An empty pool is small, but a browser visits thousands of hosts.
-    this.#sweeper = setInterval(() => this.#sweep(), 60_000).unref();
   }
 
-  /**
-   * Sends a request on a connection that was made for this target, an idle one or a new one.
-   * @throws MtlsdError CLIENT_CERTIFICATE_UNUSABLE where the chosen entry could not be loaded: fail closed, before any dial
-   */
-  dispatch(target: Target, request: UpstreamRequest, handler: RequestHandler): void {
-    const held = this.#hold(target);
-    if (target.protocol === 'h2' && !held.h1Only) this.#dispatchH2(held, request, handler);
-    else this.#dispatchH1(held, request, handler);
+  get stats(): { connected: number; running: number; pending: number } {
+    let running = 0;
+    for (const connection of this.#h1) if (connection.busy) running += 1;
+    for (const session of this.#h2) running += session.streams;
+    return { connected: this.#h1.size + this.#h2.size, running, pending: this.#live.length };
+  }
+
+  get empty(): boolean {
+    return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.length + this.#tunnels.size === 0;
+  }
+
+  /** Sends a request on a connection that was made for this route, an idle one or a new one. */
+  request(version: Version, asked: UpstreamRequest, repeatable: boolean, events: UpstreamEvents): Ticket {
+    const request = this.route.scheme === 'http' ? this.#inTheClear(asked) : asked;
+    const waiting: Waiting = {
+      request,
+      events,
+      version: this.route.scheme === 'http' ? 'h1' : this.#lacks === version ? other(version) : version,
+      repeatable: repeatable && !request.hasBody && request.tunnel === null,
+      since: performance.now(),
+      state: 'waiting',
+      cancel: () => {
+        if (waiting.state !== 'waiting') return;
+        waiting.state = 'cancelled';
+        this.#waiting = this.#live;
+        this.#abortSurplus();
+      },
+    };
+    if (this.#waiting.length === 0 && this.#serve(waiting)) return waiting;
+    if (this.#waiting.length >= MOST_WAITING) {
+      waiting.state = 'served';
+      const where = this.route.authority.text;
+      events.onError(new MtlsdError('OVERLOADED', `${MOST_WAITING} requests wait for a connection to ${where}`));
+      return waiting;
+    }
+    const failure = this.#failure;
+    if (failure) {
+      this.#failure = null;
+      waiting.state = 'served';
+      queueMicrotask(() => events.onError(failure));
+      return waiting;
+    }
+    this.#waiting.push(waiting);
+    this.#dialForWaiting();
+    return waiting;
+  }
+
+  /** To a proxy, a request names its whole target (RFC 9112 §3.2.2). */
+  #inTheClear(request: UpstreamRequest): UpstreamRequest {
+    const { authority } = this.route;
+    const fields = this.#options.plainProxy(authority);
+    if (!fields) return request;
+    const path = `http://${hostField(authority, 'http')}${request.path === '*' ? '' : request.path}`;
+    return { ...request, path, fields: [...request.fields, ...fields] };
   }
 
   /** Dials before the request is there, unless a connection is there already; errors are left for the request to find. */
-  warm(target: Target): void {
-    if (target.scheme === 'http') return;
-    const held = this.#hold(target);
-    if (target.protocol === 'h2' && !held.h1Only) {
-      if (!held.h2.hasRoom && !held.opening) this.#openAhead(held);
-      return;
-    }
-    if (held.spare || held.pool.stats.connected > 0 || held.pool.stats.pending > 0) return;
-    keepSpare(held, this.#options.dial(planOf(target, H1_ALPN)));
+  warm(version: Version): void {
+    const wanted = this.#lacks === version ? other(version) : version;
+    if (this.#h1.size + this.#h2.size + this.#dials.size > 0 || this.#failure) return;
+    this.#dial(wanted, true);
   }
 
-  /** Connections made with what `next` no longer decides are not used again; those it still decides stay. */
-  retire(next: StoreSnapshot): void {
-    for (const [key, held] of this.#held) {
-      const { scheme, authority, wish, protocol } = held.target;
-      if (scheme === 'http') continue; // no identity and no policy
-      let still: string | null = null;
-      try {
-        const choice = next.chooseCertificate(authority, wish);
-        still = keyOf({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish), protocol });
-      } catch {
-        // the entry it asked for by name is gone
+  /** `end` is called where the store withdraws what a tunnel was made with; the function returned forgets it. */
+  holdTunnel(end: () => void): () => void {
+    this.#tunnels.add(end);
+    return () => this.#tunnels.delete(end);
+  }
+
+  /** Gives nothing new: what waits is decided again, what is under way finishes, and tunnels end where the settings say so. */
+  retire(endTunnels: boolean): void {
+    this.#state = 'closed';
+    this.#closeAll();
+    if (endTunnels) for (const end of this.#tunnels) end();
+    const waiting = this.#live;
+    this.#waiting = [];
+    for (const each of waiting) {
+      each.state = 'served';
+      each.events.onWithdrawn();
+    }
+  }
+
+  destroy(): void {
+    this.#state = 'closed';
+    this.#closeAll();
+    for (const connection of this.#h1) connection.abort();
+    for (const session of this.#h2) session.destroy();
+  }
+
+  /** Frees idle connections whose time is up. */
+  sweep(): void {
+    for (const connection of this.#idle.splice(0)) {
+      if (connection.ready) this.#idle.push(connection);
+      else connection.close();
+    }
+  }
+
+  get #live(): Waiting[] {
+    return this.#waiting.filter(({ state }) => state === 'waiting');
+  }
+
+  #closeAll(): void {
+    for (const { abort } of this.#dials) abort.abort();
+    this.#idle.length = 0;
+    for (const connection of this.#h1) connection.close();
+    for (const session of this.#h2) session.close();
+  }
+
+  /** @returns whether it was written, or failed */
+  #serve(waiting: Waiting): boolean {
+    if (waiting.version === 'h2') {
+      const session = this.#sessionFor(waiting);
+      if (session === 'wait') return false;
+      if (session) {
+        waiting.state = 'served';
+        session.send(waiting.request, waiting.events);
+        return true;
       }
-      if (still !== key) this.#drop(key, held);
+      return false;
+    }
+    const connection = this.#idleFor(waiting);
+    if (!connection) return false;
+    waiting.state = 'served';
+    try {
+      connection.send(waiting.request, waiting.events);
+    } catch (error) {
+      if (!(error instanceof MtlsdError)) throw error;
+      waiting.events.onError(error);
+    }
+    return true;
+  }
+
+  /** The one used last: it is the least likely to be closed by the server this moment. */
+  #idleFor({ repeatable }: Waiting): H1Connection | null {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const connection = this.#idle[i] as H1Connection;
+      if (!connection.ready) {
+        this.#idle.splice(i, 1);
+        connection.close();
+      } else if (repeatable || connection.upstream.settlement !== 'undecided') {
+        this.#idle.splice(i, 1);
+        return connection;
+      }
+    }
+    return null;
+  }
+
+  #sessionFor(waiting: Waiting): H2Session | 'wait' | null {
+    for (const session of this.#h2) {
+      if (!session.room) continue;
+      if (!waiting.repeatable && session.upstream.settlement === 'undecided') return 'wait';
+      if (waiting.request.tunnel === null || session.takesTunnels === true) return session;
+      // Extended CONNECT where the origin takes it (RFC 8441 §3), else an Upgrade on a connection of its own.
+      if (session.takesTunnels === null) return 'wait';
+      (waiting as { version: Version }).version = 'h1';
+      return 'wait';
+    }
+    return null;
+  }
+
+  /** In the order of their coming, as far as there are connections. */
+  #serveWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    for (const waiting of this.#waiting) {
+      if (this.#idle.length === 0 && this.#h2.size === 0) break;
+      if (waiting.state === 'waiting' && (waiting.version === 'h2' || this.#idle.length > 0)) this.#serve(waiting);
+    }
+    this.#waiting = this.#live;
+    this.#dialForWaiting();
+  }
+
+  /** As many dials as requests that wait for one, and no more than the settings allow. */
+  #dialForWaiting(): void {
+    if (this.#state === 'closed') return;
+    const live = this.#live;
+    const h2 = live.filter(({ version }) => version === 'h2').length;
+    const h1 = live.length - h2;
+    const dialling = (version: Version): number => [...this.#dials].filter((dial) => dial.version === version).length;
+    const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
+    const count = (): number => this.#h1.size + this.#h2.size + this.#dials.size;
+    // Whether the origin agrees on HTTP/2 is known only after the first dial, and then one session carries many.
+    const settling = [...this.#h2].some((session) => session.room);
+    if (h2 > 0 && dialling('h2') === 0 && !settling && count() < this.#options.maxConnections) this.#dial('h2', false);
+    for (let missing = h1 - dialling('h1') - undecided; missing > 0; missing--) {
+      if (count() >= this.#options.maxConnections) return;
+      this.#dial('h1', false);
     }
   }
 
-  get stats(): { pools: number; connected: number; running: number; pending: number } {
-    const sum = { pools: this.#held.size, connected: 0, running: 0, pending: 0 };
-    for (const { pool, h2 } of this.#held.values()) {
-      sum.connected += pool.stats.connected + h2.connected;
-      sum.running += pool.stats.running + h2.running;
-      sum.pending += pool.stats.pending;
-    }
-    return sum;
+  #abortSurplus(): void {
+    const waiting = this.#waiting.length;
+    const dials = [...this.#dials].filter(({ ahead }) => !ahead);
+    for (const dial of dials.slice(waiting)) dial.abort.abort();
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#sweeper);
-    const all = [...this.#held];
-    for (const [key, held] of all) {
-      this.#held.delete(key);
-      discardSpare(held);
-      held.h2.destroy();
-    }
-    await Promise.all(all.map(([, { pool }]) => pool.destroy()));
+  #dial(version: Version, ahead: boolean): void {
+    const dial: DialInFlight = { version, since: performance.now(), abort: new AbortController(), ahead };
+    this.#dials.add(dial);
+    this.#open(version, dial.abort.signal)
+      .then(
+        (upstream) => {
+          this.#dials.delete(dial);
+          this.#connected(upstream, version);
+        },
+        (error: unknown) => {
+          this.#dials.delete(dial);
+          this.#failed(error, dial);
+        },
+      )
+      .catch((error: unknown) => this.#options.reportFault({ scope: 'upstream', id: null, error }));
   }
 
-  #hold(target: Target): Held {
-    const { entry } = target.choice;
-    if (entry && entry.identity === null) throw unusable(target);
-    let held = this.#held.get(target.key);
-    if (!held) {
-      const made: Held = {
-        target,
-        pool: this.#makePool(target, () => made),
-        h2: new H2Sessions(),
-        h1Only: false,
-        opening: null,
-        claimed: false,
-        failure: null,
-        spare: null,
-      };
-      held = made;
-      this.#held.set(target.key, held);
-    }
-    return held;
+  async #open(version: Version, signal: AbortSignal): Promise<UpstreamConnection> {
+    const { scheme, authority, choice, policy, wish } = this.route;
+    if (scheme === 'http') return plainConnection((await this.#options.openPlain(authority)).socket);
+    const alpn = this.#lacks === 'h1' ? ALPN.h2 : ALPN[version];
+    return this.#options.dial({ authority, choice, policy, override: wish.verification !== undefined, alpn }, signal);
   }
 
-  #dispatchH1(held: Held, request: UpstreamRequest, handler: RequestHandler): void {
-    const { scheme, authority } = held.target;
-    const proxyFields = scheme === 'http' ? this.#options.plainProxy(authority) : null;
-    const sent = proxyFields ? { ...request, fields: request.fields.concat(proxyFields) } : request;
-    const path = proxyFields
-      ? `http://${hostField(authority, 'http')}${request.path === '*' ? '' : request.path}`
-      : request.path;
-    if (request.tunnel === null && !request.announcesTrailers && request.path !== '*') {
-      dispatchH1(held.pool, `${scheme}://${authority.text}`, sent, path, handler);
+  #connected(upstream: UpstreamConnection, version: Version): void {
+    if (this.#state === 'closed' || upstream.socket.destroyed) {
+      upstream.socket.destroy();
+      if (upstream.refusal) this.#failOldest(upstream.refusal);
       return;
     }
-    this.#connect(held).then(
-      (upstream) => {
-        if (handler.wanted) dispatchSingle(upstream, sent, path, handler);
-        else upstream.socket.destroy();
-      },
-      (error: Error) => handler.onResponseError(error),
-    );
-  }
-
-  #dispatchH2(held: Held, request: UpstreamRequest, handler: RequestHandler): void {
-    if (held.h2.hasRoom) {
-      if (request.tunnel === null) held.h2.dispatch(request, handler);
-      else void this.#dispatchTunnel(held, request, handler);
-      return;
-    }
-    const { failure } = held;
-    if (failure) {
-      held.failure = null;
-      queueMicrotask(() => handler.onResponseError(failure));
-      return;
-    }
-    held.claimed = true;
-    this.#open(held).then(
-      () => {
-        if (!handler.wanted) return;
-        if (held.h1Only) this.#dispatchH1(held, request, handler);
-        else this.#dispatchH2(held, request, handler);
-      },
-      (error: Error) => handler.onResponseError(error),
-    );
-  }
-
-  /** A failure is kept for the request that comes, which else would dial and be recorded a second time. */
-  #openAhead(held: Held): void {
-    held.claimed = false;
-    this.#open(held).catch((error: Error) => {
-      if (held.claimed) return;
-      held.failure = error;
-      setTimeout(() => {
-        held.failure = null;
-      }, SPARE_MS).unref();
-    });
-  }
-
-  /** Extended CONNECT where the origin takes it, else an Upgrade on a connection of its own. */
-  async #dispatchTunnel(held: Held, request: UpstreamRequest, handler: RequestHandler): Promise<void> {
-    if ((await held.h2.takesTunnels()) && held.h2.hasRoom) held.h2.dispatch(request, handler);
-    else this.#dispatchH1(held, request, handler);
-  }
-
-  /** One more connection that may speak HTTP/2; those who wait meanwhile share the flight. */
-  #open(held: Held): Promise<void> {
-    held.opening ??= this.#options
-      .dial(planOf(held.target, H2_ALPN))
-      .then((upstream) => {
-        if (upstream.record.tls?.alpn === 'h2') {
-          held.h2.add(upstream);
-          return;
-        }
-        held.h1Only = true;
-        keepSpare(held, Promise.resolve(upstream));
-      })
-      .finally(() => {
-        held.opening = null;
+    const negotiated = upstream.alpn === 'h2' ? 'h2' : 'h1';
+    if (version === 'h2' && negotiated === 'h1') this.#learn('h2');
+    if (negotiated === 'h2') {
+      this.#h2.add(
+        new H2Session(upstream, this.#options, {
+          onRoom: () => this.#serveWaiting(),
+          onClosed: (session) => {
+            this.#h2.delete(session);
+            this.#lost(upstream);
+          },
+        }),
+      );
+    } else {
+      const connection = new H1Connection(upstream, this.#options, {
+        onIdle: (idle) => {
+          this.#idle.push(idle);
+          this.#serveWaiting();
+        },
+        onClosed: (closed) => {
+          this.#h1.delete(closed);
+          const at = this.#idle.indexOf(closed);
+          if (at !== -1) this.#idle.splice(at, 1);
+          this.#lost(upstream);
+        },
       });
-    return held.opening;
-  }
-
-  #makePool(target: Target, self: () => Held): Pool {
-    return new Pool(`${target.scheme}://${target.authority.text}`, {
-      allowH2: false,
-      connections: this.#options.maxConnections,
-      // undici writes one request at a time to an HTTP/1.1 connection: pipelining makes one slow response everybody's.
-      pipelining: 1,
-      keepAliveTimeout: this.#options.keepAliveMs,
-      keepAliveMaxTimeout: 600_000,
-      headersTimeout: this.#options.responseTimeoutMs,
-      bodyTimeout: 0,
-      maxHeaderSize: 256 * 1024,
-      strictContentLength: true,
-      connect: (_options, callback) => {
-        this.#connect(self()).then(
-          ({ socket }) => callback(null, forUndici(socket)),
-          (error: Error) => callback(error, null),
-        );
-      },
-    });
-  }
-
-  /** A connection for HTTP/1.1: the spare one, or a new one. */
-  async #connect(held: Held): Promise<Upstream> {
-    const { target, spare } = held;
-    if (target.scheme === 'http') {
-      const { socket } = await this.#options.openPlain(target.authority);
-      return upstreamFor(socket, null);
+      this.#h1.add(connection);
+      this.#idle.push(connection);
     }
-    if (spare) {
-      held.spare = null;
-      clearTimeout(spare.timer);
-      const upstream = await spare.upstream;
-      if (!upstream.socket.destroyed) return upstream;
+    upstream.whenSettled(() => this.#serveWaiting());
+    this.#serveWaiting();
+  }
+
+  /** A connection ended; where it ended with a refusal before anything was written, that is the answer to who waits longest. */
+  #lost(upstream: UpstreamConnection): void {
+    const { refusal } = upstream;
+    if (refusal && upstream.uses === 0) this.#failOldest(refusal);
+    this.#serveWaiting();
+  }
+
+  /** The origin turned out not to speak that version: whoever waited for it takes the other. */
+  #learn(lacks: Version): void {
+    this.#lacks = lacks;
+    for (const waiting of this.#waiting as { version: Version }[]) waiting.version = other(lacks);
+  }
+
+  #failed(error: unknown, dial: DialInFlight): void {
+    if (this.#state === 'closed') return;
+    if (dial.abort.signal.aborted) return this.#serveWaiting();
+    if (!(error instanceof MtlsdError)) {
+      this.#options.reportFault({ scope: 'upstream', id: null, error });
+      error = new MtlsdError('INTERNAL', String(error), { cause: error });
     }
-    return this.#options.dial(planOf(target, H1_ALPN));
-  }
-
-  #drop(key: string, held: Held): void {
-    this.#held.delete(key);
-    discardSpare(held);
-    held.h2.close();
-    held.pool.close().catch(() => {}); // lets running exchanges finish
-  }
-
-  #sweep(): void {
-    for (const [key, held] of this.#held) {
-      const { connected, pending, running } = held.pool.stats;
-      if (connected + pending + running + held.h2.connected === 0 && !held.spare && !held.opening)
-        this.#drop(key, held);
+    const failure = error as MtlsdError;
+    // no_application_protocol (RFC 7301 §3.2): the origin has no HTTP/1.1.
+    if (failure.alert?.number === 120 && dial.version === 'h1' && this.#lacks === null) {
+      this.#learn('h1');
+      this.#serveWaiting();
+      return;
     }
+    this.#waiting = this.#live;
+    if (this.#waiting.length === 0) {
+      if (dial.ahead) this.#remember(failure);
+      return;
+    }
+    // With no connection at all, the origin is as unreachable for everybody who waited when the dial began.
+    const all = this.#h1.size + this.#h2.size === 0;
+    const hit = this.#waiting.filter((waiting, index) => index === 0 || (all && waiting.since <= dial.since));
+    this.#fail(hit, failure);
+    this.#serveWaiting();
+  }
+
+  #failOldest(failure: MtlsdError): void {
+    this.#waiting = this.#live;
+    if (this.#waiting.length === 0) this.#remember(failure);
+    else this.#fail(this.#waiting.slice(0, 1), failure);
+  }
+
+  #fail(hit: readonly Waiting[], failure: MtlsdError): void {
+    for (const waiting of hit) waiting.state = 'served';
+    this.#waiting = this.#live;
+    for (const { events } of hit) events.onError(failure);
+  }
+
+  #remember(failure: MtlsdError): void {
+    this.#failure = failure;
+    setTimeout(() => {
+      if (this.#failure === failure) this.#failure = null;
+    }, AHEAD_MS).unref();
   }
 }
 
-function keepSpare(held: Held, upstream: Promise<Upstream>): void {
-  discardSpare(held);
-  const spare = { upstream, timer: setTimeout(discardSpare, SPARE_MS, held).unref() };
-  upstream.catch(() => {}); // whoever takes the spare gets it
-  held.spare = spare;
-}
-
-function discardSpare(held: Held): void {
-  if (!held.spare) return;
-  clearTimeout(held.spare.timer);
-  held.spare.upstream.then(({ socket }) => socket.destroy()).catch(() => {});
-  held.spare = null;
-}
-
-const planOf = ({ authority, choice, policy, wish }: Target, alpn: readonly string[]): DialPlan => ({
-  authority,
-  choice,
-  policy,
-  override: wish.verification !== undefined,
-  alpn,
-});
-
-const keyOf = ({ scheme, authority, choice: { entry }, policy, protocol }: Route): string =>
-  `${scheme} ${authority.text} ${protocol} ${policy.id} ${entry ? `${entry.name} ${entry.withholdUnverified} ${entry.identity?.id}` : '-'}`;
-
-function unusable({ authority, choice }: Target): MtlsdError {
-  const name = choice.entry?.name ?? '';
-  const problem = choice.entry?.problems.find(({ severity }) => severity === 'error');
-  return new MtlsdError(
-    'CLIENT_CERTIFICATE_UNUSABLE',
-    `the certificate ${name} for ${authority.text} can't be used: ${problem?.message ?? 'it could not be loaded'}; nothing was sent to the server`,
-    { nothingSent: true, ...(problem && { hint: problem.hint }) },
-  );
-}
+const other = (version: Version): Version => (version === 'h1' ? 'h2' : 'h1');

@@ -1,11 +1,14 @@
 /** Another proxy on the way out: which one for an authority, and a tunnel through it (RFC 9110 §9.3.6). */
 import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import type { Authority } from '../../core/authority.ts';
 import { ERROR_CODES, MtlsdError } from '../../core/errors.ts';
-import { withoutPeerObject } from '../../inspect/peer-chain.ts';
+import { printable } from '../../core/facts.ts';
 import type { Secret } from '../../core/secret.ts';
-import { classify } from './classify.ts';
+import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
+import { requestHead } from '../../http1/write.ts';
+import { handshake } from '../../tls/handshake.ts';
+import { classify } from '../failure/classify.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './tcp.ts';
 
 export interface UpstreamProxy {
@@ -35,43 +38,32 @@ export function proxyFields({ credentials }: UpstreamProxy): string[] {
  * @throws MtlsdError as connectTcp does; UPSTREAM_PROXY_FAILED where its own TLS fails
  */
 export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions): Promise<TcpConnection> {
-  const tcp = await connectTcp(proxy.authority, options).catch((error: unknown) => {
+  const tcp = await connectTcp(proxy.authority, options).catch((error: MtlsdError) => {
     throw asProxyFailure(proxy, error);
   });
   if (proxy.scheme === 'http') return tcp;
-  const { host, kind } = proxy.authority;
-  // Verified below and not by Node, whose own check can end the process (docs/decisions/0002-reading-chains.md).
-  const socket = withoutPeerObject(
-    connectTls({
-      socket: tcp.socket,
-      servername: kind === 'name' ? host : '',
-      ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-      ...(proxy.ca !== null && { ca: proxy.ca }),
-    }),
-  );
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new MtlsdError('TLS_TIMEOUT', 'it did not finish its TLS handshake in time')),
-      options.timeoutMs,
-    );
-    socket.once('secureConnect', () => {
-      clearTimeout(timer);
-      const leaf = socket.getPeerX509Certificate();
-      const named = kind === 'name' ? leaf?.checkHost(host) : leaf?.checkIP(host);
-      if (socket.authorized && named !== undefined) return resolve();
-      const why = socket.authorized ? `it is not for ${host}` : String(socket.authorizationError);
-      reject(new MtlsdError('SERVER_CERTIFICATE_REJECTED', `its certificate was rejected: ${why}`));
-    });
-    socket.once('error', (error) => {
-      clearTimeout(timer);
-      reject(classify(error, 'tls', proxy.authority.text));
-    });
-  }).catch((error: unknown) => {
-    socket.destroy();
-    throw asProxyFailure(proxy, error);
+  const { host, kind, text } = proxy.authority;
+  const secureContext = createSecureContext(proxy.ca === null ? {} : { ca: proxy.ca });
+  const { socket, failure } = await handshake({
+    transport: tcp.socket,
+    secureContext,
+    serverName: host,
+    alpn: ['http/1.1'],
+    timeoutMs: options.timeoutMs,
   });
+  const reject = (code: 'TLS_TIMEOUT' | 'SERVER_CERTIFICATE_REJECTED' | 'TLS_FAILED', said: string): MtlsdError => {
+    socket.destroy();
+    return asProxyFailure(proxy, new MtlsdError(code, said));
+  };
+  if (failure === 'timeout') throw reject('TLS_TIMEOUT', 'it did not finish its TLS handshake in time');
+  if (failure instanceof Error) throw reject('TLS_FAILED', classify(failure, 'tls', text).message);
+  if (failure !== null) throw reject('TLS_FAILED', `${text} closed the connection during the TLS handshake`);
+  const leaf = socket.getPeerX509Certificate();
+  const named = kind === 'name' ? leaf?.checkHost(host) : leaf?.checkIP(host);
+  if (!socket.authorized || named === undefined) {
+    const why = socket.authorized ? `it is not for ${host}` : String(socket.authorizationError);
+    throw reject('SERVER_CERTIFICATE_REJECTED', `its certificate was rejected: ${why}`);
+  }
   return { ...tcp, socket };
 }
 
@@ -87,20 +79,18 @@ export async function tunnelThrough(
   const started = performance.now();
   const connection = await connectToProxy(proxy, options);
   const { socket } = connection;
-  const fields = proxyFields(proxy);
-  const credentials = fields.length > 0 ? `${fields[0]}: ${fields[1]}\r\n` : '';
-  socket.write(`CONNECT ${authority.text} HTTP/1.1\r\nHost: ${authority.text}\r\n${credentials}\r\n`);
+  socket.write(requestHead('CONNECT', authority.text, ['Host', authority.text, ...proxyFields(proxy)]), 'latin1');
   try {
-    const status = await readStatus(socket, options.timeoutMs, proxy);
-    if (status.code === 407) {
+    const { status, reason } = await readAnswer(socket, options.timeoutMs, proxy);
+    if (status === 407) {
       const message = `the upstream proxy ${proxyName(proxy)} ${proxy.credentials ? 'does not accept the credentials' : 'wants credentials'} (407)`;
       throw new MtlsdError('UPSTREAM_PROXY_AUTHENTICATION', message, { nothingSent: true });
     }
-    if (status.code < 200 || status.code > 299) {
-      const message = `the upstream proxy ${proxyName(proxy)} refused a tunnel to ${authority.text}: ${status.line}`;
+    if (status < 200 || status > 299) {
+      const message = `the upstream proxy ${proxyName(proxy)} refused a tunnel to ${authority.text}: ${status} ${printable(reason, 100)}`;
       // 504 and the like are its word on the origin, not on itself.
       const hint =
-        status.code >= 500
+        status >= 500
           ? `the proxy can't reach ${authority.text}; try it from there`
           : ERROR_CODES.UPSTREAM_PROXY_FAILED.hint;
       throw new MtlsdError('UPSTREAM_PROXY_FAILED', message, { nothingSent: true, hint });
@@ -112,61 +102,52 @@ export async function tunnelThrough(
   return { socket, ms: { dns: connection.ms.dns, connect: performance.now() - started - connection.ms.dns } };
 }
 
-/** A status line and fields as long as this are no proxy's. */
+/** Fields as long as this are no proxy's. */
 const MAX_HEAD_BYTES = 16 * 1024;
 
-function readStatus(socket: Socket, timeoutMs: number, proxy: UpstreamProxy): Promise<{ code: number; line: string }> {
+/** The final answer to CONNECT; what comes after it stays in the socket. */
+function readAnswer(socket: Socket, timeoutMs: number, proxy: UpstreamProxy): Promise<ResponseHead> {
   return new Promise((resolve, reject) => {
-    let head = Buffer.alloc(0);
-    const finish = (action: () => void): void => {
-      clearTimeout(timer);
-      socket.off('readable', onReadable).off('error', onEnd).off('end', onEnd).off('close', onEnd);
-      action();
-    };
+    const reader = new ResponseReader({ headBytes: MAX_HEAD_BYTES });
+    reader.expect('CONNECT');
+    const name = proxyName(proxy);
     const failed = (said: string): MtlsdError =>
-      new MtlsdError('UPSTREAM_PROXY_FAILED', `the upstream proxy ${proxyName(proxy)} ${said}`, { nothingSent: true });
-    const onEnd = (): void => finish(() => reject(failed('closed the connection before it answered CONNECT')));
-    const onReadable = (): void => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      head = Buffer.concat([head, chunk]);
-      const end = head.indexOf('\r\n\r\n');
-      if (end === -1) {
-        if (head.byteLength > MAX_HEAD_BYTES)
-          finish(() => reject(failed('answered CONNECT with something that is not HTTP')));
-        return;
+      new MtlsdError('UPSTREAM_PROXY_FAILED', `the upstream proxy ${name} ${said}`, { nothingSent: true });
+    const finish = (error: MtlsdError | null, head?: ResponseHead): void => {
+      clearTimeout(timer);
+      socket.off('data', onData).off('error', onEnd).off('end', onEnd).off('close', onEnd);
+      socket.pause();
+      if (error || !head) return reject(error ?? failed('gave no answer'));
+      const rest = reader.takeRest();
+      if (rest.byteLength > 0) socket.unshift(rest);
+      resolve(head);
+    };
+    const onEnd = (): void => finish(failed('closed the connection before it answered CONNECT'));
+    const onData = (bytes: Buffer): void => {
+      try {
+        reader.feed(bytes);
+        for (let event = reader.next(); event; event = reader.next())
+          if (event.kind === 'head' && event.head.status >= 200) return finish(null, event.head);
+      } catch {
+        finish(failed('answered CONNECT with something that is not HTTP'));
       }
-      const [line = ''] = head.toString('latin1', 0, end).split('\r\n');
-      const [, code] = /^HTTP\/1\.[01] (\d{3})/.exec(line) ?? [];
-      const rest = head.subarray(end + 4);
-      finish(() => {
-        if (code === undefined) return reject(failed('answered CONNECT with something that is not HTTP'));
-        if (rest.byteLength > 0) socket.unshift(rest);
-        // As in settle.ts: the listener's removal takes effect a tick later.
-        setImmediate(resolve, { code: Number(code), line: line.slice(0, 200).replace(/[^\x20-\x7e]/g, '?') });
-      });
     };
     const timer = setTimeout(
       () =>
-        finish(() =>
-          reject(
-            new MtlsdError(
-              'CONNECTION_TIMEOUT',
-              `the upstream proxy ${proxyName(proxy)} did not answer CONNECT in time`,
-              { nothingSent: true },
-            ),
-          ),
+        finish(
+          new MtlsdError('CONNECTION_TIMEOUT', `the upstream proxy ${name} did not answer CONNECT in time`, {
+            nothingSent: true,
+          }),
         ),
       timeoutMs,
     );
-    socket.on('readable', onReadable).once('error', onEnd).once('end', onEnd).once('close', onEnd);
+    socket.on('data', onData).once('error', onEnd).once('end', onEnd).once('close', onEnd);
   });
 }
 
 /** Time-outs keep their code; whatever else is wrong with the way to the proxy is the proxy's failure, not the origin's. */
-function asProxyFailure(proxy: UpstreamProxy, error: unknown): unknown {
-  if (!(error instanceof MtlsdError) || error.code === 'CONNECTION_TIMEOUT' || error.code === 'LOOP_DETECTED')
-    return error;
+function asProxyFailure(proxy: UpstreamProxy, error: MtlsdError): MtlsdError {
+  if (error.code === 'CONNECTION_TIMEOUT' || error.code === 'LOOP_DETECTED') return error;
   return new MtlsdError(
     'UPSTREAM_PROXY_FAILED',
     `the upstream proxy ${proxyName(proxy)} can't be used: ${error.message}`,

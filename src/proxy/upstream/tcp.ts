@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import type { Authority } from '../../core/authority.ts';
 import { isLoopback } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
-import { classify } from './classify.ts';
+import { classify } from '../failure/classify.ts';
 
 export interface TcpConnection {
   readonly socket: Socket;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { explainMatch } from '../../../src/admin/match.ts';
 import { openStore, type Store } from '../../../src/certs/store/store.ts';
 import { parseAuthority } from '../../../src/core/authority.ts';
-import { decide } from '../../../src/proxy/decide.ts';
+import { decide } from '../../../src/certs/decide.ts';
 
 describe('a dry run', () => {
   let store: Store;

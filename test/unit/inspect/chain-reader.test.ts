@@ -1,7 +1,7 @@
 import { createServer, connect as connectTls, type TLSSocket } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { chainReader } from '../../../src/inspect/peer-chain.ts';
+import { chainReader } from '../../../src/tls/peer-chain.ts';
 import { createPki, type Issued } from '../../support/pki.ts';
 
 async function showing<T>(served: Issued, version: 'TLSv1.2' | 'TLSv1.3', look: (socket: TLSSocket) => T): Promise<T> {

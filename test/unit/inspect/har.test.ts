@@ -39,7 +39,7 @@ test('an entry tells of the request, the response, and both certificates', () =>
       certificate: 'partner',
       request_bytes: 5,
       response_bytes: 1024,
-      ms: { total: 20, connect: 2, tls: 3, wait: 11 },
+      ms: { total: 20, connect: 2, tls: 3, wait: 11, body: 3 },
     }),
   );
   expect({ version, creator }).toEqual({ version: '1.2', creator: { name: 'mtlsd', version: '1.2.3' } });
@@ -77,7 +77,7 @@ test('an entry tells of the request, the response, and both certificates', () =>
 test('the timings that apply add up to the time', () => {
   for (const reused of [true, false]) {
     const [entry] = har(
-      exchangeRecord({ connection: 'c-1', reused, ms: { total: 30, connect: 2, tls: 3, wait: 7 } }),
+      exchangeRecord({ connection: 'c-1', reused, ms: { total: 30, connect: 2, tls: 3, wait: 7, body: 0 } }),
     ).entries;
     const { dns, connect, send, wait, receive } = entry?.timings ?? {
       dns: 0,

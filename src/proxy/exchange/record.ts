@@ -1,0 +1,102 @@
+/** What is written down of an exchange: plain data from plain data. */
+import { authorityOf, parseAuthority } from '../../core/authority.ts';
+import { isoTime } from '../../core/time.ts';
+import type { ExchangeRecord, RecordError } from '../../inspect/records.ts';
+import type { ClientConnection, ClientStream } from '../client/stream.ts';
+import type { UpstreamConnection } from '../upstream/connection.ts';
+import type { Routing } from './routing.ts';
+
+export interface ExchangeFacts {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** As performance.now(); 0 for what was not reached. */
+  readonly started: number;
+  readonly sentAt: number;
+  readonly headAt: number;
+  readonly connection: ClientConnection;
+  readonly stream: Pick<ClientStream, 'http' | 'method' | 'path' | 'host'>;
+  readonly routing: Routing | null;
+  readonly via: UpstreamConnection | null;
+  /** Id of the record of a connection that came to nothing. */
+  readonly failedConnection: string | null;
+  readonly reused: boolean;
+  readonly status: number | null;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  /** Whether the path keeps its query. */
+  readonly logQuery: boolean;
+  readonly error: RecordError | null;
+}
+
+export function recordOf(facts: ExchangeFacts): ExchangeRecord {
+  const { connection, stream, routing, via, reused, error } = facts;
+  const { authority, client, serverName } = connection;
+  const { method, path, http } = stream;
+  const record = via?.record ?? null;
+  const query = facts.logQuery ? -1 : path.indexOf('?');
+  const now = performance.now();
+  return {
+    event: 'exchange',
+    exchange: facts.id,
+    connection: record?.connection ?? facts.failedConnection,
+    started: isoTime(facts.startedAt),
+    client,
+    method,
+    authority: authority.text,
+    path: query === -1 ? path : path.slice(0, query),
+    http,
+    upstream_http: via ? (via.alpn === 'h2' ? '2' : '1.1') : null,
+    status: facts.status,
+    request_bytes: facts.requestBytes,
+    response_bytes: facts.responseBytes,
+    certificate: routing?.decision.choice.entry?.name ?? null,
+    authorized: record?.verification.authorized ?? (error?.code === 'SERVER_CERTIFICATE_REJECTED' ? false : null),
+    reused,
+    ms: {
+      total: round(now - facts.started),
+      connect: record && !reused ? round(record.ms.dns + record.ms.connect) : 0,
+      tls: record && !reused ? round(record.ms.tls + record.ms.settle) : 0,
+      wait: facts.headAt > 0 ? round(facts.headAt - facts.sentAt) : 0,
+      body: facts.headAt > 0 ? round(now - facts.headAt) : 0,
+    },
+    overrides: overridesOf(routing),
+    mismatch: connection.host === null ? mismatchOf(authority.host, authority.port, stream.host, serverName) : null,
+    cross_site: routing?.crossSite ?? null,
+    error,
+  };
+}
+
+function overridesOf(routing: Routing | null): ExchangeRecord['overrides'] {
+  if (!routing) return null;
+  const { certificate, verification, profile } = routing.wish;
+  if (certificate === undefined && verification === undefined && profile === undefined) return null;
+  return { ...(verification && { verification }), ...(certificate && { certificate }), ...(profile && { profile }) };
+}
+
+/** The Host field and the SNI decide nothing here; where they name another place than CONNECT did, it is told. */
+function mismatchOf(
+  host: string,
+  port: number,
+  hostField: string | undefined,
+  serverName: string | null,
+): ExchangeRecord['mismatch'] {
+  const otherHost = hostField !== undefined && !sameAuthority(hostField, host, port);
+  const otherName = serverName !== null && serverName !== host && !sameAuthority(serverName, host, port);
+  if (!otherHost && !otherName) return null;
+  return {
+    ...(otherHost && { host: hostField.slice(0, 255) }),
+    ...(otherName && { server_name: serverName.slice(0, 255) }),
+  };
+}
+
+function sameAuthority(text: string, host: string, port: number): boolean {
+  if (text === host || text === `${host}:${port}`) return true; // nearly always; spares the parse
+  try {
+    return parseAuthority(text, port).text === authorityOf(host, port).text;
+  } catch {
+    return false;
+  }
+}
+
+const round = (ms: number): number => Math.round(ms * 10) / 10;
