@@ -32,8 +32,8 @@ import {
 } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
 import type { TunnelRecord } from './proxy/tunnel.ts';
-import type { UpstreamProxySettings } from './settings-network.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/load.ts';
+import type { UpstreamProxySettings } from './settings/network.ts';
 import { VERSION } from './version.ts';
 
 export interface Daemon {

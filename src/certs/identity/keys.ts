@@ -1,17 +1,17 @@
 /** A private key's DER -> KeyObject, of a kind that TLS can use. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { shellWord, Unusable } from './diagnosis.ts';
+import { shellWord, unusable } from './diagnosis.ts';
 
 /** They sign nothing in TLS: DSA was dropped with TLS 1.3 (RFC 8446 appendix D.5), the others only agree on keys. */
 const useless = new Set(['dsa', 'dh', 'x25519', 'x448']);
 
-/** @throws Unusable KEY_INVALID, WRONG_KIND */
+/** @throws CodedError KEY_INVALID, WRONG_KIND */
 export function keyOf(der: Uint8Array, type: 'pkcs8' | 'pkcs1' | 'sec1', file: string): KeyObject {
   let key: KeyObject;
   try {
     key = createPrivateKey({ key: Buffer.from(der), format: 'der', type });
   } catch {
-    throw new Unusable(
+    throw unusable(
       'KEY_INVALID',
       file,
       `the private key in ${file} is damaged`,
@@ -20,12 +20,7 @@ export function keyOf(der: Uint8Array, type: 'pkcs8' | 'pkcs1' | 'sec1', file: s
   }
   if (useless.has(key.asymmetricKeyType ?? '')) {
     const kind = key.asymmetricKeyType?.toUpperCase();
-    throw new Unusable(
-      'WRONG_KIND',
-      file,
-      `the private key in ${file} is ${kind}, which TLS can't sign with`,
-      noUseHint,
-    );
+    throw unusable('WRONG_KIND', file, `the private key in ${file} is ${kind}, which TLS can't sign with`, noUseHint);
   }
   return key;
 }

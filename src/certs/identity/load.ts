@@ -1,12 +1,12 @@
 /** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
-import { nativeCode } from '../../core/errors.ts';
+import { CodedError, nativeCode } from '../../core/errors.ts';
 import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
 import { orderChain } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
-import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import { type DiagnosisCode, diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { ClientIdentity, Diagnosis } from './identity.ts';
 import { describeKey, keyOf } from './keys.ts';
 import { type KeyPart, partsOf, wrongKind } from './parts.ts';
@@ -39,8 +39,13 @@ export async function loadIdentity(source: IdentitySource): Promise<LoadedIdenti
     const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
     return { identity: identityOf(found, problems), problems, file };
   } catch (error) {
-    if (!(error instanceof Unusable)) throw error;
-    return { identity: null, problems: [error.diagnosis, ...problems], file };
+    if (!(error instanceof CodedError)) throw error;
+    const { code, message, hint } = error;
+    return {
+      identity: null,
+      problems: [diagnosis(code as DiagnosisCode, error.file, message, hint), ...problems],
+      file,
+    };
   }
 }
 
@@ -55,7 +60,7 @@ interface Found {
 
 async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise<Found> {
   if (!source.cert)
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_MISSING',
       null,
       'neither a certificate nor a PFX is named',
@@ -68,7 +73,7 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
   noteReads(problems, certRead, keyRead);
   const certificates = inCert.certificates;
   if (certificates.length === 0)
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_MISSING',
       certRead.file,
       `${certRead.file} holds a private key and no certificate`,
@@ -84,15 +89,15 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
   return { key, keyFile: keyRead.file, certificates, certFile: certRead.file, inOrder: true };
 }
 
-function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): Unusable {
+function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): CodedError {
   if (!source.key)
-    return new Unusable(
+    return unusable(
       'KEY_MISSING',
       certRead.file,
       `${certRead.file} holds no private key and the entry names none`,
       'name the key file under key:',
     );
-  return new Unusable(
+  return unusable(
     'KEY_MISSING',
     keyRead.file,
     `${keyRead.file} holds a certificate and no private key`,
@@ -105,7 +110,7 @@ async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagno
   noteReads(problems, read);
   if (read.kind !== 'pfx') throw wrongKind(read.kind, read.file, 'pfx');
   if (read.truncated)
-    throw new Unusable(
+    throw unusable(
       'FILE_TRUNCATED',
       read.file,
       `${read.file} is truncated: it is a PFX whose end is missing`,
@@ -141,7 +146,7 @@ async function passphraseFor(
     return new Secret('');
   }
   if (!source.passphrase)
-    throw new Unusable(
+    throw unusable(
       'PASSPHRASE_MISSING',
       file,
       `the key in ${file} is encrypted and the entry has no passphrase`,
@@ -179,11 +184,11 @@ function mismatch(
   keyFile: string,
   certificates: readonly X509Certificate[],
   certFile: string,
-): Unusable {
+): CodedError {
   const leaf = certificates.find((certificate) => !certificate.ca) ?? certificates[0];
   const facts = leaf ? certificateFacts(leaf) : null;
   const message = `the key in ${keyFile} (${describeKey(key)}) is not the key of ${facts?.subject} (${facts?.key}) in ${certFile}`;
-  return new Unusable(
+  return unusable(
     'KEY_MISMATCH',
     keyFile,
     message,
@@ -199,9 +204,9 @@ function refuseWeak(certPem: string, keyPem: Secret, { subject, key }: Certifica
     const code = nativeCode(error) ?? 'unknown error';
     if (/KEY_TOO_SMALL/.test(code)) {
       const hint = 'ask the CA for a certificate with RSA 2048, or better EC P-256';
-      throw new Unusable('KEY_TOO_WEAK', file, `${subject} has a key of ${key}, too weak for TLS`, hint);
+      throw unusable('KEY_TOO_WEAK', file, `${subject} has a key of ${key}, too weak for TLS`, hint);
     }
     const hint = `look at both: openssl x509 -in ${shellWord(file)} -noout -text`;
-    throw new Unusable('KEY_INVALID', file, `OpenSSL refuses ${subject} with its key of ${key}: ${code}`, hint);
+    throw unusable('KEY_INVALID', file, `OpenSSL refuses ${subject} with its key of ${key}: ${code}`, hint);
   }
 }

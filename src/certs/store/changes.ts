@@ -1,7 +1,7 @@
 /** What a reload changed, for the log and for pools. */
-import type { ParsedStore } from './parsed.ts';
+import type { ParsedStore } from './compile.ts';
 import type { StoreEntry } from './snapshot.ts';
-import { Turns } from './turns.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 export interface StoreChange {
   /** Counts of what is in force now. */
@@ -27,12 +27,12 @@ export interface Comparable {
 }
 
 export async function changeBetween(before: Comparable | null, after: Comparable): Promise<StoreChange> {
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const added: string[] = [];
   const changed: string[] = [];
   let usable = 0;
   for (const [name, entry] of after.entries) {
-    if (turns.over) await turns.next();
+    if (slice.over) await slice.next();
     if (entry.identity) usable++;
     const old = before?.entries.get(name);
     if (!old) added.push(name);

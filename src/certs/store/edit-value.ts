@@ -1,7 +1,9 @@
 /** What an edit means, on the plain data of the store: pure, and the measure that the edited text is held to. */
-import { EditError } from './edit-error.ts';
-import type { ParsedStore } from './parsed.ts';
-import { canonicalPattern } from './hosts.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { CodedError } from '../../core/errors.ts';
+import { canonicalPattern } from '../../core/hosts.ts';
+import type { Path } from '../../core/validate.ts';
+import type { ParsedStore } from './compile.ts';
 import {
   type CertificateFields,
   CertificateSchema,
@@ -12,7 +14,31 @@ import {
   type VerificationFields,
 } from './schema.ts';
 
-export { EditError, type EditErrorCode } from './edit-error.ts';
+/** Why certificates.yaml was not changed; the file is then as it was. */
+export type EditErrorCode =
+  /** The file changed in between, or the entry is not the one that the caller saw. */
+  | 'CONFLICT'
+  | 'NOT_FOUND'
+  | 'NAME_TAKEN'
+  /** The edited store would not validate; `details` say why. */
+  | 'INVALID'
+  /** The file has a mistake already, made by hand. */
+  | 'BROKEN_FILE'
+  /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
+  | 'BY_HAND'
+  | 'LOCKED'
+  | 'NOT_WRITABLE'
+  /** To parse it takes too much time or memory. */
+  | 'TOO_COSTLY';
+
+export function editError(
+  code: EditErrorCode,
+  message: string,
+  hint: string,
+  details: readonly string[] = [],
+): CodedError<EditErrorCode> {
+  return new CodedError(code, message, hint, { details });
+}
 
 /** Fields to set; null takes one out. */
 export type CertificateChanges = { readonly [K in keyof CertificateFields]?: CertificateFields[K] | null };
@@ -40,15 +66,13 @@ export type StoreEdit =
   | { readonly do: 'set-trust'; readonly trust: TrustFields }
   | { readonly do: 'set-interception'; readonly interception: InterceptionFields };
 
-export type Path = readonly (string | number)[];
-
 /** One change of the plain data. `insert` adds to the end of a list. */
 export type Change =
   | { readonly op: 'set'; readonly path: Path; readonly value: unknown }
   | { readonly op: 'remove'; readonly path: Path }
   | { readonly op: 'insert'; readonly path: Path; readonly value: unknown };
 
-/** @throws EditError NOT_FOUND, NAME_TAKEN, CONFLICT */
+/** @throws CodedError NOT_FOUND, NAME_TAKEN, CONFLICT */
 export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile): Change[] {
   switch (edit.do) {
     case 'add-certificate':
@@ -78,7 +102,7 @@ export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile):
     case 'remove-rule': {
       const index = ruleIndex(edit.host, edit.port, store);
       if (index === -1)
-        throw new EditError(
+        throw editError(
           'NOT_FOUND',
           `there is no rule for ${edit.host}:${edit.port}`,
           'mtlsd verification show lists the rules',
@@ -115,11 +139,6 @@ function fieldChanges(
     set['name'] = edit.name;
   if (typeof set['name'] === 'string') refuseTaken(set['name'], store, index);
   const path = ['certificates', index];
-  // Each change is validated by itself, and between a PFX and a PEM lies an entry with both or neither.
-  if (['cert', 'pfx'].some((key) => key in set && (set[key] === null) === key in old)) {
-    const fields = Object.entries({ ...old, ...set }).filter(([, value]) => value !== null && value !== undefined);
-    return [{ op: 'set', path, value: inOrder(Object.fromEntries(fields) as CertificateFields) }];
-  }
   return Object.entries(set).flatMap(([key, value]): Change[] => {
     if (value === undefined) return [];
     if (value !== null) return [{ op: 'set', path: [...path, key], value }];
@@ -131,13 +150,13 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
   const index = store.entries.findIndex((entry) => entry.name === name);
   const entry = store.entries[index];
   if (!entry)
-    throw new EditError(
+    throw editError(
       'NOT_FOUND',
       `no certificate is named ${JSON.stringify(name)}`,
       'mtlsd cert list shows the names there are',
     );
   if (ifMatch !== undefined && ifMatch !== entry.signature) {
-    throw new EditError(
+    throw editError(
       'CONFLICT',
       `the certificate ${name} was changed meanwhile`,
       'read it again, then repeat the change',
@@ -149,7 +168,7 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
 function refuseTaken(name: string | undefined, store: ParsedStore, own: number | null): void {
   const index = name === undefined ? -1 : store.entries.findIndex((entry) => entry.name === name);
   if (index === -1 || index === own) return;
-  throw new EditError(
+  throw editError(
     'NAME_TAKEN',
     `the name ${name} is taken by the entry on line ${store.entries[index]?.line}`,
     'choose another name, or change that entry',
@@ -177,6 +196,52 @@ export function applyChange(root: unknown, change: Change): unknown {
   else if (Array.isArray(parent)) parent.splice(Number(last), 1);
   else delete parent[last];
   return copy;
+}
+
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce((at: unknown, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], root);
+}
+
+/** A change as the smaller ones that it is made of; in this order, each path is as it was before all of them. */
+export function withinChange(change: Change, old: unknown): Change[] {
+  if (change.op !== 'set') return [change];
+  const { path, value } = change;
+  if (isDeepStrictEqual(old, value)) return [];
+  if (isMapping(old) && isMapping(value)) {
+    const kept = Object.entries(value).filter(([, field]) => field !== undefined);
+    const gone = Object.keys(old).filter((key) => value[key] === undefined);
+    // A mapping has no block form without a key.
+    if (kept.length === 0) return [change];
+    return [
+      ...kept.flatMap(([key, field]) => withinChange({ op: 'set', path: [...path, key], value: field }, old[key])),
+      ...gone.map((key): Change => ({ op: 'remove', path: [...path, key] })),
+    ];
+  }
+  return Array.isArray(old) && Array.isArray(value) ? (withinList(path, old, value) ?? [change]) : [change];
+}
+
+/** @returns null where an item is new before one that stays, or none stays */
+function withinList(path: Path, old: readonly unknown[], wanted: readonly unknown[]): Change[] | null {
+  const changes: Change[] = [];
+  let next = 0;
+  for (const [i, item] of old.entries()) {
+    if (next < wanted.length && isSame(item, wanted[next])) {
+      changes.push(...withinChange({ op: 'set', path: [...path, i], value: wanted[next] }, item));
+      next++;
+    } else changes.push({ op: 'remove', path: [...path, i] });
+  }
+  if (next === 0) return null;
+  return [...changes, ...wanted.slice(next).map((value): Change => ({ op: 'insert', path, value }))];
+}
+
+/** Whether two items of a list are about the same thing: rules by their host and port. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!isMapping(a) || !isMapping(b)) return isDeepStrictEqual(a, b);
+  return a.host === b.host && (a.port ?? 443) === (b.port ?? 443);
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The container at a path, made where it is missing. */

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { certificateFacts } from '../../core/facts.ts';
-import { writeDurably } from './durable-write.ts';
+import { writeAtomically } from '../../core/files/atomic-write.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
 
 export interface ExpiryNotice {
@@ -93,7 +93,7 @@ export class ExpiryWatch {
   async #remember(now: number): Promise<void> {
     this.#told = Object.fromEntries(Object.entries(this.#told ?? {}).filter(([, { until }]) => until > now));
     try {
-      await writeDurably(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
+      await writeAtomically(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
     } catch {
       // It is told, and once more after a restart.
     }

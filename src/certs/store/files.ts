@@ -1,7 +1,7 @@
 /** The files that a store names: whether they changed, and which folders tell. */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { Turns } from './turns.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 /** How many stat calls are under way at once; libuv runs four, the rest keep them busy. */
 const concurrency = 64;
@@ -9,11 +9,11 @@ const concurrency = 64;
 /** Runs `work` on all items, a few at a time. */
 export async function each<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const iterator = items[Symbol.iterator]();
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const runner = async () => {
     for (let next = iterator.next(); !next.done; next = iterator.next()) {
       await work(next.value);
-      if (turns.over) await turns.next();
+      if (slice.over) await slice.next();
     }
   };
   await Promise.all(Array.from({ length: atOnce }, runner));

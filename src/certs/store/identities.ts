@@ -5,8 +5,8 @@ import { type IdentitySource, type LoadedIdentity, loadIdentity } from '../ident
 import type { PassphraseSource } from '../identity/passphrase.ts';
 import { readableByEveryone } from '../identity/read-file.ts';
 import { each, fingerprints } from './files.ts';
-import type { ParsedEntry } from './parsed.ts';
-import { Turns } from './turns.ts';
+import type { ParsedEntry } from './compile.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 /** Reading is asynchronous and checking is not: a few at a time keep the disk busy and let requests in between. */
 const concurrency = 4;
@@ -32,7 +32,7 @@ function passphraseSource({ passphrase }: ParsedEntry, folder: string): Passphra
 
 /** Every file that the entries name, absolute; one list per entry. */
 export async function filesOf(entries: readonly ParsedEntry[], folder: string): Promise<string[][]> {
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const files: string[][] = [];
   const absolute = new Map<string, string>();
   const resolve = (file: string) => {
@@ -41,7 +41,7 @@ export async function filesOf(entries: readonly ParsedEntry[], folder: string): 
     return known;
   };
   for (const { cert, key, pfx, passphrase } of entries) {
-    if (turns.over) await turns.next();
+    if (slice.over) await slice.next();
     const secret = passphrase && 'file' in passphrase ? passphrase.file : null;
     const named = [cert, key, pfx, secret].filter((file) => file !== null);
     files.push(named.map(resolve));
@@ -64,13 +64,13 @@ export class Identities {
   ): Promise<LoadedIdentity[]> {
     const folder = path.dirname(storeFile);
     const prints = await fingerprints([storeFile, ...files.flat()]);
-    const turns = new Turns();
+    const slice = new TimeSlice();
     // Entries that name the same files share a slot; their long keys are not kept.
     const slots = new Map<string, number>();
     const wanted: (readonly [key: string, entry: ParsedEntry])[] = [];
     const slotOf: number[] = [];
     for (const [i, entry] of entries.entries()) {
-      if (turns.over) await turns.next();
+      if (slice.over) await slice.next();
       const key = cacheKey(entry, files[i] ?? [], prints);
       const slot = slots.get(key) ?? wanted.push([key, entry]) - 1;
       slots.set(key, slot);

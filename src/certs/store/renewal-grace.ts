@@ -4,10 +4,10 @@
  */
 import { diagnosis } from '../identity/diagnosis.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
-import type { ParsedEntry } from './parsed.ts';
+import type { ParsedEntry } from './compile.ts';
 import type { StoreEntry } from './snapshot.ts';
 
-export class Renewals {
+export class RenewalGrace {
   readonly #graceMs: number;
   /** Entry name -> when the files stopped fitting. */
   readonly #since = new Map<string, number>();
