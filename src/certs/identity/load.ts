@@ -4,7 +4,8 @@ import tls from 'node:tls';
 import { CodedError, nativeCode } from '../../core/errors.ts';
 import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
-import { orderChain } from './chain.ts';
+import { loadTrust, type TrustAnchors } from '../trust.ts';
+import { type CertificateFormat, orderChain } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
 import { type DiagnosisCode, diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { ClientIdentity, Diagnosis } from './identity.ts';
@@ -30,14 +31,20 @@ export interface LoadedIdentity {
   readonly file: string | null;
 }
 
-/** Never rejects: a fault is a problem of severity error and no identity. */
-export async function loadIdentity(source: IdentitySource): Promise<LoadedIdentity> {
+/**
+ * Never rejects: a fault is a problem of severity error and no identity.
+ * @param roots known here, the system's when left out; they tell whether an issuer is missing in the files
+ */
+export async function loadIdentity(
+  source: IdentitySource,
+  roots: Pick<TrustAnchors, 'certificates'> = loadTrust({ system: true, ca: [] }),
+): Promise<LoadedIdentity> {
   const problems: Diagnosis[] = [];
   const main = source.pfx ?? source.cert;
   const file = main === null ? null : 'path' in main ? main.path : main.label;
   try {
     const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
-    return { identity: identityOf(found, problems), problems, file };
+    return { identity: identityOf(found, problems, roots), problems, file };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const { code, message, hint } = error;
@@ -54,8 +61,7 @@ interface Found {
   readonly keyFile: string;
   readonly certificates: readonly X509Certificate[];
   readonly certFile: string;
-  /** Whether the certificates lie in an order that somebody chose. */
-  readonly inOrder: boolean;
+  readonly format: CertificateFormat;
 }
 
 async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise<Found> {
@@ -86,7 +92,13 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
   for (const part of inKey.keys) keys.push(await openKey(part, passphrase, keyRead.file));
   const key = keys.find((key) => certificates.some((certificate) => certificate.checkPrivateKey(key))) ?? keys[0];
   if (!key) throw keyMissing(source, certRead, keyRead);
-  return { key, keyFile: keyRead.file, certificates, certFile: certRead.file, inOrder: true };
+  return {
+    key,
+    keyFile: keyRead.file,
+    certificates,
+    certFile: certRead.file,
+    format: certRead.text === null ? 'der' : 'pem',
+  };
 }
 
 function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): CodedError {
@@ -118,7 +130,7 @@ async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagno
     );
   const passphrase = source.passphrase ? await readPassphrase(source.passphrase) : null;
   const found = await decodePfx(read.bytes, passphrase, read.file, source.alias, problems);
-  return { ...found, keyFile: read.file, certFile: read.file, inOrder: false };
+  return { ...found, keyFile: read.file, certFile: read.file, format: 'pfx' };
 }
 
 function noteReads(problems: Diagnosis[], ...reads: readonly ReadFile[]): void {
@@ -159,8 +171,12 @@ async function openKey(part: KeyPart, passphrase: Secret, file: string): Promise
   return part.form === 'plain' ? keyOf(part.der, part.type, file) : decryptKey(part, passphrase, file);
 }
 
-function identityOf({ key, keyFile, certificates, certFile, inOrder }: Found, problems: Diagnosis[]): ClientIdentity {
-  const ordered = orderChain(certificates, key, certFile, inOrder);
+function identityOf(
+  { key, keyFile, certificates, certFile, format }: Found,
+  problems: Diagnosis[],
+  roots: Pick<TrustAnchors, 'certificates'>,
+): ClientIdentity {
+  const ordered = orderChain(certificates, key, certFile, format, roots);
   if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
   problems.push(...ordered.problems);
   const { leaf, chain } = ordered;

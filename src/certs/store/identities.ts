@@ -4,6 +4,7 @@ import { Secret } from '../../core/secret.ts';
 import { type IdentitySource, type LoadedIdentity, loadIdentity } from '../identity/load.ts';
 import type { PassphraseSource } from '../identity/passphrase.ts';
 import { readableByEveryone } from '../identity/read-file.ts';
+import type { TrustAnchors } from '../trust.ts';
 import { each, fingerprints } from './files.ts';
 import type { ParsedEntry } from './compile.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
@@ -56,11 +57,13 @@ export class Identities {
    * One result per entry, in their order. A result is used again while no file, passphrase or variable that it came from
    * changed; failures are tried anew.
    * @param files of each entry
+   * @param roots that the store trusts for every host
    */
   async load(
     entries: readonly ParsedEntry[],
     files: readonly (readonly string[])[],
     storeFile: string,
+    roots: TrustAnchors,
   ): Promise<LoadedIdentity[]> {
     const folder = path.dirname(storeFile);
     const prints = await fingerprints([storeFile, ...files.flat()]);
@@ -71,7 +74,7 @@ export class Identities {
     const slotOf: number[] = [];
     for (const [i, entry] of entries.entries()) {
       if (slice.over) await slice.next();
-      const key = cacheKey(entry, files[i] ?? [], prints);
+      const key = `${roots.id}\0${cacheKey(entry, files[i] ?? [], prints)}`;
       const slot = slots.get(key) ?? wanted.push([key, entry]) - 1;
       slots.set(key, slot);
       slotOf.push(slot);
@@ -79,7 +82,7 @@ export class Identities {
     const results: LoadedIdentity[] = [];
     await each(wanted.entries(), concurrency, async ([slot, [key, entry]]) => {
       const known = this.#loaded.get(key);
-      results[slot] = known?.identity ? known : await loadOne(entry, folder);
+      results[slot] = known?.identity ? known : await loadOne(entry, folder, roots);
     });
     this.#loaded = new Map(wanted.map(([key], slot) => [key, results[slot] as LoadedIdentity]));
     const exposed = isPublic(prints.get(storeFile));
@@ -91,11 +94,11 @@ export class Identities {
   }
 }
 
-async function loadOne(entry: ParsedEntry, folder: string): Promise<LoadedIdentity> {
+async function loadOne(entry: ParsedEntry, folder: string, roots: TrustAnchors): Promise<LoadedIdentity> {
   // A command may ask its user for a fingerprint: not for an entry that is switched off.
   const asks = entry.passphrase !== null && 'command' in entry.passphrase;
   if (!entry.enabled && asks) return { identity: null, problems: [], file: null };
-  return loadIdentity(sourceOf(entry, folder));
+  return loadIdentity(sourceOf(entry, folder), roots);
 }
 
 /** Stays in this process: it holds the passphrase, as the text of the store does. */

@@ -11,6 +11,7 @@ import { createFile } from '../../core/files/atomic-write.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 import { describeProblem, type FileProblem } from '../../core/yaml/read.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
+import type { TrustAnchors } from '../trust.ts';
 import { loadAnchors } from './anchors.ts';
 import { buildSnapshot, storeEntry } from './build.ts';
 import { changeBetween, type Comparable, isEmpty, sectionPrints, type StoreChange } from './changes.ts';
@@ -161,9 +162,10 @@ class FileStore implements Store {
     // Before reading, so that a change while it reads is not missed.
     this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
-    const { entries, identities } = await this.#loadEntries(store, files, graceful);
+    const roots = anchors.of(store.trust);
+    const { entries, identities } = await this.#loadEntries(store, files, roots, graceful);
     const policies = compilePolicies(store, anchors.of);
-    const sections = sectionPrints(store, policies.global.plain.trust.id);
+    const sections = sectionPrints(store, roots.id);
     const next: Comparable = { entries, sections };
     const previous = this.#loaded;
     const change = await changeBetween(previous, next);
@@ -185,9 +187,14 @@ class FileStore implements Store {
     return { ok: true, snapshot, change };
   }
 
-  async #loadEntries(store: ParsedStore, files: readonly (readonly string[])[], graceful: boolean) {
+  async #loadEntries(
+    store: ParsedStore,
+    files: readonly (readonly string[])[],
+    roots: TrustAnchors,
+    graceful: boolean,
+  ) {
     const before = this.#loaded;
-    const loaded = await this.#identities.load(store.entries, files, this.file);
+    const loaded = await this.#identities.load(store.entries, files, this.file, roots);
     const slice = new TimeSlice();
     const entries = new Map<string, StoreEntry>();
     const identities: LoadedIdentity[] = [];

@@ -349,9 +349,11 @@ const provoke: Record<
     ],
   ],
   CA_CERTIFICATE: [
+    ['a self-signed CA', () => ({ cert: 'root.crt', key: 'root.key' })],
     ['the CA itself', () => ({ cert: put('ca.crt', intermediate.certPem), key: put('ca.key', intermediate.keyPem) })],
   ],
   INTERMEDIATE_MISSING: [
+    ['the leaf of an intermediate alone', () => leaf],
     [
       'the leaf and the root',
       () => ({ ...leaf, cert: put('gap.crt', readFileSync(at('leaf.crt'), 'latin1') + root.certPem) }),
@@ -387,6 +389,24 @@ const provoke: Record<
   ],
   PASSPHRASE_UNNEEDED: [['a key that is not encrypted', () => ({ ...leaf, passphrase: canary })]],
 };
+
+test('an intermediate is not missing where it is a root that is known here', async () => {
+  const source = {
+    cert: { path: at('leaf.crt') },
+    key: { path: at('leaf.key') },
+    pfx: null,
+    alias: null,
+    passphrase: null,
+  };
+  expect((await loadIdentity(source, { certificates: [root.x509, intermediate.x509] })).problems).toEqual([]);
+  expect((await loadIdentity(source, { certificates: [root.x509] })).problems).toMatchObject([
+    {
+      code: 'INTERMEDIATE_MISSING',
+      severity: 'warning',
+      hint: `unless the server has it, append it to the file: cat intermediate.pem >> ${at('leaf.crt')}`,
+    },
+  ]);
+});
 
 /** The same PFX with the count of its MAC's rounds made a thousand million: the last INTEGER of the file. */
 function roundsOf(pfx: Buffer): Buffer {

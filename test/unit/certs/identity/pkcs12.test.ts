@@ -27,6 +27,8 @@ beforeAll(() => {
     'a.crt',
     '-subj',
     '/CN=a',
+    '-addext',
+    'basicConstraints=critical,CA:FALSE',
     '-days',
     '9',
   );
