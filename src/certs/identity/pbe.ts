@@ -2,6 +2,9 @@
  * Password-based encryption of keys and PFX bags: PBES2 and PBES1 (RFC 8018), the PKCS#12 schemes (RFC 7292 appendix C).
  * Derivation and the ciphers that OpenSSL 3 still has come from node:crypto; RC2 and single DES, which it dropped, from
  * node-forge. Runs in the decoder's thread.
+ *
+ * Who still has such keys: macOS Keychain Access, Windows before 10, Java before 8u301 and OpenSSL 1 export PFX files with
+ * RC2-40 for the certificates, and `openssl pkcs8 -v1` and old appliances wrote keys with single DES or RC2.
  */
 import { createDecipheriv, createHash, hash, pbkdf2Sync, scryptSync } from 'node:crypto';
 import forge from 'node-forge';

@@ -1,6 +1,6 @@
 /** PEM text -> its blocks (RFC 7468), with the leniency that files from five teams need. */
 import { type CodedError } from '../../core/errors.ts';
-import { elementAt } from './der.ts';
+import { firstElement } from '../../core/der.ts';
 import { unusable } from './diagnosis.ts';
 
 export interface PemBlock {
@@ -50,10 +50,10 @@ function blockOf(label: string, body: string, file: string, line: number): PemBl
   }
   const der = Buffer.from(joined, 'base64');
   const encrypted = headers.has('DEK-Info');
-  const whole = encrypted ? der.length : (elementAt(der)?.end ?? Number.POSITIVE_INFINITY);
-  if (whole > der.length) throw truncated(file, `the ${label} on line ${line} is cut off`);
+  const element = encrypted ? null : firstElement(der);
+  if (!encrypted && !element?.whole) throw truncated(file, `the ${label} on line ${line} is cut off`);
   // A TRUSTED CERTIFICATE carries trust settings after the certificate (openssl x509 -addtrust); only the latter is wanted.
-  return { label, der: encrypted ? der : der.subarray(0, whole), headers };
+  return { label, der: element?.raw ?? der, headers };
 }
 
 function truncated(file: string, what: string): CodedError {

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childrenOf, type Element, elementAt } from '../../../../src/certs/identity/der.ts';
+import { children } from '../../../../src/core/der.ts';
 import { DIAGNOSES, type DiagnosisCode } from '../../../../src/certs/identity/diagnosis.ts';
 import type { Diagnosis } from '../../../../src/certs/identity/identity.ts';
 import { loadIdentity } from '../../../../src/certs/identity/load.ts';
@@ -442,10 +442,12 @@ function mergedPfx(names: readonly string[]): Buffer {
       'part.p12',
     );
     // PFX { version, ContentInfo { type, [0] { OCTET STRING { SEQUENCE { ContentInfo… } } } } }, RFC 7292 §4.
-    const pfx = readFileSync(at('part.p12'));
-    let element = elementAt(pfx);
-    for (const child of [1, 1, 0, 0]) element = childrenOf(pfx, element as Element)[child] ?? null;
-    return pfx.subarray(element?.start, element?.end);
+    const none = Buffer.alloc(0);
+    const safe = [1, 1, 0].reduce<Buffer>(
+      (raw, child) => children(raw)[child]?.raw ?? none,
+      readFileSync(at('part.p12')),
+    );
+    return children(safe)[0]?.value ?? none;
   });
   const data = der(0x06, Buffer.from('2a864886f70d010701', 'hex'));
   const safe = der(0x30, ...contents);
