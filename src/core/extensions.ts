@@ -2,7 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { children, type Element, elements, oidText, TAG } from './der.ts';
 
-export interface Extension {
+interface Extension {
   readonly critical: boolean;
   /** The DER inside the OCTET STRING. */
   readonly value: Buffer;

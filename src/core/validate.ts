@@ -68,7 +68,7 @@ export function withDefaults(schema: TSchema, value: unknown): unknown {
   return filled;
 }
 
-/** TypeBox stops at eight errors, by a setting of the whole process; whoever mends a file wants to see all of its mistakes. */
+/** TypeBox stops at eight errors, by a setting of the whole process; a person who fixes a file wants to see all mistakes. */
 function allErrors(find: () => TLocalizedValidationError[]): TLocalizedValidationError[] {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: 1000 });

@@ -150,7 +150,7 @@ function listenAddress(text: string, source: string): ListenAddress {
       cause: error,
     });
   }
-  // Names may resolve to more than one address, and "*" to all; what listens is to be read off the settings.
+  // Names may resolve to more than one address, and "*" to all; the settings name what listens.
   if (parsed.kind === 'name' && parsed.host !== 'localhost')
     throw new MtlsdError('BAD_CONFIGURATION', `${source}: ${JSON.stringify(text)} is a name, not an address`, {
       hint: 'write an IP address, such as 127.0.0.1:8740',

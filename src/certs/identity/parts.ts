@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { type CodedError } from '../../core/errors.ts';
 import { derKind, type FileKind, KIND_NAMES } from './detect.ts';
 import { type DiagnosisCode, shellWord, unusable } from './diagnosis.ts';
-import { noUseHint } from './keys.ts';
+import { NO_USE_HINT } from './keys.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 import type { ReadFile } from './read-file.ts';
 
@@ -54,7 +54,7 @@ function partsOfPem(blocks: readonly PemBlock[], file: string, role: Role): Part
     } else if (label.endsWith('CERTIFICATE REQUEST')) other ??= 'request';
     else if (label.endsWith('PUBLIC KEY')) other ??= 'public-key';
     else if (label === 'PKCS7' || label === 'CMS') other ??= 'pkcs7';
-    // EC PARAMETERS, DH PARAMETERS, CRLs: of no use here, and no fault either.
+    // EC PARAMETERS, DH PARAMETERS and CRLs are ignored.
   }
   if (certificates.length === 0 && keys.length === 0) throw wrongKind(other ?? 'unknown', file, role);
   return { certificates, keys };
@@ -103,7 +103,7 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Cod
     base64: ['FORMAT_UNKNOWN', `decode it first: base64 -d ${f} > ${shellWord(`${file}.decoded`)}`],
     request: ['WRONG_KIND', 'send it to the CA and use the certificate that comes back'],
     unknown: ['FORMAT_UNKNOWN', `look at what it is: file ${f}`],
-    dsa: ['WRONG_KIND', noUseHint],
+    dsa: ['WRONG_KIND', NO_USE_HINT],
   };
   const otherwise =
     role === 'pfx' ? 'write cert: and key: in place of pfx:' : `name a file with ${wanted} under ${role}:`;

@@ -32,9 +32,9 @@ export function decodeError(code: DecodeCode, detail: string): CodedError<Decode
 }
 
 /** Four times what OWASP asks for SHA-1 in 2023, one or two seconds of one core; native code can't be stopped half-way. */
-const maxIterations = 5_000_000;
+const MOST_ITERATIONS = 5_000_000;
 /** Node's own limit is 32 MiB; OpenSSL's `-scrypt` default takes 16. */
-const maxScryptBytes = 128 * 1024 * 1024;
+const MOST_SCRYPT_BYTES = 128 * 1024 * 1024;
 
 const prfs: Record<string, string> = {
   '1.2.840.113549.2.6': 'md5',
@@ -140,9 +140,9 @@ export function derivePbes2(kdf: Asn1 | undefined, password: Password, keyLength
   const [salt, ...rest] = items(parameters);
   if (oid(id) === '1.3.6.1.4.1.11591.4.11') {
     const [N, r, p] = [integer(rest[0]), integer(rest[1]), integer(rest[2])];
-    if (128 * N * r > maxScryptBytes || p > 16)
+    if (128 * N * r > MOST_SCRYPT_BYTES || p > 16)
       throw decodeError('DECRYPTION_TOO_COSTLY', `scrypt with N=${N}, r=${r}, p=${p}`);
-    return scryptSync(password.bytes, octets(salt), keyLength, { N, r, p, maxmem: 2 * maxScryptBytes });
+    return scryptSync(password.bytes, octets(salt), keyLength, { N, r, p, maxmem: 2 * MOST_SCRYPT_BYTES });
   }
   if (oid(id) !== '1.2.840.113549.1.5.12') throw decodeError('ENCRYPTION_UNSUPPORTED', `key derivation ${oid(id)}`);
   const iterations = bounded(integer(rest[0]));
@@ -198,8 +198,8 @@ function addOne(block: Buffer, b: Buffer): void {
 }
 
 export function bounded(iterations: number): number {
-  if (iterations > maxIterations)
-    throw decodeError('DECRYPTION_TOO_COSTLY', `${iterations} iterations, over ${maxIterations}`);
+  if (iterations > MOST_ITERATIONS)
+    throw decodeError('DECRYPTION_TOO_COSTLY', `${iterations} iterations, over ${MOST_ITERATIONS}`);
   return Math.max(1, iterations);
 }
 

@@ -21,7 +21,7 @@ import {
 } from './asn1.ts';
 import { bounded, decodeError, decrypt, derivePbes2, type Password, pkcs12Kdf } from './pbe.ts';
 
-export interface PfxItem {
+interface PfxItem {
   readonly der: Buffer;
   readonly friendlyName: string | null;
 }
@@ -133,7 +133,7 @@ function walk(authenticatedSafe: Buffer, candidates: readonly Password[]): PfxCo
         const [type, certificate] = items(inner);
         if (oid(type) === ID.x509Certificate) certificates.push({ der: octets(items(certificate)[0]), friendlyName });
       } else if (name === ID.safeContentsBag && inner) visit(inner);
-      // CRLs and secrets are of no use here.
+      // CRLs and secrets are not used.
     }
   };
   for (const contentInfo of items(parseAsn1(authenticatedSafe))) {

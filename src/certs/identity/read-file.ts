@@ -9,7 +9,7 @@ import type { Diagnosis } from './identity.ts';
 export type FileSource = { readonly path: string } | { readonly bytes: Buffer; readonly label: string };
 
 /** A key, a chain and a PFX have a few KiB; a bundle of all public CAs has a quarter of one MiB. */
-const maxBytes = 1024 * 1024;
+const MOST_BYTES = 1024 * 1024;
 
 export interface ReadFile extends Detected {
   readonly file: string;
@@ -24,7 +24,7 @@ export interface ReadFile extends Detected {
 export async function readIdentityFile(source: FileSource, secret: boolean): Promise<ReadFile> {
   const file = 'path' in source ? source.path : source.label;
   const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: source.bytes, mode: 0 };
-  if (bytes.length > maxBytes) throw tooLarge(file, bytes.length);
+  if (bytes.length > MOST_BYTES) throw tooLarge(file, bytes.length);
   const detected = detect(bytes);
   if (detected.kind === 'empty')
     throw unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
@@ -59,7 +59,7 @@ async function readBounded(file: string): Promise<{ bytes: Buffer; mode: number 
           'name the file itself',
         );
       });
-      if (size > maxBytes) throw tooLarge(file, size);
+      if (size > MOST_BYTES) throw tooLarge(file, size);
       return { bytes: await handle.readFile(), mode };
     } finally {
       await handle.close();
@@ -92,7 +92,7 @@ function tooLarge(file: string, size: number): CodedError {
   return unusable(
     'FILE_TOO_LARGE',
     file,
-    `${file} has ${size} bytes; certificates and keys have at most ${maxBytes}`,
+    `${file} has ${size} bytes; certificates and keys have at most ${MOST_BYTES}`,
     'name the file of the certificate or key itself',
   );
 }

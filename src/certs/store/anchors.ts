@@ -1,4 +1,4 @@
-/** Trust anchors of the store and of its rules; one that can't be read is a mistake of the file, with its place. */
+/** Trust anchors of the store and of its rules; a CA file that can't be read is a mistake in the store, with its place. */
 import path from 'node:path';
 import { CodedError } from '../../core/errors.ts';
 import { type FileProblem, toldOnce } from '../../core/yaml/read.ts';

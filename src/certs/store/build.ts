@@ -35,7 +35,7 @@ export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: n
     withholdUnverified,
     crossSite,
     identity,
-    // What depends on the date is told as of now, however long ago the entry was loaded.
+    // An entry that was loaded long ago may have expired since.
     get problems() {
       const dated = identity ? dateProblems(identity.leaf, file) : [];
       return dated.length === 0 ? loaded.problems : [...loaded.problems, ...dated];
@@ -73,7 +73,7 @@ class Snapshot implements StoreSnapshot {
   readonly interception: Interception;
   readonly sections: StoreSections;
   readonly #byName: ReadonlyMap<string, StoreEntry>;
-  /** One index per profile; `null` holds the entries that serve everybody. */
+  /** One index per profile; `null` holds the entries without a profile. */
   readonly #byProfile = new Map<string | null, HostIndex<StoreEntry>>();
   /** Made when first asked for. */
   readonly #choices = new Map<StoreEntry, CertificateChoice>();

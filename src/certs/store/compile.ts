@@ -1,4 +1,4 @@
-/** A valid file -> what the store works with: canonical hosts, unique names, defaults; and the mistakes that a schema can't express. */
+/** A valid file -> canonical hosts, unique names and defaults, or the mistakes that the schema can't express. */
 import { hash } from 'node:crypto';
 import { canonicalHost, canonicalOrigin } from '../../core/authority.ts';
 import { canonicalPattern, type HostPort, parsePassthrough } from '../../core/hosts.ts';
@@ -10,7 +10,7 @@ import type { CertificateFields, PassphraseFields, RuleFields, StoreFile, TrustF
 import type { CrossSite, StoreSections } from './snapshot.ts';
 
 /** Where a passphrase comes from; `text` is the secret itself and is wrapped as soon as it is used. */
-export type ParsedPassphrase =
+type ParsedPassphrase =
   | { readonly text: string }
   | { readonly env: string }
   | { readonly file: string }
@@ -28,7 +28,7 @@ export interface ParsedEntry extends Place, HostPort {
   readonly pfx: string | null;
   readonly alias: string | null;
   readonly passphrase: ParsedPassphrase | null;
-  /** Equal for two readings of the entry exactly when every field is equal. A hash, since it covers the passphrase. */
+  /** Differs whenever a field does. A hash, since it covers the passphrase. */
   readonly signature: string;
 }
 
@@ -70,7 +70,7 @@ export type ParseOutcome =
 
 const aHost = 'an exact name, "*.suffix", "*" or an IP address';
 
-/** @param file of which `yaml` is the text, and which fits the schema */
+/** @param file the value of `yaml`, which fits the schema */
 export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
   const mistakes: Mistake[] = [];
   const { certificates = [], trust, verification = {}, interception = {} } = file;

@@ -41,7 +41,7 @@ interface State {
   readonly yaml: Yaml;
 }
 
-/** As small as the changes are: a comment inside an entry stays where another field of it changes. */
+/** Only what differs: a comment in an entry stays when another field changes. */
 function allAtOnce(text: string, yaml: Yaml, changes: readonly Change[], wanted: unknown): State | null {
   const small = changes.flatMap((change) => withinChange(change, valueAt(yaml.value, change.path)));
   const splices = small.map((change) => spliceOf(text, yaml.document, change));
@@ -49,7 +49,7 @@ function allAtOnce(text: string, yaml: Yaml, changes: readonly Change[], wanted:
   return state && isDeepStrictEqual(state.yaml.value, wanted) ? state : null;
 }
 
-/** Each change whole. */
+/** Each change as a whole, where a smaller one would also change what an alias shares. */
 function oneByOne(state: State, changes: readonly Change[], file: string): State {
   return changes.reduce((now, change) => {
     const splice = spliceOf(now.text, now.yaml.document, change);

@@ -1,4 +1,4 @@
-/** What an edit means, on the plain data of the store: pure, and the measure that the edited text is held to. */
+/** What an edit means on the plain data of the store. The edited text has to mean the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../../core/errors.ts';
 import { canonicalPattern } from '../../core/hosts.ts';
@@ -134,7 +134,7 @@ function fieldChanges(
   const index = indexOf(edit.name, store, edit.ifMatch);
   const old: Readonly<Record<string, unknown>> = file.certificates?.[index] ?? {};
   const set: Record<string, unknown> = { ...edit.set };
-  // A name made from the host would change with it, and whoever knows the entry by name would lose it.
+  // A name that is made from the host would change with it.
   if (old['name'] === undefined && set['name'] === undefined && ('host' in set || 'port' in set))
     set['name'] = edit.name;
   if (typeof set['name'] === 'string') refuseTaken(set['name'], store, index);
@@ -183,7 +183,7 @@ function ruleIndex(host: string, port: number | '*', store: ParsedStore): number
 
 /** The data after a change. */
 export function applyChange(root: unknown, change: Change): unknown {
-  // By way of JSON: what YAML shares by alias would be shared in a structured clone too, and change with its twin.
+  // A structured clone keeps shared what YAML shares by alias; JSON does not.
   const copy = JSON.parse(JSON.stringify(root)) as Record<string | number, unknown>;
   if (change.op === 'insert') {
     const list = containerAt(copy, change.path, []) as unknown[];
@@ -202,7 +202,7 @@ export function valueAt(root: unknown, path: Path): unknown {
   return path.reduce((at: unknown, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], root);
 }
 
-/** A change as the smaller ones that it is made of; in this order, each path is as it was before all of them. */
+/** The smaller changes that a change consists of. Their paths are those before any of them is made. */
 export function withinChange(change: Change, old: unknown): Change[] {
   if (change.op !== 'set') return [change];
   const { path, value } = change;

@@ -39,7 +39,7 @@ export function versionOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }
 
-/** The store would refuse CA certificates that can't be read and keep the last good one: better not written at all. */
+/** The store refuses a file with CA certificates that can't be read, so such a file is not written. */
 async function refuseBadAnchors(store: ParsedStore, file: string): Promise<void> {
   const anchors = await loadAnchors(store, file);
   if (anchors.ok) return;

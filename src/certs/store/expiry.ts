@@ -1,7 +1,7 @@
 /**
  * Warns ahead when a certificate that we present expires: 30, 14, 7 and 1 days before its end and at its end, once each, also
  * across restarts. No warning comes before the last third of its lifetime, so that a certificate of 24 hours warns once.
- * After a pause only the nearest of the thresholds passed meanwhile is told.
+ * After a pause it warns once, for the nearest of the thresholds that passed.
  */
 import { readFile } from 'node:fs/promises';
 import { certificateFacts } from '../../core/facts.ts';
@@ -21,7 +21,7 @@ export interface ExpiryNotice {
 }
 
 export interface ExpiryOptions {
-  /** What was told already; made where it is missing, of no other use. */
+  /** Remembers which warnings were given; created when missing. */
   readonly stateFile: string;
   readonly onNotice: (notice: ExpiryNotice) => void;
   /** The share of the lifetime that is left at the earliest warning; a third when left out. Less for what renews itself. */
@@ -33,7 +33,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const THRESHOLDS = [30, 14, 7, 1, 0] as const;
 /** A clock that is set, or a machine that slept, shows within this time. It is also far below setTimeout's 2^31 ms. */
 const LONGEST_WAIT_MS = 60 * 60 * 1000;
-/** An entry that was taken out and comes back within this time after its end is not told of again. */
+/** An entry that was removed and comes back within this time after its end does not warn again. */
 const FORGET_AFTER_MS = 90 * DAY_MS;
 
 /** Whole days until then, rounded down: 0 on the last day, negative after the end. */
@@ -41,7 +41,7 @@ export function daysLeft(notAfter: Date, now = new Date()): number {
   return Math.floor((notAfter.getTime() - now.getTime()) / DAY_MS);
 }
 
-/** Fingerprint and entry -> what was told of it. */
+/** Entry and fingerprint -> the last warning. */
 type Told = Record<string, { threshold: number; until: number }>;
 
 export class ExpiryWatch {
@@ -56,13 +56,13 @@ export class ExpiryWatch {
     this.#options = options;
   }
 
-  /** Looks at this store from now on; call it after each swap. Resolves when what is due was told. */
+  /** Looks at this store from now on; call it after each swap. Resolves when all due warnings are given. */
   update(snapshot: Pick<StoreSnapshot, 'entries'>): Promise<void> {
     this.#entries = snapshot.entries.filter((entry) => entry.enabled && entry.identity);
     return this.#look();
   }
 
-  /** Resolves when what was due until now has been told. */
+  /** Resolves when all warnings that are due now are given. */
   settled(): Promise<void> {
     return this.#queue;
   }
@@ -87,7 +87,7 @@ export class ExpiryWatch {
       for (const { name, fingerprint256, threshold, notAfter } of due) {
         told[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + FORGET_AFTER_MS };
       }
-      // Written first: told twice after a crash would be worse than a full disk's telling it once more.
+      // Written first, so that a crash does not repeat a warning.
       await this.#remember(now);
       for (const notice of due) this.#options.onNotice(notice);
     }
@@ -107,7 +107,7 @@ export class ExpiryWatch {
     try {
       await writeAtomically(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
     } catch {
-      // It is told, and once more after a restart.
+      // The warning is given, and again after a restart.
     }
   }
 
@@ -148,7 +148,7 @@ function keyOf(name: string, fingerprint256: string): string {
   return `${name} ${fingerprint256}`;
 }
 
-/** Empty where there is none yet, or where it is of no use: then everything due is told once more. */
+/** Empty where the file is missing or damaged: then all due warnings are given again. */
 async function readTold(file: string): Promise<Told> {
   try {
     const told: unknown = JSON.parse(await readFile(file, 'utf8'));

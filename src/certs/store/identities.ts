@@ -10,10 +10,10 @@ import type { ParsedEntry } from './compile.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 
 /** Reading is asynchronous and checking is not: a few at a time keep the disk busy and let requests in between. */
-const concurrency = 4;
+const LOADS_AT_ONCE = 4;
 
 /** What an entry names, with absolute paths. */
-export function sourceOf(entry: ParsedEntry, folder: string): IdentitySource {
+function sourceOf(entry: ParsedEntry, folder: string): IdentitySource {
   const at = (file: string | null) => (file === null ? null : { path: path.resolve(folder, file) });
   return {
     cert: at(entry.cert),
@@ -55,7 +55,7 @@ export class Identities {
 
   /**
    * One result per entry, in their order. A result is used again while no file, passphrase or variable that it came from
-   * changed; failures are tried anew.
+   * changed; failures are tried again.
    * @param files of each entry
    * @param roots that the store trusts for every host
    */
@@ -80,7 +80,7 @@ export class Identities {
       slotOf.push(slot);
     }
     const results: LoadedIdentity[] = [];
-    await each(wanted.entries(), concurrency, async ([slot, [key, entry]]) => {
+    await each(wanted.entries(), LOADS_AT_ONCE, async ([slot, [key, entry]]) => {
       const known = this.#loaded.get(key);
       results[slot] = known?.identity ? known : await loadOne(entry, folder, roots);
     });

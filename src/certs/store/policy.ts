@@ -1,4 +1,4 @@
-/** What a server is held to: one immutable policy per rule and mode, made when the store loads, compared by `id`. */
+/** How a server is verified: one immutable policy per rule and mode, made when the store loads, compared by `id`. */
 import { createHash } from 'node:crypto';
 import { HostIndex, hostPortText } from '../../core/hosts.ts';
 import type { TrustAnchors } from '../trust.ts';
@@ -21,7 +21,7 @@ export interface Policy {
   readonly serverName: string | null;
 }
 
-/** A policy as written, and as a wish for the other mode makes it. */
+/** A policy as written, and in both modes for requests that ask for one. */
 export interface PolicyPair {
   readonly plain: Policy;
   readonly enforce: Policy;

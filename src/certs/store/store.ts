@@ -38,7 +38,7 @@ export interface StoreOptions {
   readonly onRejected?: (problems: readonly FileProblem[]) => void;
   /** Reload on changes; true when left out. */
   readonly watch?: boolean;
-  /** How long a certificate stays in use whose files changed and don't fit together yet; 10 s when left out. */
+  /** How long a certificate stays in use whose changed files don't match yet; 10 s when left out. */
   readonly renewalGraceMs?: number;
 }
 
@@ -66,7 +66,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** A person who copies two files by hand needs a few seconds between them; a certificate that is gone for good is not used for longer. */
+/** Long enough to copy two files by hand. */
 const DEFAULT_GRACE_MS = 10_000;
 
 /** @throws MtlsdError BAD_CONFIGURATION with a line per mistake where the file does not validate */
@@ -132,7 +132,6 @@ class FileStore implements Store {
 
   async edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult> {
     const { text, store } = await editStore(this.file, edit, options);
-    // Its entries were compared with nothing: the reload does, and keeps those that are the same.
     this.#parsed = { text, store };
     return this.#enqueue(true);
   }
@@ -143,7 +142,7 @@ class FileStore implements Store {
     return run;
   }
 
-  /** For events: one that waits its turn will see whatever happens until then. */
+  /** For events: a reload that waits in the queue sees all changes until it starts. */
   #soon(): Promise<ReloadResult> {
     this.#waiting ??= this.#queue.then(() => {
       this.#waiting = null;
@@ -203,7 +202,7 @@ class FileStore implements Store {
       const old = before?.entries.get(parsed.name);
       const identity = this.#grace.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
       identities.push(identity);
-      // The same object where nothing changed: cheap to compare, and nothing to collect.
+      // The same object where nothing changed is cheap to compare and leaves no garbage.
       const same = old?.index === i && before?.parsed[i] === parsed && before.identities[i] === identity;
       entries.set(parsed.name, same ? old : storeEntry(parsed, identity, i));
     }
@@ -238,7 +237,7 @@ class FileStore implements Store {
     return { ok: false, problems };
   }
 
-  /** A fault of ours, or of a callback: the last good store stays, as for any other. */
+  /** A fault of mtlsd or of a callback: the last good store stays. */
   #failed(error: unknown): ReloadResult {
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     return this.#reject([this.#problem(message, 'no fault of mtlsd; please report it')]);

@@ -7,7 +7,7 @@ import { nativeCode } from '../errors.ts';
 
 export interface WriteOptions {
   readonly mode: number;
-  /** Looked at as the last thing before the rename, in the same turn: false leaves the file as it is. */
+  /** Called right before the rename, in the same turn of the event loop; false leaves the file as it is. */
   readonly proceed?: () => boolean;
 }
 
@@ -59,7 +59,7 @@ export function temporaryName(file: string): string {
   return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
 }
 
-/** The rename itself lasts once its folder is on disk. Windows can't open folders and needs none of it. */
+/** A rename survives a power cut once its folder is on disk. Windows can't open folders. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
@@ -70,7 +70,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Takes away what killed writers left; only while holding the lock, since a live writer's file looks the same. */
+/** Removes what killed writers left. The caller holds the lock, since a live writer's file looks the same. */
 export async function removeLeftovers(file: string): Promise<void> {
   const [folder, start] = [path.dirname(file), `.${path.basename(file)}.`];
   const names = await readdir(folder);

@@ -64,8 +64,8 @@ async function keepAside(target: string): Promise<string | null> {
 }
 
 /**
- * An editor that writes in place may have had the old file open at the moment of the rename. What it wrote is in the file
- * set aside, which then comes back: the person's edit is kept and ours is refused.
+ * An editor that writes in place may have the old file open during the rename. Then the file that was set aside has the edit by
+ * hand: it is put back, and ours is refused.
  */
 async function refuseLateEdit(before: string | null, text: string, target: string, file: string): Promise<void> {
   if (before === null || (await readFile(before, 'utf8')) === text) return;
@@ -86,7 +86,7 @@ export function conflict(file: string): CodedError {
   return new CodedError('CONFLICT', `${file} was changed meanwhile`, 'read it again, then repeat the change');
 }
 
-export function notWritable(file: string, error: unknown): CodedError {
+function notWritable(file: string, error: unknown): CodedError {
   const code = nativeCode(error) ?? 'unknown error';
   const hint = 'check who may write in its folder, or change the file where it comes from';
   return new CodedError('NOT_WRITABLE', `${file} can't be written: ${code}`, hint);

@@ -49,7 +49,7 @@ export async function lockFile(file: string): Promise<() => Promise<void>> {
 }
 
 async function create(lock: string, owner: Owner): Promise<boolean> {
-  // Linked and not opened with O_EXCL: a process killed between opening and writing would leave a lock of nobody.
+  // Not by O_EXCL: a process that is killed between opening and writing would leave a lock without an owner.
   const temporary = temporaryName(lock.replace(/\.lock(\.break)?$/, ''));
   try {
     await writeFile(temporary, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
@@ -70,7 +70,7 @@ async function create(lock: string, owner: Owner): Promise<boolean> {
 }
 
 async function release(lock: string, { token }: Owner): Promise<void> {
-  // Ours no longer where somebody took us for dead.
+  // Another process may have taken us for dead.
   if ((await readOwner(lock))?.token === token) await rm(lock, { force: true });
 }
 
@@ -84,7 +84,7 @@ async function isStale(lock: string): Promise<boolean> {
   }
 }
 
-/** Under a lock of its own, and looking again: two who found it stale must not break each other's new one. */
+/** Under a second lock, and checking again: of two processes that found it stale, none breaks the other's new lock. */
 async function breakLock(lock: string): Promise<void> {
   const breaker = `${lock}.break`;
   if (!(await create(breaker, newOwner()))) {

@@ -36,7 +36,7 @@ export interface Broken {
   readonly problems: readonly FileProblem[];
 }
 
-/** A mistake on every line of a broken file helps nobody. */
+/** More mistakes than a person reads. */
 const MOST_PROBLEMS = 50;
 /** Enough for a defaults block that forty entries use, far below what an alias bomb needs. */
 const MOST_ALIASES = 1000;
