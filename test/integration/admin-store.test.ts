@@ -150,6 +150,11 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
       const refused = await admin.call<Refusal>(method, path, { body });
       expect(refused.status, `${path} ${JSON.stringify(body)} ${refused.body.detail}`).toBe(status);
     }
+    const misspelt = await admin.call<Refusal>('PUT', `${rules}/a.example/443`, { body: { allow: ['CERT_EXPIRED'] } });
+    expect(misspelt).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining('expected CERT_HAS_EXPIRED') as string },
+    });
     expect(store()).toBe(before);
   });
 

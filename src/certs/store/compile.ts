@@ -68,6 +68,12 @@ export type ParseOutcome =
   | { readonly ok: true; readonly store: ParsedStore }
   | { readonly ok: false; readonly problems: readonly FileProblem[] };
 
+export const SECTION_DEFAULTS: StoreSections = {
+  trust: { system: true, ca: [] },
+  verification: { mode: 'enforce', rules: [] },
+  interception: { mode: 'all', passthrough: [], unmatched: 'intercept' },
+};
+
 const aHost = 'an exact name, "*.suffix", "*" or an IP address';
 
 /** @param file the value of `yaml`, which fits the schema */
@@ -132,9 +138,9 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
     };
   };
   const written: StoreSections = {
-    trust: { system: true, ca: [], ...trust },
-    verification: { mode: 'enforce', rules: [], ...verification },
-    interception: { mode: 'all', passthrough: [], unmatched: 'intercept', ...interception },
+    trust: { ...SECTION_DEFAULTS.trust, ...trust },
+    verification: { ...SECTION_DEFAULTS.verification, ...verification },
+    interception: { ...SECTION_DEFAULTS.interception, ...interception },
   };
   const store: ParsedStore = {
     entries,

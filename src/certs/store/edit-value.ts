@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../../core/errors.ts';
 import { canonicalPattern } from '../../core/hosts.ts';
 import type { Path } from '../../core/validate.ts';
-import type { ParsedStore } from './compile.ts';
+import { type ParsedStore, SECTION_DEFAULTS } from './compile.ts';
 import {
   type CertificateFields,
   CertificateSchema,
@@ -13,6 +13,7 @@ import {
   type TrustFields,
   type VerificationFields,
 } from './schema.ts';
+import type { StoreSections } from './snapshot.ts';
 
 /** Why certificates.yaml was not changed; the file is then as it was. */
 export type EditErrorCode =
@@ -110,13 +111,24 @@ export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile):
       return [{ op: 'remove', path: ['verification', 'rules', index] }];
     }
     case 'set-verification':
-      return [{ op: 'set', path: ['verification'], value: edit.verification }];
+      return sectionChanges('verification', edit.verification, file);
     case 'set-trust':
-      return [{ op: 'set', path: ['trust'], value: edit.trust }];
+      return sectionChanges('trust', edit.trust, file);
     case 'set-interception':
     default:
-      return [{ op: 'set', path: ['interception'], value: edit.interception }];
+      return sectionChanges('interception', edit.interception, file);
   }
+}
+
+/** Without the defaults that the file leaves out. */
+function sectionChanges(name: keyof StoreSections, section: object, file: StoreFile): Change[] {
+  const old: object = file[name] ?? {};
+  const defaults = new Map<string, unknown>(Object.entries(SECTION_DEFAULTS[name]));
+  const fields = Object.entries(section).filter(
+    ([key, value]) => key in old || !isDeepStrictEqual(value, defaults.get(key)),
+  );
+  if (fields.length === 0 && file[name] === undefined) return [];
+  return [{ op: 'set', path: [name], value: Object.fromEntries(fields) }];
 }
 
 /** As the documentation lists them, whatever the order of a request's fields. */

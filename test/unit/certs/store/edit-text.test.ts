@@ -258,6 +258,12 @@ trust: { system: true,   ca: [a.pem] } # ours
     expect(windows).toEqual(lines.map((line) => `${line}\r`));
   });
 
+  test('and a section that is set whole leaves out what is the default', () => {
+    const mode = 'version: 1\nverification:\n  mode: enforce # strict\n';
+    expect(diff(verification('report', []), mode)).toEqual(['-  mode: enforce # strict', '+  mode: report # strict']);
+    expect(diff(verification('enforce', []), 'version: 1\n')).toEqual([]);
+  });
+
   test('without a line break at the end', () => {
     expect(diff({ do: 'add-certificate', certificate: { host: 'd', pfx: 'd' } }, 'version: 1')).toEqual([
       '+',
