@@ -8,6 +8,7 @@ import { createUsage } from './admin/usage.ts';
 import { decide } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { distinctProblems } from './certs/store/changes.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import { openStore } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
@@ -33,8 +34,8 @@ import {
   type UpstreamProxy,
 } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
-import type { UpstreamProxySettings } from './settings-network.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './settings/load.ts';
+import type { UpstreamProxySettings } from './settings/network.ts';
 import { VERSION } from './version.ts';
 
 export interface Daemon {
@@ -132,9 +133,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       metrics.reload(true);
       void expiry.update(next);
       log('info', 'store.loaded', change);
-      for (const entry of next.entries)
-        for (const problem of entry.problems)
-          log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name: entry.name, ...problem });
+      for (const { name, entries, problem } of distinctProblems(next.entries)) {
+        const message = entries > 1 ? `${problem.message} (${entries} entries)` : problem.message;
+        log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name, ...problem, message });
+      }
     },
     onRejected: (problems) => {
       metrics.reload(false);

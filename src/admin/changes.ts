@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import { EditError, type StoreEdit } from '../certs/store/edit-value.ts';
-import { describeProblem, type StoreProblem } from '../certs/store/parsed.ts';
+import type { StoreEdit } from '../certs/store/edit-value.ts';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import type { StoreProblem } from '../certs/store/store.ts';
+import { CodedError } from '../core/errors.ts';
+import { describeProblem } from '../core/yaml/read.ts';
 import type { AdminContext } from './context.ts';
 import { AdminError } from './problem.ts';
 
@@ -21,7 +23,7 @@ const MOST_TRIES = 5;
 
 /**
  * @returns the store with the change in force
- * @throws AdminError 412 where a precondition fails, 409 where the file can't be changed; EditError
+ * @throws AdminError 412 where a precondition fails, 409 where the file can't be changed; CodedError of EditErrorCode
  */
 export async function changeStore(
   { store }: Pick<AdminContext, 'store'>,
@@ -37,7 +39,7 @@ export async function changeStore(
       if (!result.ok) throw rejected(result.problems);
       return result.snapshot;
     } catch (error) {
-      if (!(error instanceof EditError) || error.code !== 'CONFLICT' || tries === MOST_TRIES) throw error;
+      if (!(error instanceof CodedError) || error.code !== 'CONFLICT' || tries === MOST_TRIES) throw error;
       // The file has moved on since the snapshot was made of it: look whether what is being changed has.
       const reloaded = await store.reload();
       if (!reloaded.ok) throw rejected(reloaded.problems);

@@ -1,10 +1,8 @@
 /** What a request would get, and why the others lost: the decision itself, put into plain data. */
-import { hostPortText } from '../certs/store/hosts.ts';
-import { coversHost, coversPort, reasonOf } from '../certs/store/match.ts';
-import { canonicalPattern } from '../certs/store/hosts.ts';
 import type { Candidate, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
+import { canonicalPattern, coversHost, coversPort, hostPortText, reasonOf } from '../core/hosts.ts';
 import type { AdminContext, MatchDecision } from './context.ts';
 import type { MatchAnswer } from './schemas/match.ts';
 

@@ -1,7 +1,7 @@
 /** What the admin API refuses with: RFC 9457. */
 import type { FastifyError } from 'fastify';
-import { EditError, type EditErrorCode } from '../certs/store/edit-value.ts';
-import { MtlsdError } from '../core/errors.ts';
+import type { EditErrorCode } from '../certs/store/edit-value.ts';
+import { CodedError, MtlsdError } from '../core/errors.ts';
 
 export class AdminError extends Error {
   readonly status: number;
@@ -41,21 +41,22 @@ const EDIT_STATUS: Readonly<Record<EditErrorCode, number>> = {
   BY_HAND: 409,
   LOCKED: 503,
   NOT_WRITABLE: 500,
+  TOO_COSTLY: 409,
 };
 
 /** Anything thrown in a route as what the client is told; an unknown fault tells nothing of itself. */
 export function asAdminError(error: FastifyError | Error): AdminError {
   if (error instanceof AdminError) return error;
-  if (error instanceof EditError)
+  if (error instanceof MtlsdError)
+    return new AdminError(error.code === 'BAD_AUTHORITY' ? 400 : 422, error.code, error.message, error.hint);
+  if (error instanceof CodedError && error.code in EDIT_STATUS)
     return new AdminError(
-      EDIT_STATUS[error.code],
+      EDIT_STATUS[error.code as EditErrorCode],
       error.code,
       error.message,
       error.hint,
-      error.problems.length > 0 ? error.problems : null,
+      error.details.length > 0 ? error.details : null,
     );
-  if (error instanceof MtlsdError)
-    return new AdminError(error.code === 'BAD_AUTHORITY' ? 400 : 422, error.code, error.message, error.hint);
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
   if (status === 413)
     return new AdminError(

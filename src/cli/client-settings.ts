@@ -50,7 +50,7 @@ export async function clientSettings(
 async function proxyPassword(home: string): Promise<Secret | null> {
   const text = await readFile(join(home, 'mtlsd.yaml'), 'utf8').catch(() => '');
   if (!/^\s*auth\s*:/m.test(text)) return null;
-  const { loadSettings } = await import('../settings.ts');
+  const { loadSettings } = await import('../settings/load.ts');
   const { Secret } = await import('../core/secret.ts');
   const { auth } = await loadSettings({ home }, process.env);
   if (!auth) return null;

@@ -1,6 +1,6 @@
 /**
- * Every failure that a client, the log or the API can be told of: one class and one table.
- * `docs/errors.md` is held to the table by a test.
+ * Failures that people are told of: a code, what happened, and what to do next. `ERROR_CODES` is the table of those that the
+ * proxy answers with; `docs/errors.md` is held to it by a test.
  */
 
 /** Whose doing it was: decides the wording, and whether a retry can help. */
@@ -91,21 +91,59 @@ export interface ErrorData {
   cause?: unknown;
 }
 
-export class MtlsdError extends Error {
-  readonly code: ErrorCode;
+/** The data of a failure, as it crosses to another thread. */
+export interface FailureData<C extends string = string> {
+  readonly code: C;
+  readonly message: string;
   readonly hint: string;
+  /** The file that it is about. */
+  readonly file: string | null;
+  /** One line per mistake, where there are several. */
+  readonly details: readonly string[];
+}
+
+export class CodedError<C extends string = string> extends Error {
+  readonly code: C;
+  readonly hint: string;
+  readonly file: string | null;
+  readonly details: readonly string[];
+
+  /** @param message one sentence, lower case, no full stop: what happened and to what */
+  constructor(
+    code: C,
+    message: string,
+    hint: string,
+    data: { readonly file?: string | null; readonly details?: readonly string[]; readonly cause?: unknown } = {},
+  ) {
+    super(message, data.cause === undefined ? undefined : { cause: data.cause });
+    this.name = code;
+    this.code = code;
+    this.hint = hint;
+    this.file = data.file ?? null;
+    this.details = data.details ?? [];
+  }
+
+  static from<C extends string>({ code, message, hint, ...data }: FailureData<C>): CodedError<C> {
+    return new CodedError(code, message, hint, data);
+  }
+
+  get data(): FailureData<C> {
+    const { code, message, hint, file, details } = this;
+    return { code, message, hint, file, details };
+  }
+}
+
+export class MtlsdError extends CodedError<ErrorCode> {
   readonly problems: readonly Problem[];
   readonly alert: ToldAlert | null;
   readonly certificate: string | null;
   readonly connection: string | null;
   readonly nothingSent: boolean;
 
-  /** @param message one sentence, lower case, no full stop: what happened and to what */
+  /** @param message as of CodedError */
   constructor(code: ErrorCode, message: string, data: ErrorData = {}) {
-    super(message, data.cause === undefined ? undefined : { cause: data.cause });
+    super(code, message, data.hint ?? ERROR_CODES[code].hint, { cause: data.cause });
     this.name = 'MtlsdError';
-    this.code = code;
-    this.hint = data.hint ?? ERROR_CODES[code].hint;
     this.problems = data.problems ?? [];
     this.alert = data.alert ?? null;
     this.certificate = data.certificate ?? null;

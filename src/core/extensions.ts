@@ -1,8 +1,8 @@
 /** What node:crypto does not tell of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
 import type { X509Certificate } from 'node:crypto';
-import { children, type Element, elements, oidText } from './der.ts';
+import { children, type Element, elements, oidText, TAG } from './der.ts';
 
-export interface Extension {
+interface Extension {
   readonly critical: boolean;
   /** The DER inside the OCTET STRING. */
   readonly value: Buffer;
@@ -16,8 +16,6 @@ export interface CertificateParts {
   readonly extensions: ReadonlyMap<string, Extension>;
 }
 
-const TAG_BOOLEAN = 0x01;
-const TAG_INTEGER = 0x02;
 const TAG_VERSION = 0xa0;
 const TAG_EXTENSIONS = 0xa3;
 
@@ -31,7 +29,7 @@ export function certificateParts(x509: X509Certificate): CertificateParts {
   const list = fields.find((field) => field.tag === TAG_EXTENSIONS);
   for (const extension of list ? children(children(list.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : []) {
     const parts = children(extension.raw);
-    const critical = parts[1]?.tag === TAG_BOOLEAN && parts[1].value[0] !== 0;
+    const critical = parts[1]?.tag === TAG.boolean && parts[1].value[0] !== 0;
     const oid = oidText(need(parts[0]).value);
     // RFC 5280 §4.2: one of a kind. Of two basicConstraints, which would hold?
     if (extensions.has(oid)) throw new RangeError(`the extension ${oid} is there twice`);
@@ -80,8 +78,8 @@ export function basicConstraints(parts: CertificateParts): { ca: boolean; pathLe
   const extension = parts.extensions.get(OID.basicConstraints);
   if (!extension) return null;
   const fields = children(extension.value);
-  const ca = fields[0]?.tag === TAG_BOOLEAN && fields[0].value[0] !== 0;
-  const limit = fields.find((field) => field.tag === TAG_INTEGER);
+  const ca = fields[0]?.tag === TAG.boolean && fields[0].value[0] !== 0;
+  const limit = fields.find((field) => field.tag === TAG.integer);
   return { ca, pathLength: limit ? limit.value.readUIntBE(0, Math.min(limit.value.length, 6)) : null };
 }
 

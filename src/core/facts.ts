@@ -2,6 +2,7 @@
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { publicKeyInfo } from './extensions.ts';
+import { Lru } from './lru.ts';
 
 /** Subject or issuer, its common attributes by name; `text` holds all of them. */
 export interface NameFacts {
@@ -46,23 +47,18 @@ export interface CertificateFacts {
  */
 export function certificateFacts(x509: X509Certificate): CertificateFacts {
   const known = seen.get(x509.fingerprint256);
-  if (known) {
-    seen.delete(x509.fingerprint256);
-    seen.set(x509.fingerprint256, known);
-    return known;
-  }
+  if (known) return known;
   const facts = Object.freeze(read(x509));
   seen.set(facts.fingerprint256, facts);
-  if (seen.size > MOST_KEPT) seen.delete(seen.keys().next().value ?? '');
   return facts;
 }
 
 /**
- * The facts by fingerprint: every connection to a host brings the same chain, and reading one takes 0.2 ms, most of it
- * the check of its own signature. 256 chains' worth of leaves at 16 KiB of names each is 4 MiB at the worst.
+ * The facts by fingerprint, for the whole process: a pure function's results. Every connection to a host brings the same
+ * chain, and reading one certificate takes 0.2 ms, most of it the check of its own signature. At 16 KiB of names each, 256
+ * are 4 MiB at the worst.
  */
-const seen = new Map<string, CertificateFacts>();
-const MOST_KEPT = 256;
+const seen = new Lru<string, CertificateFacts>(256);
 
 /** A name in a certificate is whatever its maker wrote; these keep a record to a few lines and a log line to one. */
 const LONGEST_NAME = 1024;

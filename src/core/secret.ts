@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 /**
- * A value that no log, error, event or JSON ever shows: redaction by type, so that nobody has to remember it.
+ * A value that no log, error, event or JSON ever shows: redaction by type, so that no code has to remember it.
  * `reveal()` is the one way in; search for it to see every place that a secret goes.
  */
 export class Secret {

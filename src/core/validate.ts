@@ -1,6 +1,6 @@
 /** Holds a value to a TypeBox schema and tells every mistake with its path, what is wrong and what was expected. */
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Settings } from 'typebox/system';
 
@@ -19,6 +19,8 @@ export type Validate = (value: unknown) => Mistake[];
 
 /** What one file knows better than the schema says. */
 export interface Wording {
+  /** What an empty file should hold; without it an empty file is a mistake like any other. */
+  readonly empty?: string;
   /** A mistake of a keyword that relates fields to each other; undefined for the general words. */
   readonly relation?: (keyword: string, path: Path, value: object) => Mistake | undefined;
   /** What to write instead, for the mistakes that people make most. */
@@ -35,7 +37,9 @@ export function validatorFor(schema: TSchema, wording: Wording = {}): Validate {
   const validator = Compile(schema);
   return (value) => {
     if (validator.Check(value)) return [];
-    const errors = allErrors(() => validator.Errors(value));
+    if (wording.empty !== undefined && (value === null || value === undefined))
+      return [{ path: [], atKey: false, message: 'the file is empty', expected: wording.empty }];
+    const errors = allErrors(() => validator.Errors(value)[1]);
     // What a branch of a choice says is noise beside "expected one of these".
     const branches = errors.flatMap(({ keyword, schemaPath }) =>
       keyword === 'anyOf' || keyword === 'oneOf' ? [`${schemaPath}/anyOf/`, `${schemaPath}/oneOf/`] : [],
@@ -52,7 +56,19 @@ export function validatorFor(schema: TSchema, wording: Wording = {}): Validate {
   };
 }
 
-/** TypeBox stops at eight errors, by a setting of the whole process; whoever mends a file wants to see all of its mistakes. */
+/** A copy of the value with `default` of the schema where it says nothing; into objects that are there, or have a default. */
+export function withDefaults(schema: TSchema, value: unknown): unknown {
+  const { properties } = schema as { properties?: Readonly<Record<string, TSchema>> };
+  if (properties === undefined || typeof value !== 'object' || value === null) return value;
+  const filled: Record<string, unknown> = { ...value };
+  for (const [key, property] of Object.entries(properties)) {
+    const given = filled[key] ?? (property as Schema).default;
+    if (given !== undefined) filled[key] = withDefaults(property, given);
+  }
+  return filled;
+}
+
+/** TypeBox stops at eight errors, by a setting of the whole process; a person who fixes a file wants to see all mistakes. */
 function allErrors(find: () => TLocalizedValidationError[]): TLocalizedValidationError[] {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: 1000 });

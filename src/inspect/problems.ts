@@ -3,6 +3,9 @@
  * tells only UNSPECIFIED; `docs/problems.md` is held to this table by a test.
  */
 import type { Problem } from '../core/errors.ts';
+import type { ProblemCode } from '../core/problem-codes.ts';
+
+export type { ProblemCode } from '../core/problem-codes.ts';
 
 interface ProblemFacts {
   readonly meaning: string;
@@ -49,9 +52,7 @@ export const PROBLEM_CODES = {
   CONSTRAINTS_UNCHECKED: { meaning: 'the chain has name constraints, which nobody checked once another problem was let through', next: 'mend the other problem; name constraints are checked by OpenSSL on a chain without one', never: true },
   LOCAL_CA_LEAF: { meaning: 'the server showed a certificate of the local CA of this daemon', next: 'the address leads back to an intercepting mtlsd, or the key of the local CA was taken: make a new one', never: true },
   NO_PEER_CERTIFICATE: { meaning: 'the connection shows no certificate, so there is nothing to verify', next: 'report it; a session that skips the certificate is never used here', never: true },
-} as const satisfies Record<string, ProblemFacts>;
-
-export type ProblemCode = keyof typeof PROBLEM_CODES;
+} as const satisfies Record<ProblemCode, ProblemFacts>;
 
 /** Whether an `allow` list may name it. Codes of OpenSSL that this table lacks may be named. */
 export function isAllowable(code: string): boolean {

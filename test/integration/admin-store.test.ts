@@ -8,7 +8,7 @@ import { type AdminClient, adminClient, type Refusal } from '../support/admin.ts
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import { ago, createPki, DAY } from '../support/pki.ts';
 
 describe('the rest of the store over the API', () => {
   const files = temporaryDirectory();
@@ -19,7 +19,9 @@ describe('the rest of the store over the API', () => {
   beforeAll(async () => {
     const root = await (await createPki()).root();
     root.write(files, 'root');
-    (await root.issue({ cn: 'alice', eku: ['clientAuth'] })).write(files, 'alice');
+    // Of a year, since warnings start in the last third of a lifetime.
+    const year = { notBefore: ago(335 * DAY) };
+    (await root.issue({ cn: 'alice', eku: ['clientAuth'], ...year })).write(files, 'alice');
     const server = await root.issue({ cn: 'localhost' });
     origin = await nodeOrigin({ key: server.keyPem, cert: server.chainPem });
     const own = `cert: ${files}/alice.crt, key: ${files}/alice.key`;
@@ -148,6 +150,11 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
       const refused = await admin.call<Refusal>(method, path, { body });
       expect(refused.status, `${path} ${JSON.stringify(body)} ${refused.body.detail}`).toBe(status);
     }
+    const misspelt = await admin.call<Refusal>('PUT', `${rules}/a.example/443`, { body: { allow: ['CERT_EXPIRED'] } });
+    expect(misspelt).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining('expected CERT_HAS_EXPIRED') as string },
+    });
     expect(store()).toBe(before);
   });
 

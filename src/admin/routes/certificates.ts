@@ -2,10 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { type CertificateChanges, EditError } from '../../certs/store/edit-value.ts';
-import { canonicalPattern, nameFor } from '../../certs/store/hosts.ts';
+import { nameFor } from '../../certs/store/compile.ts';
+import { type CertificateChanges, editError } from '../../certs/store/edit-value.ts';
 import type { CertificateFields } from '../../certs/store/schema.ts';
 import type { StoreEntry, StoreSnapshot } from '../../certs/store/snapshot.ts';
+import { CodedError } from '../../core/errors.ts';
+import { canonicalPattern } from '../../core/hosts.ts';
 import { changeStore, logChange, quoted } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { describeEntry } from '../entries.ts';
@@ -283,7 +285,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
       try {
         return { name, snapshot: await changeStore(context, request, { etagOf: () => null, edit }) };
       } catch (error) {
-        const taken = error instanceof EditError && error.code === 'NAME_TAKEN';
+        const taken = error instanceof CodedError && error.code === 'NAME_TAKEN';
         if (!taken || body.name !== undefined || tries === 5) throw error;
         await store.reload();
       }
@@ -333,7 +335,7 @@ function etagOf({ entries }: StoreSnapshot, name: string): string | null {
 function refuseTaken(name: string | undefined, { entries }: StoreSnapshot): void {
   const taken = name === undefined ? undefined : entries.find((entry) => entry.name === name);
   if (taken)
-    throw new EditError(
+    throw editError(
       'NAME_TAKEN',
       `the name ${taken.name} is taken by the entry on line ${taken.line}`,
       'choose another name, or change that entry',

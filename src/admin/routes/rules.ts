@@ -1,7 +1,7 @@
 /** The rules of the verification section, one by one, by their host and port. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { canonicalPattern, hostPortText } from '../../certs/store/hosts.ts';
+import { canonicalPattern, hostPortText } from '../../core/hosts.ts';
 import type { RuleFields } from '../../certs/store/schema.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';

@@ -1,7 +1,7 @@
 /** The sections of the store, and what a reload says. */
 import { type Static, Type } from 'typebox';
 import { InterceptionSchema, RuleSchema, TrustSchema, VerificationSchema } from '../../certs/store/schema.ts';
-import type { StoreProblem } from '../../certs/store/parsed.ts';
+import type { StoreProblem } from '../../certs/store/store.ts';
 import { closed, named, shapeOf } from './common.ts';
 
 export { InterceptionSchema, RuleSchema, TrustSchema, VerificationSchema };

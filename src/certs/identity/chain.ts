@@ -1,14 +1,17 @@
 /** Leaf and chain out of certificates in any order, and what can be said about them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { certificateFacts, isSelfSigned, rfc3339 } from '../../core/facts.ts';
+import type { TrustAnchors } from '../trust.ts';
 import { diagnosis, shellWord } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
 
 /** RFC 5280 §4.2.1.12; anyExtendedKeyUsage stands for all of them. */
-const clientAuth = '1.3.6.1.5.5.7.3.2';
-const anyUsage = '2.5.29.37.0';
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+const ANY_USAGE = '2.5.29.37.0';
 /** Longer chains than any CA makes; servers give up earlier (OpenSSL's default depth is 100, Go's much less in practice). */
-const maxChain = 16;
+const LONGEST_CHAIN = 16;
+
+export type CertificateFormat = 'pem' | 'der' | 'pfx';
 
 export interface Chain {
   readonly leaf: X509Certificate;
@@ -18,14 +21,15 @@ export interface Chain {
 }
 
 /**
- * @param inFile whether the order of the certificates is the file's own, to be told where it is wrong; a PFX has none
+ * @param roots known here, by which a missing issuer may be none
  * @returns null where no certificate belongs to the key
  */
 export function orderChain(
   certificates: readonly X509Certificate[],
   key: KeyObject,
   file: string,
-  inFile = true,
+  format: CertificateFormat,
+  roots: Pick<TrustAnchors, 'certificates'>,
 ): Chain | null {
   const leafIndex = certificates.findIndex((certificate) => certificate.checkPrivateKey(key));
   const leaf = certificates[leafIndex];
@@ -37,14 +41,15 @@ export function orderChain(
   const rest = new Set(distinct.values());
   const linked = [leaf];
   let top = leaf;
-  while (!isSelfSigned(top) && linked.length < maxChain) {
+  while (!isSelfSigned(top) && linked.length < LONGEST_CHAIN) {
     const issuer = [...rest].find((candidate) => issued(candidate, top));
     if (!issuer) break;
     rest.delete(issuer);
     linked.push(issuer);
     top = issuer;
   }
-  if (inFile && linked.some(({ fingerprint256 }, i) => certificates[i]?.fingerprint256 !== fingerprint256)) {
+  // A PFX has no order.
+  if (format !== 'pfx' && linked.some(({ fingerprint256 }, i) => certificates[i]?.fingerprint256 !== fingerprint256)) {
     problems.push(
       diagnosis(
         'CHAIN_OUT_OF_ORDER',
@@ -54,7 +59,7 @@ export function orderChain(
       ),
     );
   }
-  problems.push(...gapProblems(top, [...rest], file));
+  problems.push(...gapProblems(top, [...rest], file, format, roots));
   // RFC 8446 §4.4.2: the trust anchor may be left out. One that is the leaf itself is what the server pinned.
   const chain = linked.length > 1 && isSelfSigned(top) ? linked.slice(0, -1) : linked;
   return { leaf, chain, problems: [...problems, ...usageProblems(leaf, file)] };
@@ -69,21 +74,39 @@ function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
   }
 }
 
-function gapProblems(top: X509Certificate, rest: readonly X509Certificate[], file: string): Diagnosis[] {
+/** What CAs call those of their CAs that are no roots: `Smallstep Intermediate CA`, `Corp Issuing CA 2`. */
+const INTERMEDIATE_NAME = /\b(intermediate|issuing|subordinate|sub[ -]?ca)\b/i;
+
+function gapProblems(
+  top: X509Certificate,
+  rest: readonly X509Certificate[],
+  file: string,
+  format: CertificateFormat,
+  roots: Pick<TrustAnchors, 'certificates'>,
+): Diagnosis[] {
   const issuer = certificateFacts(top).issuer;
   const others = rest.map((certificate) => certificateFacts(certificate).subject).join('; ');
-  const complete = isSelfSigned(top);
-  // A lone certificate with a "CA Issuers" address comes from a CA that expects its intermediates to be fetched; without
-  // one it is most likely issued by a root, and a warning would be noise.
-  const fetchable = /CA Issuers/.exec(top.infoAccess ?? '') !== null;
-  if (!complete && (rest.some((certificate) => certificate.ca) || fetchable)) {
+  const pem = shellWord(format === 'pem' ? file : `${file}.pem`);
+  const append = `cat intermediate.pem >> ${pem}`;
+  const how: Record<CertificateFormat, string> = {
+    pem: `append it to the file: ${append}`,
+    der: `put both into a PEM file: openssl x509 -in ${shellWord(file)} -out ${pem} && ${append}`,
+    pfx: 'export the PFX again with its chain',
+  };
+  // A root need not be sent, and most private roots are not known here: only signs of an intermediate are worth a warning.
+  // A CA that gives a "CA Issuers" address expects its intermediates to be fetched from there.
+  const byIntermediate =
+    rest.some((certificate) => certificate.ca) ||
+    /CA Issuers/.test(top.infoAccess ?? '') ||
+    INTERMEDIATE_NAME.test(issuer);
+  if (!isSelfSigned(top) && byIntermediate && !roots.certificates.some((root) => issued(root, top))) {
     const also = others === '' ? '' : `; the file also holds ${others}, which did not issue it`;
     return [
       diagnosis(
         'INTERMEDIATE_MISSING',
         file,
         `the certificate of ${issuer} is missing in ${file}${also}`,
-        `append it to the file, unless the server knows it: cat intermediate.pem >> ${shellWord(file)}`,
+        `unless the server has it, ${how[format]}`,
       ),
     ];
   }
@@ -102,7 +125,7 @@ function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
   const problems: Diagnosis[] = [];
   const { subject } = certificateFacts(leaf);
   const usages = leaf.keyUsage as string[] | undefined; // Node gives the extended key usage under this name
-  if (usages && usages.length > 0 && !usages.includes(clientAuth) && !usages.includes(anyUsage)) {
+  if (usages && usages.length > 0 && !usages.includes(CLIENT_AUTH) && !usages.includes(ANY_USAGE)) {
     const names = certificateFacts(leaf).extended_key_usage?.join(', ') ?? usages.join(', ');
     problems.push(
       diagnosis(
@@ -113,16 +136,17 @@ function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
       ),
     );
   }
-  // `openssl req -x509` makes CA certificates, and as self-signed ones they are what servers pin.
-  if (leaf.ca && !isSelfSigned(leaf)) {
-    problems.push(
-      diagnosis(
-        'CA_CERTIFICATE',
-        file,
-        `${subject} is a CA certificate, not a client's`,
-        'most servers refuse it; ask for a client certificate issued by this CA',
-      ),
-    );
+  if (leaf.ca) {
+    const [message, hint] = isSelfSigned(leaf)
+      ? [
+          `${subject} is a self-signed CA certificate, which only a server that pins it accepts`,
+          'make a self-signed client certificate with: openssl req -x509 -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=clientAuth',
+        ]
+      : [
+          `${subject} is a CA certificate, not a client's`,
+          'most servers refuse it; ask for a client certificate issued by this CA',
+        ];
+    problems.push(diagnosis('CA_CERTIFICATE', file, message, hint));
   }
   const signature = certificateFacts(leaf).signature;
   if (/md5|md2|sha1\b|sha-?1With|SHA1/i.test(signature)) {

@@ -1,10 +1,10 @@
 /** The thread in which passphrases open keys and PFX files: deriving a key takes what its file says, up to seconds. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { parentPort } from 'node:worker_threads';
-import { nativeCode } from '../../core/errors.ts';
+import { CodedError, nativeCode } from '../../core/errors.ts';
+import { serveJobs } from '../../core/worker.ts';
 import { Asn1Error, items, octets, parseAsn1 } from './asn1.ts';
 import type { KeyPart } from './parts.ts';
-import { type DecodeCode, DecodeError, decrypt, decryptTraditional } from './pbe.ts';
+import { decodeError, decrypt, decryptTraditional } from './pbe.ts';
 import { toPem } from './pem.ts';
 import { decodePkcs12, passwords, type PfxContent } from './pkcs12.ts';
 
@@ -12,23 +12,17 @@ export type DecodeJob =
   | { readonly kind: 'key'; readonly part: Exclude<KeyPart, { form: 'plain' }>; readonly passphrase: string }
   | { readonly kind: 'pfx'; readonly der: Uint8Array; readonly passphrase: string | null };
 
-export type DecodeAnswer =
-  | { readonly ok: true; readonly content: PfxContent }
-  | { readonly ok: false; readonly code: DecodeCode; readonly detail: string };
-
-function decode(job: DecodeJob): DecodeAnswer {
+/** @throws CodedError of DecodeCode */
+function decode(job: DecodeJob): PfxContent {
   try {
-    if (job.kind === 'pfx') return { ok: true, content: decodePkcs12(job.der, job.passphrase) };
+    if (job.kind === 'pfx') return decodePkcs12(job.der, job.passphrase);
     // A Buffer arrives in this thread as a plain Uint8Array.
     const key = openKey({ ...job.part, der: Buffer.from(job.part.der) }, job.passphrase);
-    return {
-      ok: true,
-      content: { keys: [{ der: key.export({ type: 'pkcs8', format: 'der' }), friendlyName: null }], certificates: [] },
-    };
+    return { keys: [{ der: key.export({ type: 'pkcs8', format: 'der' }), friendlyName: null }], certificates: [] };
   } catch (error) {
-    if (error instanceof DecodeError) return { ok: false, code: error.code, detail: error.message };
+    if (error instanceof CodedError) throw error;
     const code = job.kind === 'pfx' ? 'PFX_INVALID' : 'KEY_INVALID';
-    return { ok: false, code, detail: nativeCode(error) ?? 'unexpected structure' };
+    throw decodeError(code, nativeCode(error) ?? 'unexpected structure');
   }
 }
 
@@ -39,11 +33,10 @@ function openKey(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: string):
   } catch (error) {
     const code = nativeCode(error) ?? '';
     if (code !== 'ERR_OSSL_EVP_UNSUPPORTED' && code !== 'ERR_OSSL_UNSUPPORTED') {
-      if (code === 'ERR_OSSL_BAD_DECRYPT' || passphrase === '')
-        throw new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+      if (code === 'ERR_OSSL_BAD_DECRYPT' || passphrase === '') throw decodeError('PASSPHRASE_WRONG', 'bad decrypt');
     }
   }
-  let wrong: unknown = new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+  let wrong: unknown = decodeError('PASSPHRASE_WRONG', 'bad decrypt');
   for (const password of passwords(passphrase)) {
     try {
       if (part.form === 'traditional')
@@ -56,9 +49,9 @@ function openKey(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: string):
       if (!algorithm) throw new Asn1Error('an algorithm is missing');
       return createPrivateKey({ key: decrypt(algorithm, octets(data), password), format: 'der', type: 'pkcs8' });
     } catch (error) {
-      if (error instanceof DecodeError && error.code !== 'PASSPHRASE_WRONG') throw error;
+      if (error instanceof CodedError && error.code !== 'PASSPHRASE_WRONG') throw error;
       // Random bytes that happen to have good padding are no key: the passphrase is as wrong.
-      if (error instanceof Asn1Error) wrong = new DecodeError('KEY_INVALID', error.message);
+      if (error instanceof Asn1Error) wrong = decodeError('KEY_INVALID', error.message);
     }
   }
   throw wrong;
@@ -71,5 +64,4 @@ function openWithNode(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: str
   return createPrivateKey({ key: toPem(label, part.der).replace('-----\n', `-----\n${headers}`), passphrase });
 }
 
-const port = parentPort;
-port?.on('message', (job: DecodeJob) => port.postMessage(decode(job)));
+serveJobs(decode);

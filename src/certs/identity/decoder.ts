@@ -1,24 +1,34 @@
 /** Opens what is encrypted, and picks the key of a PFX. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
+import { CodedError } from '../../core/errors.ts';
 import { certificateFacts, printable } from '../../core/facts.ts';
 import type { Secret } from '../../core/secret.ts';
-import { decodeInThread } from './decode-thread.ts';
-import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import { WorkerThread } from '../../core/worker.ts';
+import { diagnosis, shellWord, unusable } from './diagnosis.ts';
+import type { DecodeJob } from './decode-worker.ts';
 import type { Diagnosis } from './identity.ts';
 import { keyOf } from './keys.ts';
 import { certificateOf, type KeyPart } from './parts.ts';
 import type { DecodeCode } from './pbe.ts';
 import type { PfxContent } from './pkcs12.ts';
 
-/** @throws Unusable PASSPHRASE_WRONG, ENCRYPTION_UNSUPPORTED, DECRYPTION_TOO_COSTLY, KEY_INVALID */
+/** One for the process: it holds nothing between two jobs, and ends when it is idle. */
+const thread = new WorkerThread<DecodeJob, PfxContent>(new URL('./decode-worker.ts', import.meta.url), {
+  // Five million rounds of SHA-512, the most that is tried, take about 4 s.
+  timeLimitMs: 10_000,
+  // The largest file that is read has 1 MiB, and its tree a hundred times that.
+  memoryLimitMb: 256,
+});
+
+/** @throws CodedError PASSPHRASE_WRONG, ENCRYPTION_UNSUPPORTED, DECRYPTION_TOO_COSTLY, KEY_INVALID */
 export async function decryptKey(
   part: Exclude<KeyPart, { form: 'plain' }>,
   passphrase: Secret,
   file: string,
 ): Promise<KeyObject> {
-  const answer = await decodeInThread({ kind: 'key', part, passphrase: passphrase.reveal() });
-  if (!answer.ok) throw faultOf(answer.code, answer.detail, file, 'key', true);
-  return keyOf(answer.content.keys[0]?.der ?? new Uint8Array(), 'pkcs8', file);
+  const job = { kind: 'key', part, passphrase: passphrase.reveal() } as const;
+  const { keys } = await decode(job, file, true);
+  return keyOf(keys[0]?.der ?? new Uint8Array(), 'pkcs8', file);
 }
 
 export interface PfxIdentity {
@@ -30,7 +40,7 @@ export interface PfxIdentity {
 /**
  * @param alias friendly name of the wanted key
  * @param problems gets SEVERAL_KEYS
- * @throws Unusable the above, and PASSPHRASE_MISSING, PFX_INVALID, KEY_MISSING, CERTIFICATE_MISSING, ALIAS_UNKNOWN
+ * @throws CodedError the above, and PASSPHRASE_MISSING, PFX_INVALID, KEY_MISSING, CERTIFICATE_MISSING, ALIAS_UNKNOWN
  */
 export async function decodePfx(
   bytes: Buffer,
@@ -39,9 +49,18 @@ export async function decodePfx(
   alias: string | null,
   problems: Diagnosis[],
 ): Promise<PfxIdentity> {
-  const answer = await decodeInThread({ kind: 'pfx', der: bytes, passphrase: passphrase?.reveal() ?? null });
-  if (!answer.ok) throw faultOf(answer.code, answer.detail, file, 'PFX', passphrase !== null);
-  return chooseKey(answer.content, file, alias, problems);
+  const job = { kind: 'pfx', der: bytes, passphrase: passphrase?.reveal() ?? null } as const;
+  return chooseKey(await decode(job, file, passphrase !== null), file, alias, problems);
+}
+
+async function decode(job: DecodeJob, file: string, given: boolean): Promise<PfxContent> {
+  try {
+    return await thread.run(job);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const code = error.code === 'TOO_COSTLY' ? 'DECRYPTION_TOO_COSTLY' : (error.code as DecodeCode);
+    throw faultOf(code, error.message, file, job.kind === 'key' ? 'key' : 'PFX', given);
+  }
 }
 
 interface Candidate extends PfxIdentity {
@@ -51,14 +70,14 @@ interface Candidate extends PfxIdentity {
 
 function chooseKey(content: PfxContent, file: string, alias: string | null, problems: Diagnosis[]): PfxIdentity {
   if (content.keys.length === 0)
-    throw new Unusable(
+    throw unusable(
       'KEY_MISSING',
       file,
       `${file} holds no private key, only certificates`,
       'export it again with its private key',
     );
   if (content.certificates.length === 0)
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_MISSING',
       file,
       `${file} holds a private key and no certificate`,
@@ -93,7 +112,7 @@ function pick(candidates: readonly Candidate[], file: string, alias: string | nu
     // Java lowers the case of aliases.
     const named = candidates.find(({ name }) => name.toLowerCase() === alias.toLowerCase());
     if (!named)
-      throw new Unusable(
+      throw unusable(
         'ALIAS_UNKNOWN',
         file,
         `${file} holds no key named ${JSON.stringify(alias)}; it holds ${names}`,
@@ -104,7 +123,7 @@ function pick(candidates: readonly Candidate[], file: string, alias: string | nu
   const best =
     candidates.find(({ leaf }) => leaf && isCurrent(leaf)) ?? candidates.find(({ leaf }) => leaf) ?? candidates[0];
   if (!best)
-    throw new Unusable('KEY_MISSING', file, `${file} holds no private key`, 'export it again with its private key');
+    throw unusable('KEY_MISSING', file, `${file} holds no private key`, 'export it again with its private key');
   if (candidates.length > 1)
     problems.push(
       diagnosis(
@@ -122,7 +141,7 @@ function isCurrent(leaf: X509Certificate): boolean {
   return !leaf.ca && leaf.validFromDate <= now && now <= leaf.validToDate;
 }
 
-function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | 'PFX', given: boolean): Unusable {
+function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | 'PFX', given: boolean): CodedError {
   const f = shellWord(file);
   const again =
     what === 'key'
@@ -137,7 +156,7 @@ function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | '
     KEY_INVALID: [`the private key in ${file} is damaged or of a kind that TLS has no use for`, 'copy the file again, as it was handed out'],
   };
   if (code === 'PASSPHRASE_WRONG' && !given) {
-    return new Unusable(
+    return unusable(
       'PASSPHRASE_MISSING',
       file,
       `${file} needs a passphrase and the entry has none`,
@@ -145,5 +164,5 @@ function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | '
     );
   }
   const [message, hint] = faults[code];
-  return new Unusable(code, file, message, hint);
+  return unusable(code, file, message, hint);
 }

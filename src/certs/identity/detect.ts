@@ -1,5 +1,5 @@
 /** What a file is, by its content and never by its name. */
-import { childrenOf, type Element, elementAt, oidHex, TAG } from './der.ts';
+import { firstElement, firstElements, oidText, TAG } from '../../core/der.ts';
 
 export type DerKind =
   | 'certificate'
@@ -38,7 +38,7 @@ export function detect(bytes: Buffer): Detected {
   const magic = bytes.length >= 4 ? bytes.readUInt32BE(0) : 0;
   if (magic === 0xfeedfeed || magic === 0xcececece) return found('jks'); // JKS and JCEKS
   const der = derKind(bytes);
-  if (der) return { kind: der, text: null, truncated: (elementAt(bytes)?.end ?? 0) > bytes.length };
+  if (der) return { kind: der, text: null, truncated: firstElement(bytes)?.whole === false };
   const text = textOf(bytes);
   if (text.includes('-----BEGIN OPENSSH PRIVATE KEY-----')) return found('openssh');
   if (text.includes('-----BEGIN ')) return { kind: 'pem', text, truncated: false };
@@ -58,18 +58,32 @@ function textOf(bytes: Buffer): string {
   return bytes.toString('latin1');
 }
 
-const OID = { pkcs7Data: '2a864886f70d010701', pkcs7Signed: '2a864886f70d010702' } as const;
+const PKCS7_DATA = '1.2.840.113549.1.7.1';
+const PKCS7_SIGNED = '1.2.840.113549.1.7.2';
 
 /** By the first elements of the outer SEQUENCE; the structures are told apart by them alone. */
-export function derKind(bytes: Uint8Array): DerKind | null {
-  const outer = elementAt(bytes);
+export function derKind(bytes: Buffer): DerKind | null {
+  const outer = firstElement(bytes);
   if (outer?.tag !== TAG.sequence) return null;
-  const [first, second, third] = childrenOf(bytes, outer);
+  const [first, second, third] = firstElements(outer.value, 3);
   if (!first) return null;
-  if (first.tag === TAG.oid) return oidHex(bytes, first) === OID.pkcs7Signed ? 'pkcs7' : null;
-  if (first.tag === TAG.integer) return versioned(bytes, first, second, third, outer);
+  if (first.tag === TAG.oid) return oidText(first.value) === PKCS7_SIGNED ? 'pkcs7' : null;
+  if (first.tag === TAG.integer) {
+    const version = first.value.length === 1 ? first.value[0] : undefined;
+    if (version === 3 && second?.tag === TAG.sequence) {
+      const [type] = firstElements(second.value, 1);
+      return type?.tag === TAG.oid && [PKCS7_DATA, PKCS7_SIGNED].includes(oidText(type.value)) ? 'pfx' : null;
+    }
+    if (version === 1 && second?.tag === TAG.octetString) return 'sec1';
+    if ((version === 0 || version === 1) && second?.tag === TAG.sequence && third?.tag === TAG.octetString)
+      return 'pkcs8';
+    if (version === 0 && second?.tag === TAG.integer)
+      return firstElements(outer.value, 9).length === 6 ? 'dsa' : 'pkcs1';
+    // RSAPublicKey: { modulus, exponent }.
+    return second?.tag === TAG.integer && !third ? 'public-key' : null;
+  }
   if (first.tag !== TAG.sequence) return null;
-  const [inner, afterInner] = childrenOf(bytes, first);
+  const [inner, afterInner] = firstElements(first.value, 2);
   // TBSCertificate starts with [0] version; the rest may be cut off.
   if (inner?.tag === 0xa0) return 'certificate';
   if (!second) return null;
@@ -79,30 +93,6 @@ export function derKind(bytes: Uint8Array): DerKind | null {
   }
   // A version 1 TBSCertificate starts with the serial and an AlgorithmIdentifier, a request with version 0 and its name.
   if (inner?.tag !== TAG.integer || afterInner?.tag !== TAG.sequence) return null;
-  const [algorithm] = childrenOf(bytes, afterInner, 1);
+  const [algorithm] = firstElements(afterInner.value, 1);
   return algorithm?.tag === TAG.oid ? 'certificate' : 'request';
-}
-
-function versioned(
-  bytes: Uint8Array,
-  version: Element,
-  second: Element | undefined,
-  third: Element | undefined,
-  outer: Element,
-): DerKind | null {
-  const number = bytes[version.start];
-  const small = version.end - version.start === 1;
-  if (small && number === 3 && second?.tag === TAG.sequence) {
-    const [type] = childrenOf(bytes, second, 1);
-    return type?.tag === TAG.oid && [OID.pkcs7Data, OID.pkcs7Signed].some((oid) => oid === oidHex(bytes, type))
-      ? 'pfx'
-      : null;
-  }
-  if (small && number === 1 && second?.tag === TAG.octetString) return 'sec1';
-  if (small && (number === 0 || number === 1) && second?.tag === TAG.sequence && third?.tag === TAG.octetString)
-    return 'pkcs8';
-  if (small && number === 0 && second?.tag === TAG.integer)
-    return childrenOf(bytes, outer, 9).length === 6 ? 'dsa' : 'pkcs1';
-  // RSAPublicKey: { modulus, exponent }.
-  return second?.tag === TAG.integer && !third ? 'public-key' : null;
 }

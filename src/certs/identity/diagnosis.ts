@@ -1,4 +1,5 @@
 /** Every diagnosis of a client certificate's files: one table, which `docs/formats.md` is held to by a test. */
+import { CodedError } from '../../core/errors.ts';
 import type { Diagnosis } from './identity.ts';
 
 /** An error makes the entry unusable; a warning leaves it to the server. */
@@ -47,14 +48,9 @@ export function diagnosis(code: DiagnosisCode, file: string | null, message: str
   return Object.freeze({ code, severity: DIAGNOSES[code], message, hint, file });
 }
 
-/** Thrown inside this folder by whatever makes an identity impossible; ends up in the entry's problems. */
-export class Unusable extends Error {
-  readonly diagnosis: Diagnosis;
-  constructor(code: DiagnosisCode, file: string | null, message: string, hint: string) {
-    super(message);
-    this.name = 'Unusable';
-    this.diagnosis = diagnosis(code, file, message, hint);
-  }
+/** For what makes an identity impossible: `loadIdentity` makes it a problem of the entry. */
+export function unusable(code: DiagnosisCode, file: string | null, message: string, hint: string): CodedError {
+  return new CodedError(code, message, hint, { file });
 }
 
 /** A path as a shell takes it, so that a hint works when typed. */

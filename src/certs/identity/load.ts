@@ -1,12 +1,13 @@
 /** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
-import { nativeCode } from '../../core/errors.ts';
+import { CodedError, nativeCode } from '../../core/errors.ts';
 import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
-import { orderChain } from './chain.ts';
+import { loadTrust, type TrustAnchors } from '../trust.ts';
+import { type CertificateFormat, orderChain } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
-import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import { type DiagnosisCode, diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { ClientIdentity, Diagnosis } from './identity.ts';
 import { describeKey, keyOf } from './keys.ts';
 import { type KeyPart, partsOf, wrongKind } from './parts.ts';
@@ -30,17 +31,28 @@ export interface LoadedIdentity {
   readonly file: string | null;
 }
 
-/** Never rejects: a fault is a problem of severity error and no identity. */
-export async function loadIdentity(source: IdentitySource): Promise<LoadedIdentity> {
+/**
+ * Never rejects: a fault is a problem of severity error and no identity.
+ * @param roots known here, the system's when left out; they tell whether an issuer is missing in the files
+ */
+export async function loadIdentity(
+  source: IdentitySource,
+  roots: Pick<TrustAnchors, 'certificates'> = loadTrust({ system: true, ca: [] }),
+): Promise<LoadedIdentity> {
   const problems: Diagnosis[] = [];
   const main = source.pfx ?? source.cert;
   const file = main === null ? null : 'path' in main ? main.path : main.label;
   try {
     const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
-    return { identity: identityOf(found, problems), problems, file };
+    return { identity: identityOf(found, problems, roots), problems, file };
   } catch (error) {
-    if (!(error instanceof Unusable)) throw error;
-    return { identity: null, problems: [error.diagnosis, ...problems], file };
+    if (!(error instanceof CodedError)) throw error;
+    const { code, message, hint } = error;
+    return {
+      identity: null,
+      problems: [diagnosis(code as DiagnosisCode, error.file, message, hint), ...problems],
+      file,
+    };
   }
 }
 
@@ -49,13 +61,12 @@ interface Found {
   readonly keyFile: string;
   readonly certificates: readonly X509Certificate[];
   readonly certFile: string;
-  /** Whether the certificates lie in an order that somebody chose. */
-  readonly inOrder: boolean;
+  readonly format: CertificateFormat;
 }
 
 async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise<Found> {
   if (!source.cert)
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_MISSING',
       null,
       'neither a certificate nor a PFX is named',
@@ -68,7 +79,7 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
   noteReads(problems, certRead, keyRead);
   const certificates = inCert.certificates;
   if (certificates.length === 0)
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_MISSING',
       certRead.file,
       `${certRead.file} holds a private key and no certificate`,
@@ -81,18 +92,24 @@ async function fromFiles(source: IdentitySource, problems: Diagnosis[]): Promise
   for (const part of inKey.keys) keys.push(await openKey(part, passphrase, keyRead.file));
   const key = keys.find((key) => certificates.some((certificate) => certificate.checkPrivateKey(key))) ?? keys[0];
   if (!key) throw keyMissing(source, certRead, keyRead);
-  return { key, keyFile: keyRead.file, certificates, certFile: certRead.file, inOrder: true };
+  return {
+    key,
+    keyFile: keyRead.file,
+    certificates,
+    certFile: certRead.file,
+    format: certRead.text === null ? 'der' : 'pem',
+  };
 }
 
-function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): Unusable {
+function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFile): CodedError {
   if (!source.key)
-    return new Unusable(
+    return unusable(
       'KEY_MISSING',
       certRead.file,
       `${certRead.file} holds no private key and the entry names none`,
       'name the key file under key:',
     );
-  return new Unusable(
+  return unusable(
     'KEY_MISSING',
     keyRead.file,
     `${keyRead.file} holds a certificate and no private key`,
@@ -105,7 +122,7 @@ async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagno
   noteReads(problems, read);
   if (read.kind !== 'pfx') throw wrongKind(read.kind, read.file, 'pfx');
   if (read.truncated)
-    throw new Unusable(
+    throw unusable(
       'FILE_TRUNCATED',
       read.file,
       `${read.file} is truncated: it is a PFX whose end is missing`,
@@ -113,7 +130,7 @@ async function fromPfx(source: IdentitySource, pfx: FileSource, problems: Diagno
     );
   const passphrase = source.passphrase ? await readPassphrase(source.passphrase) : null;
   const found = await decodePfx(read.bytes, passphrase, read.file, source.alias, problems);
-  return { ...found, keyFile: read.file, certFile: read.file, inOrder: false };
+  return { ...found, keyFile: read.file, certFile: read.file, format: 'pfx' };
 }
 
 function noteReads(problems: Diagnosis[], ...reads: readonly ReadFile[]): void {
@@ -141,7 +158,7 @@ async function passphraseFor(
     return new Secret('');
   }
   if (!source.passphrase)
-    throw new Unusable(
+    throw unusable(
       'PASSPHRASE_MISSING',
       file,
       `the key in ${file} is encrypted and the entry has no passphrase`,
@@ -154,8 +171,12 @@ async function openKey(part: KeyPart, passphrase: Secret, file: string): Promise
   return part.form === 'plain' ? keyOf(part.der, part.type, file) : decryptKey(part, passphrase, file);
 }
 
-function identityOf({ key, keyFile, certificates, certFile, inOrder }: Found, problems: Diagnosis[]): ClientIdentity {
-  const ordered = orderChain(certificates, key, certFile, inOrder);
+function identityOf(
+  { key, keyFile, certificates, certFile, format }: Found,
+  problems: Diagnosis[],
+  roots: Pick<TrustAnchors, 'certificates'>,
+): ClientIdentity {
+  const ordered = orderChain(certificates, key, certFile, format, roots);
   if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
   problems.push(...ordered.problems);
   const { leaf, chain } = ordered;
@@ -179,11 +200,11 @@ function mismatch(
   keyFile: string,
   certificates: readonly X509Certificate[],
   certFile: string,
-): Unusable {
+): CodedError {
   const leaf = certificates.find((certificate) => !certificate.ca) ?? certificates[0];
   const facts = leaf ? certificateFacts(leaf) : null;
   const message = `the key in ${keyFile} (${describeKey(key)}) is not the key of ${facts?.subject} (${facts?.key}) in ${certFile}`;
-  return new Unusable(
+  return unusable(
     'KEY_MISMATCH',
     keyFile,
     message,
@@ -199,9 +220,9 @@ function refuseWeak(certPem: string, keyPem: Secret, { subject, key }: Certifica
     const code = nativeCode(error) ?? 'unknown error';
     if (/KEY_TOO_SMALL/.test(code)) {
       const hint = 'ask the CA for a certificate with RSA 2048, or better EC P-256';
-      throw new Unusable('KEY_TOO_WEAK', file, `${subject} has a key of ${key}, too weak for TLS`, hint);
+      throw unusable('KEY_TOO_WEAK', file, `${subject} has a key of ${key}, too weak for TLS`, hint);
     }
     const hint = `look at both: openssl x509 -in ${shellWord(file)} -noout -text`;
-    throw new Unusable('KEY_INVALID', file, `OpenSSL refuses ${subject} with its key of ${key}: ${code}`, hint);
+    throw unusable('KEY_INVALID', file, `OpenSSL refuses ${subject} with its key of ${key}: ${code}`, hint);
   }
 }

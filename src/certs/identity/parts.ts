@@ -1,8 +1,9 @@
 /** The content of a certificate or key file -> certificates and keys, still encrypted where they are. */
 import { X509Certificate } from 'node:crypto';
+import { type CodedError } from '../../core/errors.ts';
 import { derKind, type FileKind, KIND_NAMES } from './detect.ts';
-import { type DiagnosisCode, shellWord, Unusable } from './diagnosis.ts';
-import { noUseHint } from './keys.ts';
+import { type DiagnosisCode, shellWord, unusable } from './diagnosis.ts';
+import { NO_USE_HINT } from './keys.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 import type { ReadFile } from './read-file.ts';
 
@@ -21,12 +22,12 @@ export interface Parts {
 /** What `cert:` or `key:` of an entry asked for, for the message where the file is something else. */
 export type Role = 'cert' | 'key';
 
-/** @throws Unusable for a file of another kind, a truncated one, a damaged certificate */
+/** @throws CodedError for a file of another kind, a truncated one, a damaged certificate */
 export function partsOf(read: ReadFile, role: Role): Parts {
   const { file, kind, bytes, text } = read;
   if (text !== null) return partsOfPem(pemBlocks(text, file), file, role);
   if (read.truncated)
-    throw new Unusable(
+    throw unusable(
       'FILE_TRUNCATED',
       file,
       `${file} is truncated: it is ${KIND_NAMES[kind]} whose end is missing`,
@@ -53,7 +54,7 @@ function partsOfPem(blocks: readonly PemBlock[], file: string, role: Role): Part
     } else if (label.endsWith('CERTIFICATE REQUEST')) other ??= 'request';
     else if (label.endsWith('PUBLIC KEY')) other ??= 'public-key';
     else if (label === 'PKCS7' || label === 'CMS') other ??= 'pkcs7';
-    // EC PARAMETERS, DH PARAMETERS, CRLs: of no use here, and no fault either.
+    // EC PARAMETERS, DH PARAMETERS and CRLs are ignored.
   }
   if (certificates.length === 0 && keys.length === 0) throw wrongKind(other ?? 'unknown', file, role);
   return { certificates, keys };
@@ -76,7 +77,7 @@ export function certificateOf(der: Uint8Array, file: string): X509Certificate {
   try {
     return new X509Certificate(der);
   } catch {
-    throw new Unusable(
+    throw unusable(
       'CERTIFICATE_INVALID',
       file,
       `a certificate in ${file} is damaged: it is not X.509`,
@@ -86,7 +87,7 @@ export function certificateOf(der: Uint8Array, file: string): X509Certificate {
 }
 
 /** A file that can't be a certificate or key, with what to do about it. */
-export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Unusable {
+export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): CodedError {
   const f = shellWord(file);
   const wanted = role === 'cert' ? 'a certificate' : role === 'key' ? 'a private key' : 'a PFX (PKCS#12) file';
   const is = `${file} is ${KIND_NAMES[kind]}, not ${wanted}`;
@@ -102,10 +103,10 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Unu
     base64: ['FORMAT_UNKNOWN', `decode it first: base64 -d ${f} > ${shellWord(`${file}.decoded`)}`],
     request: ['WRONG_KIND', 'send it to the CA and use the certificate that comes back'],
     unknown: ['FORMAT_UNKNOWN', `look at what it is: file ${f}`],
-    dsa: ['WRONG_KIND', noUseHint],
+    dsa: ['WRONG_KIND', NO_USE_HINT],
   };
   const otherwise =
     role === 'pfx' ? 'write cert: and key: in place of pfx:' : `name a file with ${wanted} under ${role}:`;
   const [code, hint] = known[kind] ?? ['WRONG_KIND', otherwise];
-  return new Unusable(code, file, is, hint);
+  return unusable(code, file, is, hint);
 }

@@ -1,9 +1,9 @@
 /** Where a passphrase comes from: the store itself, the environment, a file, or a program's output. */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { nativeCode } from '../../core/errors.ts';
+import { CodedError, nativeCode } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
-import { shellWord, Unusable } from './diagnosis.ts';
+import { shellWord, unusable } from './diagnosis.ts';
 
 export type PassphraseSource =
   | { readonly text: Secret }
@@ -20,7 +20,7 @@ const maxLength = 4096;
 
 /**
  * @param timeoutMs of a command
- * @throws Unusable PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
+ * @throws CodedError PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
  *   that may be the passphrase
  */
 export async function readPassphrase(source: PassphraseSource, timeoutMs = commandTimeoutMs): Promise<Secret> {
@@ -50,7 +50,7 @@ async function fromFile(file: string): Promise<Secret> {
       );
     return new Secret(withoutLineBreak(bytes.toString('utf8')));
   } catch (error) {
-    if (error instanceof Unusable) throw error;
+    if (error instanceof CodedError) throw error;
     throw unavailable(
       file,
       `the passphrase file ${file} can't be read: ${nativeCode(error) ?? 'unknown error'}`,
@@ -113,6 +113,6 @@ function withoutLineBreak(text: string): string {
   return text.replace(/\r?\n$/, '').replace(/^\uFEFF/, '');
 }
 
-function unavailable(file: string | null, message: string, hint: string): Unusable {
-  return new Unusable('PASSPHRASE_UNAVAILABLE', file, message, hint);
+function unavailable(file: string | null, message: string, hint: string): CodedError {
+  return unusable('PASSPHRASE_UNAVAILABLE', file, message, hint);
 }

@@ -2,9 +2,13 @@
  * Password-based encryption of keys and PFX bags: PBES2 and PBES1 (RFC 8018), the PKCS#12 schemes (RFC 7292 appendix C).
  * Derivation and the ciphers that OpenSSL 3 still has come from node:crypto; RC2 and single DES, which it dropped, from
  * node-forge. Runs in the decoder's thread.
+ *
+ * Who still has such keys: macOS Keychain Access, Windows before 10, Java before 8u301 and OpenSSL 1 export PFX files with
+ * RC2-40 for the certificates, and `openssl pkcs8 -v1` and old appliances wrote keys with single DES or RC2.
  */
 import { createDecipheriv, createHash, hash, pbkdf2Sync, scryptSync } from 'node:crypto';
 import forge from 'node-forge';
+import { CodedError } from '../../core/errors.ts';
 import { type Asn1, integer, isInteger, items, octets, oid } from './asn1.ts';
 
 /** One passphrase in the two forms that algorithms take. */
@@ -22,19 +26,15 @@ export type DecodeCode =
   | 'PFX_INVALID'
   | 'KEY_INVALID';
 
-export class DecodeError extends Error {
-  readonly code: DecodeCode;
-  /** @param detail an algorithm or a count; never anything of the passphrase */
-  constructor(code: DecodeCode, detail: string) {
-    super(detail);
-    this.code = code;
-  }
+/** @param detail an algorithm or a count; never anything of the passphrase */
+export function decodeError(code: DecodeCode, detail: string): CodedError<DecodeCode> {
+  return new CodedError(code, detail, '');
 }
 
 /** Four times what OWASP asks for SHA-1 in 2023, one or two seconds of one core; native code can't be stopped half-way. */
-const maxIterations = 5_000_000;
+const MOST_ITERATIONS = 5_000_000;
 /** Node's own limit is 32 MiB; OpenSSL's `-scrypt` default takes 16. */
-const maxScryptBytes = 128 * 1024 * 1024;
+const MOST_SCRYPT_BYTES = 128 * 1024 * 1024;
 
 const prfs: Record<string, string> = {
   '1.2.840.113549.2.6': 'md5',
@@ -92,7 +92,7 @@ const names: Record<string, string> = {
 
 /**
  * @param algorithm the AlgorithmIdentifier
- * @throws DecodeError; a wrong password shows as PASSPHRASE_WRONG by its padding, with a chance of 1 in 256 that it doesn't
+ * @throws CodedError of DecodeCode; a wrong password shows as PASSPHRASE_WRONG by its padding, with a chance of 1 in 256 that it doesn't
  */
 export function decrypt(algorithm: Asn1, data: Buffer, password: Password): Buffer {
   const [id, parameters] = items(algorithm);
@@ -106,7 +106,7 @@ export function decrypt(algorithm: Asn1, data: Buffer, password: Password): Buff
     return decipher(old.cipher, derived.subarray(0, 8), derived.subarray(8, 16), data);
   }
   const cipher = pkcs12Ciphers[name];
-  if (!cipher) throw new DecodeError('ENCRYPTION_UNSUPPORTED', names[name] ?? `algorithm ${name}`);
+  if (!cipher) throw decodeError('ENCRYPTION_UNSUPPORTED', names[name] ?? `algorithm ${name}`);
   const derive = (id: number, length: number) => pkcs12Kdf('sha1', password.bmp, octets(salt), iterations, id, length);
   return decipher(cipher, derive(1, cipher.keyLength), derive(2, cipher.ivLength), data);
 }
@@ -122,7 +122,7 @@ function decryptPbes2(parameters: Asn1 | undefined, data: Buffer, password: Pass
     return decipher({ ...rc2(bits), keyLength: key.length }, key, iv, data);
   }
   const cipher = pbes2Ciphers[name];
-  if (!cipher) throw new DecodeError('ENCRYPTION_UNSUPPORTED', `cipher ${name}`);
+  if (!cipher) throw decodeError('ENCRYPTION_UNSUPPORTED', `cipher ${name}`);
   return decipher(cipher, derivePbes2(kdf, password, cipher.keyLength), octets(schemeParameters), data);
 }
 
@@ -130,7 +130,7 @@ function decryptPbes2(parameters: Asn1 | undefined, data: Buffer, password: Pass
 function rc2Parameters(parameters: Asn1 | undefined): { bits: number; iv: Buffer } {
   const [version, iv] = items(parameters);
   const bits = { 160: 40, 120: 64, 58: 128 }[integer(version)];
-  if (bits === undefined) throw new DecodeError('ENCRYPTION_UNSUPPORTED', 'RC2 with an unusual key length');
+  if (bits === undefined) throw decodeError('ENCRYPTION_UNSUPPORTED', 'RC2 with an unusual key length');
   return { bits, iv: octets(iv) };
 }
 
@@ -140,15 +140,15 @@ export function derivePbes2(kdf: Asn1 | undefined, password: Password, keyLength
   const [salt, ...rest] = items(parameters);
   if (oid(id) === '1.3.6.1.4.1.11591.4.11') {
     const [N, r, p] = [integer(rest[0]), integer(rest[1]), integer(rest[2])];
-    if (128 * N * r > maxScryptBytes || p > 16)
-      throw new DecodeError('DECRYPTION_TOO_COSTLY', `scrypt with N=${N}, r=${r}, p=${p}`);
-    return scryptSync(password.bytes, octets(salt), keyLength, { N, r, p, maxmem: 2 * maxScryptBytes });
+    if (128 * N * r > MOST_SCRYPT_BYTES || p > 16)
+      throw decodeError('DECRYPTION_TOO_COSTLY', `scrypt with N=${N}, r=${r}, p=${p}`);
+    return scryptSync(password.bytes, octets(salt), keyLength, { N, r, p, maxmem: 2 * MOST_SCRYPT_BYTES });
   }
-  if (oid(id) !== '1.2.840.113549.1.5.12') throw new DecodeError('ENCRYPTION_UNSUPPORTED', `key derivation ${oid(id)}`);
+  if (oid(id) !== '1.2.840.113549.1.5.12') throw decodeError('ENCRYPTION_UNSUPPORTED', `key derivation ${oid(id)}`);
   const iterations = bounded(integer(rest[0]));
   const prf = rest.slice(1).find((node) => !isInteger(node));
   const digest = prf === undefined ? 'sha1' : prfs[oid(items(prf)[0])];
-  if (digest === undefined) throw new DecodeError('ENCRYPTION_UNSUPPORTED', 'an unusual PBKDF2 digest');
+  if (digest === undefined) throw decodeError('ENCRYPTION_UNSUPPORTED', 'an unusual PBKDF2 digest');
   return pbkdf2Sync(password.bytes, octets(salt), iterations, keyLength, digest);
 }
 
@@ -198,8 +198,8 @@ function addOne(block: Buffer, b: Buffer): void {
 }
 
 export function bounded(iterations: number): number {
-  if (iterations > maxIterations)
-    throw new DecodeError('DECRYPTION_TOO_COSTLY', `${iterations} iterations, over ${maxIterations}`);
+  if (iterations > MOST_ITERATIONS)
+    throw decodeError('DECRYPTION_TOO_COSTLY', `${iterations} iterations, over ${MOST_ITERATIONS}`);
   return Math.max(1, iterations);
 }
 
@@ -209,7 +209,7 @@ export function decryptTraditional(dekInfo: string, data: Buffer, password: Pass
   const cipher = { 'DES-CBC': des, 'RC2-CBC': rc2(128), 'RC2-64-CBC': rc2(64), 'RC2-40-CBC': rc2(40) }[
     algorithm.trim()
   ];
-  if (!cipher) throw new DecodeError('ENCRYPTION_UNSUPPORTED', algorithm.slice(0, 40));
+  if (!cipher) throw decodeError('ENCRYPTION_UNSUPPORTED', algorithm.slice(0, 40));
   const iv = Buffer.from(ivHex.trim(), 'hex');
   const first = hash('md5', Buffer.concat([password.bytes, iv.subarray(0, 8)]), 'buffer');
   return decipher(cipher, first.subarray(0, cipher.keyLength), iv, data);
@@ -224,7 +224,7 @@ function decipher(cipher: Cipher, key: Buffer, iv: Buffer, data: Buffer): Buffer
     const decipher = createDecipheriv(name, full, iv);
     return Buffer.concat([decipher.update(data), decipher.final()]);
   } catch {
-    throw new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+    throw decodeError('PASSPHRASE_WRONG', 'bad decrypt');
   }
 }
 
@@ -249,6 +249,6 @@ function decipherWithForge({ name, bits = 0 }: Cipher, key: Buffer, iv: Buffer, 
     cipher = desCipher;
   }
   cipher.update(forge.util.createBuffer(data.toString('latin1')));
-  if (!cipher.finish()) throw new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+  if (!cipher.finish()) throw decodeError('PASSPHRASE_WRONG', 'bad decrypt');
   return Buffer.from(cipher.output.getBytes(), 'latin1');
 }

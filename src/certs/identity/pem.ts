@@ -1,6 +1,7 @@
 /** PEM text -> its blocks (RFC 7468), with the leniency that files from five teams need. */
-import { elementAt } from './der.ts';
-import { Unusable } from './diagnosis.ts';
+import { type CodedError } from '../../core/errors.ts';
+import { firstElement } from '../../core/der.ts';
+import { unusable } from './diagnosis.ts';
 
 export interface PemBlock {
   readonly label: string;
@@ -11,7 +12,7 @@ export interface PemBlock {
 
 /**
  * "Bag Attributes" and other text between blocks, CRLF, indentation and missing line breaks are passed over.
- * @throws Unusable FILE_TRUNCATED, FORMAT_UNKNOWN
+ * @throws CodedError FILE_TRUNCATED, FORMAT_UNKNOWN
  */
 export function pemBlocks(text: string, file: string): PemBlock[] {
   const blocks: PemBlock[] = [];
@@ -40,7 +41,7 @@ function blockOf(label: string, body: string, file: string, line: number): PemBl
   }
   const joined = base64.join('').replace(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(joined)) {
-    throw new Unusable(
+    throw unusable(
       'FORMAT_UNKNOWN',
       file,
       `the ${label} on line ${line} of ${file} is not base64`,
@@ -49,19 +50,14 @@ function blockOf(label: string, body: string, file: string, line: number): PemBl
   }
   const der = Buffer.from(joined, 'base64');
   const encrypted = headers.has('DEK-Info');
-  const whole = encrypted ? der.length : (elementAt(der)?.end ?? Number.POSITIVE_INFINITY);
-  if (whole > der.length) throw truncated(file, `the ${label} on line ${line} is cut off`);
+  const element = encrypted ? null : firstElement(der);
+  if (!encrypted && !element?.whole) throw truncated(file, `the ${label} on line ${line} is cut off`);
   // A TRUSTED CERTIFICATE carries trust settings after the certificate (openssl x509 -addtrust); only the latter is wanted.
-  return { label, der: encrypted ? der : der.subarray(0, whole), headers };
+  return { label, der: element?.raw ?? der, headers };
 }
 
-function truncated(file: string, what: string): Unusable {
-  return new Unusable(
-    'FILE_TRUNCATED',
-    file,
-    `${file} is truncated: ${what}`,
-    'copy the file again, as it was handed out',
-  );
+function truncated(file: string, what: string): CodedError {
+  return unusable('FILE_TRUNCATED', file, `${file} is truncated: ${what}`, 'copy the file again, as it was handed out');
 }
 
 function lineOf(text: string, offset: number): number {

@@ -5,6 +5,7 @@
  * trust anchor, and refuses RC2; node-forge fails on EC keys, on non-ASCII passphrases and on the empty one.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { CodedError } from '../../core/errors.ts';
 import {
   type Asn1,
   Asn1Error,
@@ -18,9 +19,9 @@ import {
   parseAsn1,
   toDer,
 } from './asn1.ts';
-import { bounded, DecodeError, decrypt, derivePbes2, type Password, pkcs12Kdf } from './pbe.ts';
+import { bounded, decodeError, decrypt, derivePbes2, type Password, pkcs12Kdf } from './pbe.ts';
 
-export interface PfxItem {
+interface PfxItem {
   readonly der: Buffer;
   readonly friendlyName: string | null;
 }
@@ -51,19 +52,19 @@ const digests: Record<string, { name: string; length: number }> = {
   '2.16.840.1.101.3.4.2.3': { name: 'sha512', length: 64 },
 };
 
-/** @throws DecodeError */
+/** @throws CodedError of DecodeCode */
 export function decodePkcs12(der: Uint8Array, passphrase: string | null): PfxContent {
   try {
     const [, authSafe, macData] = items(parseAsn1(der));
     const content = contentOf(authSafe, ID.data);
     const candidates = passwords(passphrase ?? '');
     const right = macData ? candidates.find((password) => macMatches(macData, content, password)) : undefined;
-    if (macData && !right) throw new DecodeError('PASSPHRASE_WRONG', 'mac verify failure');
+    if (macData && !right) throw decodeError('PASSPHRASE_WRONG', 'mac verify failure');
     // The encoding that the MAC proved first; the PFX may have been written by two programs.
     const ordered = right ? [right, ...candidates.filter((password) => password !== right)] : candidates;
     return walk(content, ordered);
   } catch (error) {
-    if (error instanceof Asn1Error) throw new DecodeError('PFX_INVALID', error.message);
+    if (error instanceof Asn1Error) throw decodeError('PFX_INVALID', error.message);
     throw error;
   }
 }
@@ -92,7 +93,7 @@ function macMatches(macData: Asn1, content: Buffer, password: Password): boolean
   const mac = octets(expected);
   if (oid(id) === ID.pbmac1) return pbmac1Matches(parameters, content, mac, password);
   const digest = digests[oid(id)];
-  if (!digest) throw new DecodeError('ENCRYPTION_UNSUPPORTED', `MAC digest ${oid(id)}`);
+  if (!digest) throw decodeError('ENCRYPTION_UNSUPPORTED', `MAC digest ${oid(id)}`);
   const iterations = bounded(count ? integer(count) : 1);
   const key = pkcs12Kdf(digest.name, password.bmp, octets(salt), iterations, 3, digest.length);
   return equal(createHmac(digest.name, key).update(content).digest(), mac);
@@ -105,7 +106,7 @@ function pbmac1Matches(parameters: Asn1 | undefined, content: Buffer, mac: Buffe
   const name = { '1.2.840.113549.2.9': 'sha256', '1.2.840.113549.2.10': 'sha384', '1.2.840.113549.2.11': 'sha512' }[
     hmac
   ];
-  if (name === undefined) throw new DecodeError('ENCRYPTION_UNSUPPORTED', `MAC ${hmac}`);
+  if (name === undefined) throw decodeError('ENCRYPTION_UNSUPPORTED', `MAC ${hmac}`);
   const key = derivePbes2(kdf, password, mac.length);
   return equal(createHmac(name, key).update(content).digest(), mac);
 }
@@ -132,14 +133,14 @@ function walk(authenticatedSafe: Buffer, candidates: readonly Password[]): PfxCo
         const [type, certificate] = items(inner);
         if (oid(type) === ID.x509Certificate) certificates.push({ der: octets(items(certificate)[0]), friendlyName });
       } else if (name === ID.safeContentsBag && inner) visit(inner);
-      // CRLs and secrets are of no use here.
+      // CRLs and secrets are not used.
     }
   };
   for (const contentInfo of items(parseAsn1(authenticatedSafe))) {
     const kind = oid(items(contentInfo)[0]);
     if (kind === ID.data) visit(parseAsn1(contentOf(contentInfo, ID.data)));
     else if (kind === ID.encryptedData) visit(decryptedContents(contentInfo, candidates));
-    else throw new DecodeError('ENCRYPTION_UNSUPPORTED', 'encryption to a public key');
+    else throw decodeError('ENCRYPTION_UNSUPPORTED', 'encryption to a public key');
   }
   return { keys, certificates };
 }
@@ -148,7 +149,7 @@ function walk(authenticatedSafe: Buffer, candidates: readonly Password[]): PfxCo
 function contentOf(contentInfo: Asn1 | undefined, type: string): Buffer {
   const [id, explicit] = items(contentInfo);
   if (oid(id) !== type)
-    throw new DecodeError('ENCRYPTION_UNSUPPORTED', 'a PFX that is signed and not sealed by a passphrase');
+    throw decodeError('ENCRYPTION_UNSUPPORTED', 'a PFX that is signed and not sealed by a passphrase');
   return octets(items(explicit)[0]);
 }
 
@@ -172,11 +173,11 @@ function decryptAny(
       const plain = decrypt(algorithm, data, password);
       if (isRight(plain)) return plain;
     } catch (error) {
-      const wrong = error instanceof Asn1Error || (error instanceof DecodeError && error.code === 'PASSPHRASE_WRONG');
+      const wrong = error instanceof Asn1Error || (error instanceof CodedError && error.code === 'PASSPHRASE_WRONG');
       if (!wrong) throw error;
     }
   }
-  throw new DecodeError('PASSPHRASE_WRONG', 'bad decrypt');
+  throw decodeError('PASSPHRASE_WRONG', 'bad decrypt');
 }
 
 function friendlyNameOf(attributes: Asn1): string | null {

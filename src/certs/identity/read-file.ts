@@ -1,15 +1,15 @@
 /** Reads one file of an identity, bounded, with its fault told. */
 import { constants, open } from 'node:fs/promises';
-import { nativeCode } from '../../core/errors.ts';
+import { CodedError, nativeCode } from '../../core/errors.ts';
 import { detect, type Detected } from './detect.ts';
-import { diagnosis, shellWord, Unusable } from './diagnosis.ts';
+import { diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
 
 /** On disk, or in hand (an upload that is looked at before it is kept); `label` names it in messages. */
 export type FileSource = { readonly path: string } | { readonly bytes: Buffer; readonly label: string };
 
 /** A key, a chain and a PFX have a few KiB; a bundle of all public CAs has a quarter of one MiB. */
-const maxBytes = 1024 * 1024;
+const MOST_BYTES = 1024 * 1024;
 
 export interface ReadFile extends Detected {
   readonly file: string;
@@ -19,15 +19,15 @@ export interface ReadFile extends Detected {
 
 /**
  * @param secret whether it holds a key, so that others must not read it
- * @throws Unusable FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE, FILE_EMPTY
+ * @throws CodedError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE, FILE_EMPTY
  */
 export async function readIdentityFile(source: FileSource, secret: boolean): Promise<ReadFile> {
   const file = 'path' in source ? source.path : source.label;
   const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: source.bytes, mode: 0 };
-  if (bytes.length > maxBytes) throw tooLarge(file, bytes.length);
+  if (bytes.length > MOST_BYTES) throw tooLarge(file, bytes.length);
   const detected = detect(bytes);
   if (detected.kind === 'empty')
-    throw new Unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
+    throw unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
   const exposed = secret && holdsKey(detected) && (mode & 0o004) !== 0 && process.platform !== 'win32';
   return { ...detected, file, bytes, problems: exposed ? [readableByEveryone(file)] : [] };
 }
@@ -52,35 +52,35 @@ async function readBounded(file: string): Promise<{ bytes: Buffer; mode: number 
     try {
       const { size, mode } = await handle.stat().then((stats) => {
         if (stats.isFile()) return stats;
-        throw new Unusable(
+        throw unusable(
           'FILE_UNREADABLE',
           file,
           `${file} is ${stats.isDirectory() ? 'a folder' : 'not a regular file'}`,
           'name the file itself',
         );
       });
-      if (size > maxBytes) throw tooLarge(file, size);
+      if (size > MOST_BYTES) throw tooLarge(file, size);
       return { bytes: await handle.readFile(), mode };
     } finally {
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof Unusable) throw error;
+    if (error instanceof CodedError) throw error;
     throw unreadable(file, error);
   }
 }
 
-function unreadable(file: string, error: unknown): Unusable {
+function unreadable(file: string, error: unknown): CodedError {
   const code = nativeCode(error) ?? 'unknown error';
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new Unusable(
+    return unusable(
       'FILE_MISSING',
       file,
       `${file} does not exist`,
       "check the path; a relative one starts at the store file's folder",
     );
   }
-  return new Unusable(
+  return unusable(
     'FILE_UNREADABLE',
     file,
     `${file} can't be read: ${code}`,
@@ -88,11 +88,11 @@ function unreadable(file: string, error: unknown): Unusable {
   );
 }
 
-function tooLarge(file: string, size: number): Unusable {
-  return new Unusable(
+function tooLarge(file: string, size: number): CodedError {
+  return unusable(
     'FILE_TOO_LARGE',
     file,
-    `${file} has ${size} bytes; certificates and keys have at most ${maxBytes}`,
+    `${file} has ${size} bytes; certificates and keys have at most ${MOST_BYTES}`,
     'name the file of the certificate or key itself',
   );
 }

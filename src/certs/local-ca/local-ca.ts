@@ -3,15 +3,16 @@
  * pose as any server to the clients that trust it, so the key is 0600, and one that others could have read or replaced
  * is refused rather than used.
  */
-import { createPrivateKey, generateKeyPair, type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { basicConstraints, certificateParts, mayUseKey } from '../../core/extensions.ts';
 import { printable, rfc3339 } from '../../core/facts.ts';
+import { createFile, writeAtomically } from '../../core/files/atomic-write.ts';
 import { loadTrust } from '../trust.ts';
 import { type Issuer, issuerOf, mint } from './mint.ts';
 
@@ -83,11 +84,9 @@ async function make(paths: Paths): Promise<Pair> {
   const subject = { organization: 'mtlsd', commonName: `mtlsd local CA (${host}, ${day})` };
   const certificate = mint({ subject, publicKey, key, notBefore, notAfter, ca: { pathLength: 0 } });
   // O_EXCL: of two starts at once one makes the key, and the other fails rather than write over it.
-  await writeNew(paths.key, key.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600).catch((error: unknown) => {
-    if (nativeCode(error) !== 'EEXIST') throw error;
+  if (!(await createFile(paths.key, key.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)))
     throw refused(`${paths.key} appeared while it was being made`, 'another mtlsd starts in this folder; start again');
-  });
-  await replace(paths.cert, certificate.toString(), 0o644);
+  await writeAtomically(paths.cert, certificate.toString(), { mode: 0o644 });
   return { certificate, key };
 }
 
@@ -176,28 +175,5 @@ async function writeBundle(file: string, certificate: X509Certificate): Promise<
   const system = loadTrust({ system: true, ca: [] }).certificates;
   const others = system.filter((anchor) => anchor.fingerprint256 !== certificate.fingerprint256);
   const bundle = [...others, certificate].map((anchor) => anchor.toString()).join('');
-  if ((await readIfThere(file)) !== bundle) await replace(file, bundle, 0o644);
-}
-
-async function writeNew(file: string, text: string, mode: number): Promise<void> {
-  const handle = await open(file, 'wx', mode);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Written beside and renamed, so that a reader finds the old text or the new one and never a half. */
-async function replace(file: string, text: string, mode: number): Promise<void> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    await writeNew(temporary, text, mode);
-    await chmod(temporary, mode); // a tight umask would keep clients of other users from reading it
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw error;
-  }
+  if ((await readIfThere(file)) !== bundle) await writeAtomically(file, bundle, { mode: 0o644 });
 }

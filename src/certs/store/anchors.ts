@@ -1,16 +1,16 @@
-/** Trust anchors of the store and of its rules; one that can't be read is a mistake of the file, with its place. */
+/** Trust anchors of the store and of its rules; a CA file that can't be read is a mistake in the store, with its place. */
 import path from 'node:path';
-import { asMtlsdError } from '../../core/errors.ts';
+import { CodedError } from '../../core/errors.ts';
+import { type FileProblem, toldOnce } from '../../core/yaml/read.ts';
 import { detect } from '../identity/detect.ts';
-import { Unusable } from '../identity/diagnosis.ts';
 import { toPem } from '../identity/pem.ts';
 import { readIdentityFile } from '../identity/read-file.ts';
 import { loadTrust, type TrustAnchors } from '../trust.ts';
-import type { ParsedSections, ParsedTrust, StoreProblem } from './parsed.ts';
+import type { ParsedSections, ParsedTrust } from './compile.ts';
 
 export type Anchors = { readonly files: readonly string[] } & (
   | { readonly ok: true; readonly of: (trust: ParsedTrust) => TrustAnchors }
-  | { readonly ok: false; readonly problems: readonly StoreProblem[] }
+  | { readonly ok: false; readonly problems: readonly FileProblem[] }
 );
 
 /** @param file of the store; paths in it are relative to its folder */
@@ -18,7 +18,7 @@ export async function loadAnchors(sections: ParsedSections, file: string): Promi
   const folder = path.dirname(file);
   const trusts = [sections.trust, ...sections.rules.flatMap((rule) => rule.trust ?? [])];
   const pems = new Map<string, string>();
-  const problems: StoreProblem[] = [];
+  const problems: FileProblem[] = [];
   for (const ca of trusts.flatMap((trust) => trust.ca)) {
     const full = path.resolve(folder, ca.path);
     if (pems.has(full)) continue;
@@ -32,7 +32,7 @@ export async function loadAnchors(sections: ParsedSections, file: string): Promi
     }
   }
   const files = trusts.flatMap((trust) => trust.ca.map((ca) => path.resolve(folder, ca.path)));
-  if (problems.length > 0) return { ok: false, files, problems };
+  if (problems.length > 0) return { ok: false, files, problems: toldOnce(problems) };
   const of = (trust: ParsedTrust) => {
     const ca = trust.ca
       .map((item) => path.resolve(folder, item.path))
@@ -49,8 +49,10 @@ async function readPem(file: string): Promise<string> {
 }
 
 function told(error: unknown): { message: string; expected: string } {
-  if (error instanceof Unusable)
-    return { message: error.diagnosis.message, expected: 'a file of CA certificates, PEM or DER' };
-  const { message, hint } = asMtlsdError(error);
-  return { message, expected: hint.replace(/^expected /, '') };
+  if (!(error instanceof CodedError)) throw error;
+  const { code, message, hint } = error;
+  return {
+    message,
+    expected: code === 'BAD_CONFIGURATION' ? hint.replace(/^expected /, '') : 'a file of CA certificates, PEM or DER',
+  };
 }

@@ -1,12 +1,12 @@
 /** Parsed store + loaded identities + trust anchors -> the snapshot in force. */
 import type { Authority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
-import { hostPortText } from './hosts.ts';
-import { coversHost, coversPort, HostIndex, reasonOf } from './match.ts';
-import type { ParsedSections } from './parsed.ts';
-import type { Policies, PolicyPair } from './policies.ts';
-import type { Policy } from './policy.ts';
-import { Turns } from './turns.ts';
+import { coversHost, coversPort, HostIndex, hostPortText, reasonOf } from '../../core/hosts.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
+import { dateProblems } from '../identity/chain.ts';
+import type { LoadedIdentity } from '../identity/load.ts';
+import type { ParsedEntry, ParsedSections } from './compile.ts';
+import type { Policies, Policy, PolicyPair } from './policy.ts';
 import type {
   Candidate,
   CertificateChoice,
@@ -17,8 +17,35 @@ import type {
   Wish,
 } from './snapshot.ts';
 
-const noneAsked: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
-const noneMatches: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
+const NONE_ASKED: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
+const NONE_MATCHES: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
+
+/** A parsed entry and what was loaded for it -> the entry in force. */
+export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: number): StoreEntry {
+  const { identity, file } = loaded;
+  const { name, host, port, enabled, profile, withholdUnverified, crossSite, line, signature, cert, key, pfx, alias } =
+    parsed;
+  const passphrase = parsed.passphrase && 'text' in parsed.passphrase ? 'text' : parsed.passphrase;
+  return {
+    name,
+    host,
+    port,
+    enabled,
+    profile,
+    withholdUnverified,
+    crossSite,
+    identity,
+    // An entry that was loaded long ago may have expired since.
+    get problems() {
+      const dated = identity ? dateProblems(identity.leaf, file) : [];
+      return dated.length === 0 ? loaded.problems : [...loaded.problems, ...dated];
+    },
+    index,
+    line,
+    source: { cert, key, pfx, alias, passphrase },
+    etag: signature,
+  };
+}
 
 export interface SnapshotParts {
   readonly generation: number;
@@ -31,9 +58,9 @@ export interface SnapshotParts {
 
 export async function buildSnapshot(parts: SnapshotParts): Promise<StoreSnapshot> {
   const snapshot = new Snapshot(parts);
-  const turns = new Turns();
+  const slice = new TimeSlice();
   for (const entry of snapshot.entries) {
-    if (turns.over) await turns.next();
+    if (slice.over) await slice.next();
     snapshot.index(entry);
   }
   return snapshot;
@@ -46,7 +73,7 @@ class Snapshot implements StoreSnapshot {
   readonly interception: Interception;
   readonly sections: StoreSections;
   readonly #byName: ReadonlyMap<string, StoreEntry>;
-  /** One index per profile; `null` holds the entries that serve everybody. */
+  /** One index per profile; `null` holds the entries without a profile. */
   readonly #byProfile = new Map<string | null, HostIndex<StoreEntry>>();
   /** Made when first asked for. */
   readonly #choices = new Map<StoreEntry, CertificateChoice>();
@@ -79,7 +106,7 @@ class Snapshot implements StoreSnapshot {
     if (wish.certificate !== undefined) return this.#named(authority, wish.certificate);
     const own = wish.profile === undefined ? undefined : this.#byProfile.get(wish.profile)?.find(authority);
     const entry = own ?? this.#byProfile.get(null)?.find(authority);
-    return entry ? this.#choiceOf(entry) : noneMatches;
+    return entry ? this.#choiceOf(entry) : NONE_MATCHES;
   }
 
   #choiceOf(entry: StoreEntry): CertificateChoice {
@@ -89,7 +116,7 @@ class Snapshot implements StoreSnapshot {
   }
 
   #named(authority: Authority, name: string): CertificateChoice {
-    if (name === 'none') return noneAsked;
+    if (name === 'none') return NONE_ASKED;
     const entry = this.#byName.get(name);
     if (!entry) throw unknown(`no certificate is named ${JSON.stringify(name.slice(0, 100))}`);
     if (!entry.enabled) throw unknown(`the certificate ${name} is disabled`, `mtlsd cert enable ${name}`);

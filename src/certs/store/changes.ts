@@ -1,7 +1,8 @@
 /** What a reload changed, for the log and for pools. */
-import type { ParsedStore } from './parsed.ts';
+import type { ParsedStore } from './compile.ts';
+import type { Diagnosis } from '../identity/identity.ts';
 import type { StoreEntry } from './snapshot.ts';
-import { Turns } from './turns.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 export interface StoreChange {
   /** Counts of what is in force now. */
@@ -15,7 +16,7 @@ export interface StoreChange {
   readonly sections: readonly SectionName[];
 }
 
-export type SectionName = 'trust' | 'verification' | 'interception';
+type SectionName = 'trust' | 'verification' | 'interception';
 
 /** The sections as texts that differ when their meaning does. */
 export type SectionPrints = Readonly<Record<SectionName, string>>;
@@ -27,12 +28,12 @@ export interface Comparable {
 }
 
 export async function changeBetween(before: Comparable | null, after: Comparable): Promise<StoreChange> {
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const added: string[] = [];
   const changed: string[] = [];
   let usable = 0;
   for (const [name, entry] of after.entries) {
-    if (turns.over) await turns.next();
+    if (slice.over) await slice.next();
     if (entry.identity) usable++;
     const old = before?.entries.get(name);
     if (!old) added.push(name);
@@ -49,7 +50,7 @@ function sameEntry(a: StoreEntry, b: StoreEntry): boolean {
   return a.etag === b.etag && a.identity?.id === b.identity?.id && codesOf(a) === codesOf(b);
 }
 
-/** By their codes, since the sentences tell the time of day; '' for most entries. */
+/** Codes, since the sentences contain the time; '' for most entries. */
 function codesOf({ problems }: StoreEntry): string {
   return problems.length === 0 ? '' : problems.map(({ code }) => code).join();
 }
@@ -63,4 +64,19 @@ export function sectionPrints({ trust, mode, rules, interception }: ParsedStore,
   const plain = (value: unknown) =>
     JSON.stringify(value, (key, v: unknown) => (key === 'line' || key === 'column' ? undefined : v));
   return { trust: plain([trust, trustId]), verification: plain([mode, rules]), interception: plain(interception) };
+}
+
+/** A problem of one entry, or of many that have the same. */
+export interface EntryProblem {
+  /** Of the first entry that has it. */
+  readonly name: string;
+  readonly entries: number;
+  readonly problem: Diagnosis;
+}
+
+/** The problems of all entries, each once: one wrong path in 41 entries is one problem. */
+export function distinctProblems(entries: readonly StoreEntry[]): EntryProblem[] {
+  const all = entries.flatMap(({ name, problems }) => problems.map((problem) => ({ name, problem })));
+  const groups = Map.groupBy(all, ({ problem }) => `${problem.code} ${problem.message}`);
+  return [...groups.values()].flatMap(([first, ...rest]) => (first ? [{ ...first, entries: rest.length + 1 }] : []));
 }

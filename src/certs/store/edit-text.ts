@@ -1,98 +1,75 @@
 /** Edits the text of a store. Pure; runs in the parser's thread for large files. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Document } from 'yaml';
-import { EditError, type EditErrorCode } from './edit-error.ts';
-import { applyChange, type Change, changesOf, type StoreEdit } from './edit-value.ts';
-import { parseStore, readYaml, storeOf, type Yaml } from './parse.ts';
-import { describeProblem, type ParsedStore } from './parsed.ts';
+import type { Mistake } from '../../core/validate.ts';
+import { describeProblem, readYaml, type Yaml } from '../../core/yaml/read.ts';
+import type { ParsedStore } from './compile.ts';
+import { applyChange, type Change, changesOf, editError, type StoreEdit, valueAt, withinChange } from './edit-value.ts';
+import { storeOf, validateStore } from './parse.ts';
 import type { StoreFile } from './schema.ts';
-import { spliceChange } from './splice.ts';
-import { validateStore } from './validate.ts';
+import { applySplices, spliceOf } from './splice.ts';
 
-export type EditOutcome =
-  | { readonly ok: true; readonly text: string; readonly store: ParsedStore }
-  | {
-      readonly ok: false;
-      readonly code: EditErrorCode;
-      readonly message: string;
-      readonly hint: string;
-      readonly problems: readonly string[];
-    };
-
-/** @param file for messages */
-export function editText(text: string, edit: StoreEdit, file: string): EditOutcome {
-  try {
-    return { ok: true, ...edited(text, edit, file) };
-  } catch (error) {
-    if (!(error instanceof EditError)) throw error;
-    const { code, message, hint, problems } = error;
-    return { ok: false, code, message, hint, problems };
-  }
+export interface Edited {
+  readonly text: string;
+  readonly store: ParsedStore;
 }
 
-function edited(text: string, edit: StoreEdit, file: string): { text: string; store: ParsedStore } {
-  let now: State = stateOf(text, file);
-  const before = now.yaml ? storeOf(now.yaml, file) : parseStore(text, file);
-  if (!before.ok || !now.yaml) {
-    const problems = before.ok ? [] : before.problems.map(describeProblem);
-    throw new EditError(
-      'BROKEN_FILE',
-      `${file} has a mistake, so it is not changed: ${problems[0]}`,
-      'correct the file by hand first',
-      problems,
-    );
+/**
+ * @param file for messages
+ * @throws CodedError of EditErrorCode
+ */
+export function editText(text: string, edit: StoreEdit, file: string): Edited {
+  const yaml = readYaml(text, file);
+  const before = yaml.ok ? storeOf(yaml) : yaml;
+  if (!yaml.ok || !before.ok) {
+    const details = before.ok ? [] : before.problems.map(describeProblem);
+    const message = `${file} has a mistake, so it is not changed: ${details[0]}`;
+    throw editError('BROKEN_FILE', message, 'correct the file by hand first', details);
   }
-  for (const change of changesOf(edit, before.store, now.yaml.value as StoreFile)) now = changed(now, change, file);
-  const after = now.yaml ? storeOf(now.yaml, file) : parseStore(now.text, file);
-  if (!after.ok) throw invalid(after.problems.map(({ message, expected }) => `${message}; expected ${expected}`));
+  const changes = changesOf(edit, before.store, yaml.value as StoreFile);
+  const wanted = changes.reduce(applyChange, yaml.value);
+  const mistakes = validateStore(wanted);
+  if (mistakes.length > 0) throw invalid(mistakes);
+  const now = allAtOnce(text, yaml, changes, wanted) ?? oneByOne({ text, yaml }, changes, file);
+  if (!isDeepStrictEqual(now.yaml.value, wanted)) throw byHand(file);
+  const after = storeOf(now.yaml);
+  if (!after.ok) throw invalid(after.problems);
   return { text: now.text, store: after.store };
 }
 
 interface State {
   readonly text: string;
-  readonly yaml: Yaml | null;
+  readonly yaml: Yaml;
 }
 
-function stateOf(text: string, file: string): State {
-  const yaml = readYaml(text, file);
-  return { text, yaml: yaml.ok ? yaml : null };
+/** Only what differs: a comment in an entry stays when another field changes. */
+function allAtOnce(text: string, yaml: Yaml, changes: readonly Change[], wanted: unknown): State | null {
+  const small = changes.flatMap((change) => withinChange(change, valueAt(yaml.value, change.path)));
+  const splices = small.map((change) => spliceOf(text, yaml.document, change));
+  const state = splices.every((splice) => splice !== null) ? stateOf(applySplices(text, splices)) : null;
+  return state && isDeepStrictEqual(state.yaml.value, wanted) ? state : null;
 }
 
-/** By splicing, which leaves every other byte alone; else through the document, which keeps comments but not all spacing. */
-function changed({ text, yaml }: State, change: Change, file: string): State {
-  const wanted = applyChange(yaml?.value, change);
-  const mistakes = validateStore(wanted);
-  if (mistakes.length > 0) throw invalid(mistakes.map(({ message, expected }) => `${message}; expected ${expected}`));
-  for (const way of [spliceChange, throughDocument]) {
-    const result = yaml && attempt(() => way(text, yaml.document, change));
-    const state = result === null ? null : stateOf(result, file);
-    if (state?.yaml && isDeepStrictEqual(state.yaml.value, wanted)) return state;
-  }
-  throw new EditError(
-    'BY_HAND',
-    `${file} can't be changed by program without touching what is not meant: anchors or an unusual form of YAML`,
-    'make this change in an editor',
-  );
+/** Each change as a whole, where a smaller one would also change what an alias shares. */
+function oneByOne(state: State, changes: readonly Change[], file: string): State {
+  return changes.reduce((now, change) => {
+    const splice = spliceOf(now.text, now.yaml.document, change);
+    const next = splice && stateOf(applySplices(now.text, [splice]));
+    if (!next) throw byHand(file);
+    return next;
+  }, state);
 }
 
-function throughDocument(_text: string, document: Document, change: Change): string {
-  const node = change.op === 'remove' ? null : document.createNode(change.value);
-  if (change.op === 'remove') document.deleteIn(change.path);
-  else if (change.op === 'set') document.setIn(change.path, node);
-  else if (document.hasIn(change.path) && document.getIn(change.path) !== null) document.addIn(change.path, node);
-  else document.setIn(change.path, document.createNode([change.value]));
-  return document.toString({ lineWidth: 0 });
+function stateOf(text: string | null): State | null {
+  const yaml = text === null ? null : readYaml(text, '');
+  return text !== null && yaml?.ok ? { text, yaml } : null;
 }
 
-/** yaml throws plain errors for aliases that lost their anchor. */
-function attempt<T>(way: () => T): T | null {
-  try {
-    return way();
-  } catch {
-    return null;
-  }
+function byHand(file: string): Error {
+  const why = "can't be changed by program without touching what is not meant: anchors or an unusual form of YAML";
+  return editError('BY_HAND', `${file} ${why}`, 'make this change in an editor');
 }
 
-function invalid(problems: readonly string[]): EditError {
-  return new EditError('INVALID', problems.join('; '), 'correct these fields', problems);
+function invalid(mistakes: readonly Pick<Mistake, 'message' | 'expected'>[]): Error {
+  const details = mistakes.map(({ message, expected }) => `${message}; expected ${expected}`);
+  return editError('INVALID', details.join('; '), 'correct these fields', details);
 }

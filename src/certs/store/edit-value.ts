@@ -1,7 +1,9 @@
-/** What an edit means, on the plain data of the store: pure, and the measure that the edited text is held to. */
-import { EditError } from './edit-error.ts';
-import type { ParsedStore } from './parsed.ts';
-import { canonicalPattern } from './hosts.ts';
+/** What an edit means on the plain data of the store. The edited text has to mean the same. */
+import { isDeepStrictEqual } from 'node:util';
+import { CodedError } from '../../core/errors.ts';
+import { canonicalPattern } from '../../core/hosts.ts';
+import type { Path } from '../../core/validate.ts';
+import { type ParsedStore, SECTION_DEFAULTS } from './compile.ts';
 import {
   type CertificateFields,
   CertificateSchema,
@@ -11,8 +13,33 @@ import {
   type TrustFields,
   type VerificationFields,
 } from './schema.ts';
+import type { StoreSections } from './snapshot.ts';
 
-export { EditError, type EditErrorCode } from './edit-error.ts';
+/** Why certificates.yaml was not changed; the file is then as it was. */
+export type EditErrorCode =
+  /** The file changed in between, or the entry is not the one that the caller saw. */
+  | 'CONFLICT'
+  | 'NOT_FOUND'
+  | 'NAME_TAKEN'
+  /** The edited store would not validate; `details` say why. */
+  | 'INVALID'
+  /** The file has a mistake already, made by hand. */
+  | 'BROKEN_FILE'
+  /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
+  | 'BY_HAND'
+  | 'LOCKED'
+  | 'NOT_WRITABLE'
+  /** To parse it takes too much time or memory. */
+  | 'TOO_COSTLY';
+
+export function editError(
+  code: EditErrorCode,
+  message: string,
+  hint: string,
+  details: readonly string[] = [],
+): CodedError<EditErrorCode> {
+  return new CodedError(code, message, hint, { details });
+}
 
 /** Fields to set; null takes one out. */
 export type CertificateChanges = { readonly [K in keyof CertificateFields]?: CertificateFields[K] | null };
@@ -40,15 +67,13 @@ export type StoreEdit =
   | { readonly do: 'set-trust'; readonly trust: TrustFields }
   | { readonly do: 'set-interception'; readonly interception: InterceptionFields };
 
-export type Path = readonly (string | number)[];
-
 /** One change of the plain data. `insert` adds to the end of a list. */
 export type Change =
   | { readonly op: 'set'; readonly path: Path; readonly value: unknown }
   | { readonly op: 'remove'; readonly path: Path }
   | { readonly op: 'insert'; readonly path: Path; readonly value: unknown };
 
-/** @throws EditError NOT_FOUND, NAME_TAKEN, CONFLICT */
+/** @throws CodedError NOT_FOUND, NAME_TAKEN, CONFLICT */
 export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile): Change[] {
   switch (edit.do) {
     case 'add-certificate':
@@ -78,7 +103,7 @@ export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile):
     case 'remove-rule': {
       const index = ruleIndex(edit.host, edit.port, store);
       if (index === -1)
-        throw new EditError(
+        throw editError(
           'NOT_FOUND',
           `there is no rule for ${edit.host}:${edit.port}`,
           'mtlsd verification show lists the rules',
@@ -86,13 +111,24 @@ export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile):
       return [{ op: 'remove', path: ['verification', 'rules', index] }];
     }
     case 'set-verification':
-      return [{ op: 'set', path: ['verification'], value: edit.verification }];
+      return sectionChanges('verification', edit.verification, file);
     case 'set-trust':
-      return [{ op: 'set', path: ['trust'], value: edit.trust }];
+      return sectionChanges('trust', edit.trust, file);
     case 'set-interception':
     default:
-      return [{ op: 'set', path: ['interception'], value: edit.interception }];
+      return sectionChanges('interception', edit.interception, file);
   }
+}
+
+/** Without the defaults that the file leaves out. */
+function sectionChanges(name: keyof StoreSections, section: object, file: StoreFile): Change[] {
+  const old: object = file[name] ?? {};
+  const defaults = new Map<string, unknown>(Object.entries(SECTION_DEFAULTS[name]));
+  const fields = Object.entries(section).filter(
+    ([key, value]) => key in old || !isDeepStrictEqual(value, defaults.get(key)),
+  );
+  if (fields.length === 0 && file[name] === undefined) return [];
+  return [{ op: 'set', path: [name], value: Object.fromEntries(fields) }];
 }
 
 /** As the documentation lists them, whatever the order of a request's fields. */
@@ -110,16 +146,11 @@ function fieldChanges(
   const index = indexOf(edit.name, store, edit.ifMatch);
   const old: Readonly<Record<string, unknown>> = file.certificates?.[index] ?? {};
   const set: Record<string, unknown> = { ...edit.set };
-  // A name made from the host would change with it, and whoever knows the entry by name would lose it.
+  // A name that is made from the host would change with it.
   if (old['name'] === undefined && set['name'] === undefined && ('host' in set || 'port' in set))
     set['name'] = edit.name;
   if (typeof set['name'] === 'string') refuseTaken(set['name'], store, index);
   const path = ['certificates', index];
-  // Each change is validated by itself, and between a PFX and a PEM lies an entry with both or neither.
-  if (['cert', 'pfx'].some((key) => key in set && (set[key] === null) === key in old)) {
-    const fields = Object.entries({ ...old, ...set }).filter(([, value]) => value !== null && value !== undefined);
-    return [{ op: 'set', path, value: inOrder(Object.fromEntries(fields) as CertificateFields) }];
-  }
   return Object.entries(set).flatMap(([key, value]): Change[] => {
     if (value === undefined) return [];
     if (value !== null) return [{ op: 'set', path: [...path, key], value }];
@@ -131,13 +162,13 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
   const index = store.entries.findIndex((entry) => entry.name === name);
   const entry = store.entries[index];
   if (!entry)
-    throw new EditError(
+    throw editError(
       'NOT_FOUND',
       `no certificate is named ${JSON.stringify(name)}`,
       'mtlsd cert list shows the names there are',
     );
   if (ifMatch !== undefined && ifMatch !== entry.signature) {
-    throw new EditError(
+    throw editError(
       'CONFLICT',
       `the certificate ${name} was changed meanwhile`,
       'read it again, then repeat the change',
@@ -149,7 +180,7 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
 function refuseTaken(name: string | undefined, store: ParsedStore, own: number | null): void {
   const index = name === undefined ? -1 : store.entries.findIndex((entry) => entry.name === name);
   if (index === -1 || index === own) return;
-  throw new EditError(
+  throw editError(
     'NAME_TAKEN',
     `the name ${name} is taken by the entry on line ${store.entries[index]?.line}`,
     'choose another name, or change that entry',
@@ -164,7 +195,7 @@ function ruleIndex(host: string, port: number | '*', store: ParsedStore): number
 
 /** The data after a change. */
 export function applyChange(root: unknown, change: Change): unknown {
-  // By way of JSON: what YAML shares by alias would be shared in a structured clone too, and change with its twin.
+  // A structured clone keeps shared what YAML shares by alias; JSON does not.
   const copy = JSON.parse(JSON.stringify(root)) as Record<string | number, unknown>;
   if (change.op === 'insert') {
     const list = containerAt(copy, change.path, []) as unknown[];
@@ -177,6 +208,52 @@ export function applyChange(root: unknown, change: Change): unknown {
   else if (Array.isArray(parent)) parent.splice(Number(last), 1);
   else delete parent[last];
   return copy;
+}
+
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce((at: unknown, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], root);
+}
+
+/** The smaller changes that a change consists of. Their paths are those before any of them is made. */
+export function withinChange(change: Change, old: unknown): Change[] {
+  if (change.op !== 'set') return [change];
+  const { path, value } = change;
+  if (isDeepStrictEqual(old, value)) return [];
+  if (isMapping(old) && isMapping(value)) {
+    const kept = Object.entries(value).filter(([, field]) => field !== undefined);
+    const gone = Object.keys(old).filter((key) => value[key] === undefined);
+    // A mapping has no block form without a key.
+    if (kept.length === 0) return [change];
+    return [
+      ...kept.flatMap(([key, field]) => withinChange({ op: 'set', path: [...path, key], value: field }, old[key])),
+      ...gone.map((key): Change => ({ op: 'remove', path: [...path, key] })),
+    ];
+  }
+  return Array.isArray(old) && Array.isArray(value) ? (withinList(path, old, value) ?? [change]) : [change];
+}
+
+/** @returns null where an item is new before one that stays, or none stays */
+function withinList(path: Path, old: readonly unknown[], wanted: readonly unknown[]): Change[] | null {
+  const changes: Change[] = [];
+  let next = 0;
+  for (const [i, item] of old.entries()) {
+    if (next < wanted.length && isSame(item, wanted[next])) {
+      changes.push(...withinChange({ op: 'set', path: [...path, i], value: wanted[next] }, item));
+      next++;
+    } else changes.push({ op: 'remove', path: [...path, i] });
+  }
+  if (next === 0) return null;
+  return [...changes, ...wanted.slice(next).map((value): Change => ({ op: 'insert', path, value }))];
+}
+
+/** Whether two items of a list are about the same thing: rules by their host and port. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!isMapping(a) || !isMapping(b)) return isDeepStrictEqual(a, b);
+  return a.host === b.host && (a.port ?? 443) === (b.port ?? 443);
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The container at a path, made where it is missing. */

@@ -1,10 +1,11 @@
 /**
- * Tells ahead when a certificate that we present expires: at 30, 14, 7 and 1 days and at its end, once each, also across
- * restarts. After a pause only the nearest of the thresholds passed meanwhile is told.
+ * Warns ahead when a certificate that we present expires: 30, 14, 7 and 1 days before its end and at its end, once each, also
+ * across restarts. No warning comes before the last third of its lifetime, so that a certificate of 24 hours warns once.
+ * After a pause it warns once, for the nearest of the thresholds that passed.
  */
 import { readFile } from 'node:fs/promises';
 import { certificateFacts } from '../../core/facts.ts';
-import { writeDurably } from './durable-write.ts';
+import { writeAtomically } from '../../core/files/atomic-write.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
 
 export interface ExpiryNotice {
@@ -20,25 +21,27 @@ export interface ExpiryNotice {
 }
 
 export interface ExpiryOptions {
-  /** What was told already; made where it is missing, of no other use. */
+  /** Remembers which warnings were given; created when missing. */
   readonly stateFile: string;
   readonly onNotice: (notice: ExpiryNotice) => void;
+  /** The share of the lifetime that is left at the earliest warning; a third when left out. Less for what renews itself. */
+  readonly earliestShare?: (entry: StoreEntry) => number;
 }
 
-const dayMs = 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Long enough to renew by hand, then more and more urgent. */
-const thresholds = [30, 14, 7, 1, 0] as const;
+const THRESHOLDS = [30, 14, 7, 1, 0] as const;
 /** A clock that is set, or a machine that slept, shows within this time. It is also far below setTimeout's 2^31 ms. */
-const longestWaitMs = 60 * 60 * 1000;
-/** An entry that was taken out and comes back within this time after its end is not told of again. */
-const forgetAfterMs = 90 * dayMs;
+const LONGEST_WAIT_MS = 60 * 60 * 1000;
+/** An entry that was removed and comes back within this time after its end does not warn again. */
+const FORGET_AFTER_MS = 90 * DAY_MS;
 
 /** Whole days until then, rounded down: 0 on the last day, negative after the end. */
 export function daysLeft(notAfter: Date, now = new Date()): number {
-  return Math.floor((notAfter.getTime() - now.getTime()) / dayMs);
+  return Math.floor((notAfter.getTime() - now.getTime()) / DAY_MS);
 }
 
-/** Fingerprint and entry -> what was told of it. */
+/** Entry and fingerprint -> the last warning. */
 type Told = Record<string, { threshold: number; until: number }>;
 
 export class ExpiryWatch {
@@ -53,13 +56,13 @@ export class ExpiryWatch {
     this.#options = options;
   }
 
-  /** Looks at this store from now on; call it after each swap. Resolves when what is due was told. */
+  /** Looks at this store from now on; call it after each swap. Resolves when all due warnings are given. */
   update(snapshot: Pick<StoreSnapshot, 'entries'>): Promise<void> {
     this.#entries = snapshot.entries.filter((entry) => entry.enabled && entry.identity);
     return this.#look();
   }
 
-  /** Resolves when what was due until now has been told. */
+  /** Resolves when all warnings that are due now are given. */
   settled(): Promise<void> {
     return this.#queue;
   }
@@ -78,24 +81,33 @@ export class ExpiryWatch {
     if (this.#closed) return;
     this.#told ??= await readTold(this.#options.stateFile);
     const now = Date.now();
-    const due = this.#entries.flatMap((entry) => noticeFor(entry, this.#told ?? {}, now) ?? []);
+    const told = this.#told;
+    const due = this.#entries.flatMap((entry) => noticeFor(entry, this.#deadlines(entry), told, now) ?? []);
     if (due.length > 0) {
       for (const { name, fingerprint256, threshold, notAfter } of due) {
-        this.#told[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + forgetAfterMs };
+        told[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + FORGET_AFTER_MS };
       }
-      // Written first: told twice after a crash would be worse than a full disk's telling it once more.
+      // Written first, so that a crash does not repeat a warning.
       await this.#remember(now);
       for (const notice of due) this.#options.onNotice(notice);
     }
     this.#arm(now);
   }
 
+  #deadlines(entry: StoreEntry): Deadline[] {
+    if (!entry.identity) return [];
+    const { validFromDate, validToDate } = entry.identity.leaf;
+    const end = validToDate.getTime();
+    const longestMs = (end - validFromDate.getTime()) * (this.#options.earliestShare?.(entry) ?? 1 / 3);
+    return THRESHOLDS.map((threshold) => ({ threshold, atMs: end - Math.min(threshold * DAY_MS, longestMs) }));
+  }
+
   async #remember(now: number): Promise<void> {
     this.#told = Object.fromEntries(Object.entries(this.#told ?? {}).filter(([, { until }]) => until > now));
     try {
-      await writeDurably(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
+      await writeAtomically(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
     } catch {
-      // It is told, and once more after a restart.
+      // The warning is given, and again after a restart.
     }
   }
 
@@ -103,25 +115,28 @@ export class ExpiryWatch {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = null;
     if (this.#closed || this.#entries.length === 0) return;
-    let next = now + longestWaitMs;
-    for (const { identity } of this.#entries) {
-      const end = identity?.leaf.validToDate.getTime() ?? Number.POSITIVE_INFINITY;
-      for (const days of thresholds) {
-        const at = end - days * dayMs;
-        if (at > now && at < next) next = at;
-      }
-    }
+    let next = now + LONGEST_WAIT_MS;
+    for (const entry of this.#entries)
+      for (const { atMs } of this.#deadlines(entry)) if (atMs > now && atMs < next) next = atMs;
     // One millisecond after, so that "less than" holds.
     this.#timer = setTimeout(() => void this.#look(), next - now + 1).unref();
   }
 }
 
-function noticeFor({ name, identity }: StoreEntry, told: Told, now: number): ExpiryNotice | null {
-  if (!identity) return null;
+interface Deadline {
+  readonly threshold: number;
+  readonly atMs: number;
+}
+
+function noticeFor(
+  { name, identity }: StoreEntry,
+  deadlines: readonly Deadline[],
+  told: Told,
+  now: number,
+): ExpiryNotice | null {
+  const threshold = deadlines.findLast(({ atMs }) => now > atMs)?.threshold;
+  if (threshold === undefined || !identity) return null;
   const notAfter = identity.leaf.validToDate;
-  const passed = thresholds.filter((days) => now > notAfter.getTime() - days * dayMs);
-  const threshold = passed.at(-1);
-  if (threshold === undefined) return null;
   const { subject, fingerprint256 } = certificateFacts(identity.leaf);
   const before = told[keyOf(name, fingerprint256)]?.threshold;
   if (before !== undefined && before <= threshold) return null;
@@ -133,7 +148,7 @@ function keyOf(name: string, fingerprint256: string): string {
   return `${name} ${fingerprint256}`;
 }
 
-/** Empty where there is none yet, or where it is of no use: then everything due is told once more. */
+/** Empty where the file is missing or damaged: then all due warnings are given again. */
 async function readTold(file: string): Promise<Told> {
   try {
     const told: unknown = JSON.parse(await readFile(file, 'utf8'));

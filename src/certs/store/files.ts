@@ -1,19 +1,19 @@
-/** The files that a store names: whether they changed, and which folders tell. */
+/** The files that a store names: whether they changed, and which folders to watch. */
 import { lstat, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { Turns } from './turns.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 /** How many stat calls are under way at once; libuv runs four, the rest keep them busy. */
-const concurrency = 64;
+const STATS_AT_ONCE = 64;
 
 /** Runs `work` on all items, a few at a time. */
 export async function each<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const iterator = items[Symbol.iterator]();
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const runner = async () => {
     for (let next = iterator.next(); !next.done; next = iterator.next()) {
       await work(next.value);
-      if (turns.over) await turns.next();
+      if (slice.over) await slice.next();
     }
   };
   await Promise.all(Array.from({ length: atOnce }, runner));
@@ -22,7 +22,7 @@ export async function each<T>(items: Iterable<T>, atOnce: number, work: (item: T
 /** A text per file that differs whenever its content may: another inode, size or time. `missing` where it can't be read. */
 export async function fingerprints(files: Iterable<string>): Promise<Map<string, string>> {
   const prints = new Map<string, string>();
-  await each(new Set(files), concurrency, async (file) => {
+  await each(new Set(files), STATS_AT_ONCE, async (file) => {
     prints.set(file, await fingerprint(file));
   });
   return prints;
@@ -41,9 +41,8 @@ async function fingerprint(file: string): Promise<string> {
 export type Watched = Map<string, Set<string>>;
 
 /**
- * For each file every folder on the way to it in which a name decides where the way leads: its own, those of the symbolic
- * links passed (Kubernetes: `tls.crt -> ..data/tls.crt`, `..data -> ..2026_01`), and for what is missing the nearest folder
- * that exists.
+ * The folders to watch for each file: its own, those of the symbolic links on its path (Kubernetes: `tls.crt -> ..data/tls.crt`,
+ * `..data -> ..2026_01`), and for a missing file the nearest folder that exists.
  */
 export async function watchedFolders(files: Iterable<string>): Promise<Watched> {
   const watched: Watched = new Map();
@@ -53,12 +52,12 @@ export async function watchedFolders(files: Iterable<string>): Promise<Watched> 
     if (names) names.add(name);
     else watched.set(folder, new Set([name]));
   };
-  await each(new Set(files), concurrency, (file) => walk(file, note, links));
+  await each(new Set(files), STATS_AT_ONCE, (file) => walk(file, note, links));
   return watched;
 }
 
 /** As many links as Linux follows (path_resolution(7)). */
-const maxLinks = 40;
+const MOST_LINKS = 40;
 
 async function walk(
   file: string,
@@ -66,7 +65,7 @@ async function walk(
   links: Map<string, Promise<string | null | undefined>>,
 ): Promise<void> {
   let rest = path.resolve(file);
-  for (let hop = 0; hop < maxLinks; hop++) {
+  for (let hop = 0; hop < MOST_LINKS; hop++) {
     const { root } = path.parse(rest);
     const parts = rest.slice(root.length).split(path.sep).filter(Boolean);
     let at = root;

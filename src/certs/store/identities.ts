@@ -4,15 +4,16 @@ import { Secret } from '../../core/secret.ts';
 import { type IdentitySource, type LoadedIdentity, loadIdentity } from '../identity/load.ts';
 import type { PassphraseSource } from '../identity/passphrase.ts';
 import { readableByEveryone } from '../identity/read-file.ts';
+import type { TrustAnchors } from '../trust.ts';
 import { each, fingerprints } from './files.ts';
-import type { ParsedEntry } from './parsed.ts';
-import { Turns } from './turns.ts';
+import type { ParsedEntry } from './compile.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
 
 /** Reading is asynchronous and checking is not: a few at a time keep the disk busy and let requests in between. */
-const concurrency = 4;
+const LOADS_AT_ONCE = 4;
 
 /** What an entry names, with absolute paths. */
-export function sourceOf(entry: ParsedEntry, folder: string): IdentitySource {
+function sourceOf(entry: ParsedEntry, folder: string): IdentitySource {
   const at = (file: string | null) => (file === null ? null : { path: path.resolve(folder, file) });
   return {
     cert: at(entry.cert),
@@ -32,7 +33,7 @@ function passphraseSource({ passphrase }: ParsedEntry, folder: string): Passphra
 
 /** Every file that the entries name, absolute; one list per entry. */
 export async function filesOf(entries: readonly ParsedEntry[], folder: string): Promise<string[][]> {
-  const turns = new Turns();
+  const slice = new TimeSlice();
   const files: string[][] = [];
   const absolute = new Map<string, string>();
   const resolve = (file: string) => {
@@ -41,7 +42,7 @@ export async function filesOf(entries: readonly ParsedEntry[], folder: string): 
     return known;
   };
   for (const { cert, key, pfx, passphrase } of entries) {
-    if (turns.over) await turns.next();
+    if (slice.over) await slice.next();
     const secret = passphrase && 'file' in passphrase ? passphrase.file : null;
     const named = [cert, key, pfx, secret].filter((file) => file !== null);
     files.push(named.map(resolve));
@@ -54,32 +55,34 @@ export class Identities {
 
   /**
    * One result per entry, in their order. A result is used again while no file, passphrase or variable that it came from
-   * changed; failures are tried anew.
+   * changed; failures are tried again.
    * @param files of each entry
+   * @param roots that the store trusts for every host
    */
   async load(
     entries: readonly ParsedEntry[],
     files: readonly (readonly string[])[],
     storeFile: string,
+    roots: TrustAnchors,
   ): Promise<LoadedIdentity[]> {
     const folder = path.dirname(storeFile);
     const prints = await fingerprints([storeFile, ...files.flat()]);
-    const turns = new Turns();
+    const slice = new TimeSlice();
     // Entries that name the same files share a slot; their long keys are not kept.
     const slots = new Map<string, number>();
     const wanted: (readonly [key: string, entry: ParsedEntry])[] = [];
     const slotOf: number[] = [];
     for (const [i, entry] of entries.entries()) {
-      if (turns.over) await turns.next();
-      const key = cacheKey(entry, files[i] ?? [], prints);
+      if (slice.over) await slice.next();
+      const key = `${roots.id}\0${cacheKey(entry, files[i] ?? [], prints)}`;
       const slot = slots.get(key) ?? wanted.push([key, entry]) - 1;
       slots.set(key, slot);
       slotOf.push(slot);
     }
     const results: LoadedIdentity[] = [];
-    await each(wanted.entries(), concurrency, async ([slot, [key, entry]]) => {
+    await each(wanted.entries(), LOADS_AT_ONCE, async ([slot, [key, entry]]) => {
       const known = this.#loaded.get(key);
-      results[slot] = known?.identity ? known : await loadOne(entry, folder);
+      results[slot] = known?.identity ? known : await loadOne(entry, folder, roots);
     });
     this.#loaded = new Map(wanted.map(([key], slot) => [key, results[slot] as LoadedIdentity]));
     const exposed = isPublic(prints.get(storeFile));
@@ -91,11 +94,11 @@ export class Identities {
   }
 }
 
-async function loadOne(entry: ParsedEntry, folder: string): Promise<LoadedIdentity> {
+async function loadOne(entry: ParsedEntry, folder: string, roots: TrustAnchors): Promise<LoadedIdentity> {
   // A command may ask its user for a fingerprint: not for an entry that is switched off.
   const asks = entry.passphrase !== null && 'command' in entry.passphrase;
   if (!entry.enabled && asks) return { identity: null, problems: [], file: null };
-  return loadIdentity(sourceOf(entry, folder));
+  return loadIdentity(sourceOf(entry, folder), roots);
 }
 
 /** Stays in this process: it holds the passphrase, as the text of the store does. */

@@ -1,95 +1,74 @@
-/**
- * The text of certificates.yaml -> checked plain data, or every mistake with its place. Pure; runs in a thread of its own
- * for all but small files, because parsing 10,000 entries takes about a second.
- */
-import { type Document, LineCounter, parseDocument } from 'yaml';
-import { offsetOf } from '../../core/yaml-places.ts';
-import { FileCompiler } from './compile-file.ts';
-import type { ParseOutcome, Place, StoreProblem } from './parsed.ts';
-import type { StoreFile } from './schema.ts';
-import type { Mistake } from '../../core/validate.ts';
-import { validateStore } from './validate.ts';
-import { danglingAlias, danglingAliases, tellCostly, tellYamlError } from './yaml-mistakes.ts';
-
-/** A mistake on every line of a broken file helps nobody. */
-const maxProblems = 50;
-/** Enough for a defaults block used by every one of forty entries, far below what a bomb needs. */
-const maxAliases = 1000;
-
-/** YAML 1.2 core only: no merge keys, no timestamps, no "yes" that turns into true. */
-export const yamlOptions = {
-  version: '1.2',
-  schema: 'core',
-  merge: false,
-  strict: true,
-  prettyErrors: false,
-  // It would print warnings to the console; they are in `document.warnings`.
-  logLevel: 'error',
-} as const;
-
-type Path = readonly (string | number)[];
-
-/** A file as YAML, before anything is known of its meaning. */
-export interface Yaml {
-  readonly ok: true;
-  readonly document: Document;
-  readonly value: unknown;
-  readonly placeOf: (path: Path, atKey?: boolean) => Place;
-}
-
-interface Broken {
-  readonly ok: false;
-  readonly problems: readonly StoreProblem[];
-}
-
-/** @param file goes into the problems as it is */
-export function readYaml(text: string, file: string): Yaml | Broken {
-  const lines = new LineCounter();
-  const at = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
-  try {
-    const document = parseDocument(text, { ...yamlOptions, lineCounter: lines });
-    const broken = [...document.errors, ...document.warnings];
-    const problems = broken.map((error) => ({ file, ...at(error.pos[0]), ...tellYamlError(error) }));
-    const dangling = problems.length > 0 ? [] : danglingAliases(document);
-    for (const offset of dangling) problems.push({ file, ...at(offset), ...danglingAlias });
-    if (problems.length > 0) return { ok: false, problems };
-    const value: unknown = document.toJS({ maxAliasCount: maxAliases });
-    return { ok: true, document, value, placeOf: (path, atKey = false) => at(offsetOf(document, path, atKey)) };
-  } catch (error) {
-    return { ok: false, problems: [{ file, line: 1, column: 1, ...tellCostly(error, maxAliases) }] };
-  }
-}
+/** The text of certificates.yaml -> checked plain data, or every mistake with its place. Pure; runs in the parser's thread. */
+import { type Mistake, type Path, validatorFor } from '../../core/validate.ts';
+import { readYaml, type Yaml } from '../../core/yaml/read.ts';
+import { compileStore, type ParseOutcome } from './compile.ts';
+import { StoreFile } from './schema.ts';
 
 /** @param file goes into the problems as it is */
 export function parseStore(text: string, file: string): ParseOutcome {
   const yaml = readYaml(text, file);
-  return yaml.ok ? storeOf(yaml, file) : fail(yaml.problems);
+  return yaml.ok ? storeOf(yaml) : yaml;
 }
 
 /** Holds YAML to the schema and compiles it. */
-export function storeOf(yaml: Yaml, file: string): ParseOutcome {
-  if (yaml.value === null || yaml.value === undefined) {
-    const expected = 'version: 1, then the sections of a store';
-    return fail([{ file, line: 1, column: 1, message: 'the file is empty', expected }]);
-  }
-  const told = (mistakes: readonly Mistake[]) =>
-    mistakes
-      .map((m): StoreProblem => ({ file, ...yaml.placeOf(m.path, m.atKey), message: m.message, expected: m.expected }))
-      .sort((a, b) => a.line - b.line || a.column - b.column);
+export function storeOf(yaml: Yaml): ParseOutcome {
   const mistakes = validateStore(yaml.value);
-  if (mistakes.length > 0) return fail(told(mistakes));
-  const valid = yaml.value as StoreFile;
-  const compiler = new FileCompiler(yaml.placeOf);
-  const certificates = valid.certificates ?? [];
-  certificates.forEach((fields, i) => compiler.reserveName(fields, i));
-  const entries = certificates.map((fields, i) => compiler.entry(fields, i));
-  const store = { ...compiler.sections(valid), entries };
-  return compiler.mistakes.length > 0 ? fail(told(compiler.mistakes)) : { ok: true, store };
+  return mistakes.length > 0
+    ? { ok: false, problems: yaml.problemsOf(mistakes) }
+    : compileStore(yaml.value as StoreFile, yaml);
 }
 
-function fail(problems: readonly StoreProblem[]): ParseOutcome {
-  return { ok: false, problems: problems.slice(0, maxProblems) };
+/** Every mistake of the value; none where it is a `StoreFile`. */
+export const validateStore = validatorFor(StoreFile, {
+  empty: 'version: 1, then the sections of a store',
+  relation: (keyword, path, entry) => (keyword === 'oneOf' ? eitherOr(path, entry) : dependent(path, entry)),
+  expected: hinted,
+  nearest,
+  secret: new Set(['passphrase']),
+});
+
+function dependent(path: Path, entry: object): Mistake {
+  return 'key' in entry && !('cert' in entry)
+    ? { path: [...path, 'key'], atKey: true, message: 'key goes with cert', expected: 'cert beside key, or pfx alone' }
+    : { path: [...path, 'alias'], atKey: true, message: 'alias goes with pfx', expected: 'pfx beside alias' };
+}
+
+function eitherOr(path: Path, entry: object): Mistake {
+  const expected = 'either cert (with key), or pfx';
+  if ('cert' in entry) return { path: [...path, 'pfx'], atKey: true, message: 'cert and pfx are both given', expected };
+  return { path, atKey: false, message: 'neither cert nor pfx is given', expected };
+}
+
+/** For the mistakes that people make most, what to write instead. */
+function hinted(path: Path, value: unknown, expected: string): string {
+  const last = path.at(-1);
+  if (last === 'host' && typeof value === 'string') {
+    const url = /^[a-z]+:\/\/([^/:?#]+)/i.exec(value);
+    if (url) return `the host alone: ${url[1]}`;
+    const withPort = /^([^:[\]]+):(\d+)$/.exec(value);
+    if (withPort) return `host: ${withPort[1]} and, on its own line, port: ${withPort[2]}`;
+    if (/^\*[^.]/.test(value)) return 'a "*" only alone or as the first label, as in "*.corp.example"';
+  }
+  if (typeof value === 'string' && value.includes('-----BEGIN '))
+    return `${expected}; put the PEM text into a file of its own`;
+  if (last === 'port' && typeof value === 'string' && /^\d+$/.test(value)) return `the number without quotes: ${value}`;
+  return expected;
+}
+
+function nearest(key: string, known: readonly string[]): string {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z]/g, '');
+  const aliases: Record<string, string> = {
+    certificate: 'cert',
+    crt: 'cert',
+    p12: 'pfx',
+    pkcs: 'pfx',
+    password: 'passphrase',
+    certs: 'certificates',
+    hostname: 'host',
+  };
+  const wanted = plain(key);
+  const match = known.find(
+    (k) => plain(k) === wanted || aliases[wanted] === k || plain(k).startsWith(wanted) || `${plain(k)}s` === wanted,
+  );
+  return match ? ` (${match}?)` : '';
 }

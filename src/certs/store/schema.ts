@@ -5,16 +5,16 @@
 import { type Static, Type } from 'typebox';
 
 /** A name goes into URLs, log lines and the Mtlsd-Certificate field, so it holds nothing that needs escaping there. */
-const namePattern = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
+const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 
 /** One line: PEM text pasted in place of a path must not end up in a message about a missing file. */
-const pathPattern = '^[^\\r\\n\\u0000]{1,4096}$';
+const PATH_PATTERN = '^[^\\r\\n\\u0000]{1,4096}$';
 
 const closed = { additionalProperties: false } as const;
 
 const name = (description: string) =>
   Type.String({
-    pattern: namePattern,
+    pattern: NAME_PATTERN,
     // `Mtlsd-Certificate: none` means no certificate at all.
     not: { const: 'none' },
     description,
@@ -22,7 +22,7 @@ const name = (description: string) =>
   });
 
 const path = (description: string) =>
-  Type.String({ pattern: pathPattern, description, errorMessage: 'a path, relative to this file or absolute' });
+  Type.String({ pattern: PATH_PATTERN, description, errorMessage: 'a path, relative to this file or absolute' });
 
 const hostPattern = Type.String({
   // A URL, a port or white space in here is the commonest mistake; the loader looks at the rest (IDN, label lengths).
@@ -141,7 +141,7 @@ const Trust = Type.Object(
   },
   {
     ...closed,
-    description: 'Whom servers may be certified by.',
+    description: 'Which CAs are trusted for servers.',
     errorMessage: '{ system: true or false, ca: [PATH, ...] }',
   },
 );
@@ -269,7 +269,6 @@ export const StoreFile = Type.Object(
 
 export type StoreFile = Static<typeof StoreFile>;
 export type CertificateFields = Static<typeof Certificate>;
-export type CrossSiteFields = Static<typeof CrossSite>;
 export type PassphraseFields = Static<typeof Passphrase>;
 export type TrustFields = Static<typeof Trust>;
 export type VerificationFields = Static<typeof Verification>;

@@ -1,4 +1,4 @@
-/** The store in force: one immutable value, swapped whole. Whoever holds one sees one consistent set of decisions. */
+/** The store in force: one immutable value, swapped whole. Its decisions are consistent. */
 import type { Authority } from '../../core/authority.ts';
 import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
@@ -95,7 +95,7 @@ export interface StoreSnapshot {
    * @throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN where `wish.certificate` names no enabled entry that matches the authority
    */
   chooseCertificate(authority: Authority, wish?: Wish): CertificateChoice;
-  /** Every other entry that has a bearing on the authority and why it lost; for `match`, not for the hot path. */
+  /** Every other entry that covers the host, and why it was not chosen; for `match`, not for the hot path. */
   explainLosers(authority: Authority, wish?: Wish): readonly Candidate[];
   /** The rule's policy or the global one; `wish.verification` replaces its mode. */
   choosePolicy(authority: Authority, wish?: Wish): Policy;

@@ -4,48 +4,51 @@
  * If a reload fails, the old snapshot stays. It fails on a mistake in the YAML and on CA certificates that can't be read;
  * a client certificate that can't be loaded is a problem of its entry, which then fails closed.
  */
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
+import { createFile } from '../../core/files/atomic-write.ts';
+import { TimeSlice } from '../../core/time-slice.ts';
+import { describeProblem, type FileProblem } from '../../core/yaml/read.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
+import type { TrustAnchors } from '../trust.ts';
 import { loadAnchors } from './anchors.ts';
-import { buildSnapshot } from './build.ts';
+import { buildSnapshot, storeEntry } from './build.ts';
 import { changeBetween, type Comparable, isEmpty, sectionPrints, type StoreChange } from './changes.ts';
-import { type EditOptions, editStore, type StoreEdit, versionOf } from './edit.ts';
-import { storeEntry } from './entry.ts';
+import type { ParsedEntry, ParsedStore, ParseOutcome } from './compile.ts';
+import { type EditOptions, editStore, versionOf } from './edit.ts';
+import type { StoreEdit } from './edit-value.ts';
 import { watchedFolders } from './files.ts';
 import { filesOf, Identities } from './identities.ts';
-import { parseOffThread } from './parse-off-thread.ts';
-import { describeProblem, type ParsedEntry, type ParsedStore, type StoreProblem } from './parsed.ts';
-import { compilePolicies } from './policies.ts';
-import { Renewals } from './renewals.ts';
+import { parseOffThread } from './parse-thread.ts';
+import { compilePolicies } from './policy.ts';
+import { RenewalGrace } from './renewal-grace.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
 import { storeTemplate } from './template.ts';
-import { Turns } from './turns.ts';
 import { StoreWatcher } from './watch.ts';
 
+export type { FileProblem as StoreProblem } from '../../core/yaml/read.ts';
 export type { StoreChange } from './changes.ts';
-export { describeProblem, type StoreProblem } from './parsed.ts';
 
 export interface StoreOptions {
   /** The path of certificates.yaml; made with 0600 and explaining comments where it is missing. */
   readonly file: string;
   /** After each swap, the first included. */
   readonly onLoaded?: (next: StoreSnapshot, previous: StoreSnapshot | null, change: StoreChange) => void;
-  readonly onRejected?: (problems: readonly StoreProblem[]) => void;
+  readonly onRejected?: (problems: readonly FileProblem[]) => void;
   /** Reload on changes; true when left out. */
   readonly watch?: boolean;
-  /** How long a certificate stays in use whose files changed and don't fit together yet; 10 s when left out. */
+  /** How long a certificate stays in use whose changed files don't match yet; 10 s when left out. */
   readonly renewalGraceMs?: number;
 }
 
 export type ReloadResult =
   | { readonly ok: true; readonly snapshot: StoreSnapshot; readonly change: StoreChange }
-  | { readonly ok: false; readonly problems: readonly StoreProblem[] };
+  | { readonly ok: false; readonly problems: readonly FileProblem[] };
 
 export interface Rejection {
   readonly at: Date;
-  readonly problems: readonly StoreProblem[];
+  readonly problems: readonly FileProblem[];
 }
 
 export interface Store {
@@ -57,14 +60,14 @@ export interface Store {
   reload(): Promise<ReloadResult>;
   /**
    * Changes the file and puts it in force.
-   * @throws EditError; nothing has changed then
+   * @throws CodedError of EditErrorCode; nothing has changed then
    */
   edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult>;
   close(): Promise<void>;
 }
 
-/** A person who copies two files by hand needs a few seconds between them; a certificate that is gone for good is not used for longer. */
-const defaultRenewalGraceMs = 10_000;
+/** Long enough to copy two files by hand. */
+const DEFAULT_GRACE_MS = 10_000;
 
 /** @throws MtlsdError BAD_CONFIGURATION with a line per mistake where the file does not validate */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -96,7 +99,7 @@ class FileStore implements Store {
   readonly file: string;
   readonly #options: StoreOptions;
   readonly #identities = new Identities();
-  readonly #renewals: Renewals;
+  readonly #grace: RenewalGrace;
   readonly #watcher: StoreWatcher | null;
   #queue: Promise<unknown> = Promise.resolve();
   #loaded: Loaded | null = null;
@@ -110,7 +113,7 @@ class FileStore implements Store {
   constructor(options: StoreOptions) {
     this.file = options.file;
     this.#options = options;
-    this.#renewals = new Renewals(options.renewalGraceMs ?? defaultRenewalGraceMs);
+    this.#grace = new RenewalGrace(options.renewalGraceMs ?? DEFAULT_GRACE_MS);
     this.#watcher = options.watch === false ? null : new StoreWatcher(() => void this.#soon());
   }
 
@@ -128,7 +131,8 @@ class FileStore implements Store {
   }
 
   async edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult> {
-    await editStore(this.file, edit, options);
+    const { text, store } = await editStore(this.file, edit, options);
+    this.#parsed = { text, store };
     return this.#enqueue(true);
   }
 
@@ -138,7 +142,7 @@ class FileStore implements Store {
     return run;
   }
 
-  /** For events: one that waits its turn will see whatever happens until then. */
+  /** For events: a reload that waits in the queue sees all changes until it starts. */
   #soon(): Promise<ReloadResult> {
     this.#waiting ??= this.#queue.then(() => {
       this.#waiting = null;
@@ -157,9 +161,10 @@ class FileStore implements Store {
     // Before reading, so that a change while it reads is not missed.
     this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
-    const { entries, identities } = await this.#loadEntries(store, files, graceful);
+    const roots = anchors.of(store.trust);
+    const { entries, identities } = await this.#loadEntries(store, files, roots, graceful);
     const policies = compilePolicies(store, anchors.of);
-    const sections = sectionPrints(store, policies.global.plain.trust.id);
+    const sections = sectionPrints(store, roots.id);
     const next: Comparable = { entries, sections };
     const previous = this.#loaded;
     const change = await changeBetween(previous, next);
@@ -181,18 +186,23 @@ class FileStore implements Store {
     return { ok: true, snapshot, change };
   }
 
-  async #loadEntries(store: ParsedStore, files: readonly (readonly string[])[], graceful: boolean) {
+  async #loadEntries(
+    store: ParsedStore,
+    files: readonly (readonly string[])[],
+    roots: TrustAnchors,
+    graceful: boolean,
+  ) {
     const before = this.#loaded;
-    const loaded = await this.#identities.load(store.entries, files, this.file);
-    const turns = new Turns();
+    const loaded = await this.#identities.load(store.entries, files, this.file, roots);
+    const slice = new TimeSlice();
     const entries = new Map<string, StoreEntry>();
     const identities: LoadedIdentity[] = [];
     for (const [i, parsed] of store.entries.entries()) {
-      if (turns.over) await turns.next();
+      if (slice.over) await slice.next();
       const old = before?.entries.get(parsed.name);
-      const identity = this.#renewals.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
+      const identity = this.#grace.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
       identities.push(identity);
-      // The same object where nothing changed: cheap to compare, and nothing to collect.
+      // The same object where nothing changed is cheap to compare and leaves no garbage.
       const same = old?.index === i && before?.parsed[i] === parsed && before.identities[i] === identity;
       entries.set(parsed.name, same ? old : storeEntry(parsed, identity, i));
     }
@@ -200,40 +210,42 @@ class FileStore implements Store {
     return { entries, identities };
   }
 
-  async #parse(): Promise<({ ok: true } & Parsed) | { ok: false; problems: readonly StoreProblem[] }> {
+  async #parse(): Promise<({ ok: true } & Parsed) | (ParseOutcome & { ok: false })> {
     let text: string;
     try {
       text = await readFile(this.file, 'utf8');
     } catch (error) {
       const message = `the file can't be read: ${nativeCode(error) ?? 'unknown error'}`;
-      const expected = 'a file that the daemon may read';
-      return { ok: false, problems: [{ file: this.file, line: 1, column: 1, message, expected }] };
+      return { ok: false, problems: [this.#problem(message, 'a file that the daemon may read')] };
     }
-    if (this.#parsed?.text === text) return { ok: true, ...this.#parsed };
-    const outcome = await parseOffThread(text, this.file, this.#loaded?.parsed);
-    if (!outcome.ok) return outcome;
-    this.#parsed = { text, store: outcome.store };
+    if (this.#parsed?.text !== text) {
+      const outcome = await parseOffThread(text, this.file, this.#loaded?.parsed);
+      if (!outcome.ok) return outcome;
+      this.#parsed = { text, store: outcome.store };
+    }
     return { ok: true, ...this.#parsed };
   }
 
-  #reject(problems: readonly StoreProblem[]): ReloadResult {
+  #problem(message: string, expected: string): FileProblem {
+    return { file: this.file, line: 1, column: 1, message, expected };
+  }
+
+  #reject(problems: readonly FileProblem[]): ReloadResult {
     const repeated = this.#rejection !== null && JSON.stringify(this.#rejection.problems) === JSON.stringify(problems);
     this.#rejection = { at: repeated && this.#rejection ? this.#rejection.at : new Date(), problems };
     if (!repeated) this.#options.onRejected?.(problems);
     return { ok: false, problems };
   }
 
-  /** A fault of ours, or of a callback: the last good store stays, as for any other. */
+  /** A fault of mtlsd or of a callback: the last good store stays. */
   #failed(error: unknown): ReloadResult {
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
-    return this.#reject([
-      { file: this.file, line: 1, column: 1, message, expected: 'no fault of mtlsd; please report it' },
-    ]);
+    return this.#reject([this.#problem(message, 'no fault of mtlsd; please report it')]);
   }
 
   #armGrace(): void {
     if (this.#graceTimer) clearTimeout(this.#graceTimer);
-    const ms = this.#renewals.nextEndMs();
+    const ms = this.#grace.nextEndMs();
     this.#graceTimer = ms === null || this.#closed ? null : setTimeout(() => void this.#soon(), ms).unref();
   }
 
@@ -252,18 +264,11 @@ const nothing: StoreChange = { entries: 0, usable: 0, added: [], changed: [], re
 async function createMissing(file: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(storeTemplate);
-    } finally {
-      await handle.close();
-    }
+    await createFile(file, storeTemplate, 0o600);
   } catch (error) {
-    if (nativeCode(error) !== 'EEXIST') {
-      throw new MtlsdError('BAD_CONFIGURATION', `${file} can't be made: ${nativeCode(error) ?? 'unknown error'}`, {
-        hint: 'check who may write in its folder, or name another with --home',
-        cause: error,
-      });
-    }
+    throw new MtlsdError('BAD_CONFIGURATION', `${file} can't be made: ${nativeCode(error) ?? 'unknown error'}`, {
+      hint: 'check who may write in its folder, or name another with --home',
+      cause: error,
+    });
   }
 }

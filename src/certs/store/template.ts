@@ -1,6 +1,6 @@
-/** What certificates.yaml holds when it is made: nothing that has an effect, and what can be written in it. */
-export const storeTemplate = `# Client certificates of mtlsd, and whom servers are trusted by. Changes take effect when the file is saved; one that has a
-# mistake changes nothing, and the log says where it is. Paths are relative to this file.
+/** certificates.yaml as it is created: no entries, and commented examples. */
+export const storeTemplate = `# Client certificates of mtlsd, and which CAs are trusted. Changes take effect when the file is saved. A file with a mistake
+# changes nothing, and the log shows where the mistake is. Paths are relative to this file.
 version: 1
 
 certificates: []

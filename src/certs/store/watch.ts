@@ -1,20 +1,19 @@
 /**
  * Watches the folders of the store and of every file that it names, and asks for a reload when a name that matters changes.
  *
- * Folders and not files: a renamed-in file is another inode, and a watch on the old one is deaf. `fs.watch` and not chokidar:
- * all that is wanted is "something happened to this name", and chokidar 6.0.0 loses a folder that was removed and made again.
- * What happened is for the reload to find out, by comparing fingerprints.
+ * It watches folders, since a file that is renamed into place has another inode. It uses `fs.watch`: chokidar 6.0.0 loses a
+ * folder that was removed and made again. The reload finds out what changed by comparing fingerprints.
  */
 import { type FSWatcher, statSync, watch } from 'node:fs';
 import path from 'node:path';
 import type { Watched } from './files.ts';
 
-/** Editors and renewals write in bursts: wait for this much quiet … */
-const quietMs = 100;
-/** … but not for ever, where a file is written all the time. */
-const longestWaitMs = 1_000;
-/** Network file systems tell nothing of what other machines write; and a lost event must not last. */
-const safetyNetMs = 30_000;
+/** Editors and renewals write in bursts: a reload waits for this pause. */
+const QUIET_MS = 100;
+/** A file that is written all the time is reloaded this often. */
+const LONGEST_WAIT_MS = 1_000;
+/** Network file systems send no events for what other machines write, and an event may be lost. */
+const SAFETY_NET_MS = 30_000;
 
 interface Watch {
   readonly inode: string;
@@ -32,7 +31,7 @@ export class StoreWatcher {
 
   constructor(onChange: () => void) {
     this.#onChange = onChange;
-    this.#net = setInterval(onChange, safetyNetMs).unref();
+    this.#net = setInterval(onChange, SAFETY_NET_MS).unref();
   }
 
   /** Watches these folders from now on, and no others. */
@@ -77,7 +76,7 @@ export class StoreWatcher {
     const now = performance.now();
     if (this.#quiet) clearTimeout(this.#quiet);
     else this.#firstEvent = now;
-    const wait = Math.max(0, Math.min(quietMs, this.#firstEvent + longestWaitMs - now));
+    const wait = Math.max(0, Math.min(QUIET_MS, this.#firstEvent + LONGEST_WAIT_MS - now));
     this.#quiet = setTimeout(() => {
       this.#quiet = null;
       this.#onChange();

@@ -14,7 +14,7 @@ import { certificateFacts } from '../../core/facts.ts';
 import { createLog } from '../../core/log.ts';
 import { type Daemon, startDaemon } from '../../daemon.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
-import { loadSettings } from '../../settings.ts';
+import { loadSettings } from '../../settings/load.ts';
 
 export function demoCommand(): Command {
   return new Command('demo')

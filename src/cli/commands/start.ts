@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module';
 import { Command } from 'commander';
 import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
-import { loadSettings } from '../../settings.ts';
+import { loadSettings } from '../../settings/load.ts';
 import { tuneCollector } from '../collector.ts';
 
 export function startCommand(): Command {

@@ -78,7 +78,7 @@ export async function checkDaemon(home: string): Promise<Finding[]> {
   const findings = [
     warning('daemon', stale ? 'it ended without a word: run.json is still there' : 'it does not run', 'mtlsd start'),
   ];
-  const { loadSettings } = await import('../../settings.ts');
+  const { loadSettings } = await import('../../settings/load.ts');
   try {
     const { listen, admin } = await loadSettings({ home }, process.env);
     for (const place of [...listen, admin])

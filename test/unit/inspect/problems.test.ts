@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { ALLOWABLE_CODES } from '../../../src/core/problem-codes.ts';
 import { isAllowable, PROBLEM_CODES, problemHint, problemMeaning } from '../../../src/inspect/problems.ts';
 
 const page = readFileSync(new URL('../../../docs/problems.md', import.meta.url), 'utf8');
@@ -17,6 +18,7 @@ describe('docs/problems.md', () => {
 
   test.each(Object.entries(PROBLEM_CODES))('says of %s what the code says', (code, facts) => {
     expect(rows.get(code)).toEqual([facts.meaning, facts.next, isAllowable(code) ? 'yes' : 'no']);
+    expect(ALLOWABLE_CODES.has(code)).toBe(isAllowable(code));
     expect(facts.meaning + facts.next).not.toMatch(/[|.]$/);
   });
 });

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { childrenOf, type Element, elementAt } from '../../../../src/certs/identity/der.ts';
+import { children } from '../../../../src/core/der.ts';
 import { DIAGNOSES, type DiagnosisCode } from '../../../../src/certs/identity/diagnosis.ts';
 import type { Diagnosis } from '../../../../src/certs/identity/identity.ts';
 import { loadIdentity } from '../../../../src/certs/identity/load.ts';
@@ -349,9 +349,11 @@ const provoke: Record<
     ],
   ],
   CA_CERTIFICATE: [
+    ['a self-signed CA', () => ({ cert: 'root.crt', key: 'root.key' })],
     ['the CA itself', () => ({ cert: put('ca.crt', intermediate.certPem), key: put('ca.key', intermediate.keyPem) })],
   ],
   INTERMEDIATE_MISSING: [
+    ['the leaf of an intermediate alone', () => leaf],
     [
       'the leaf and the root',
       () => ({ ...leaf, cert: put('gap.crt', readFileSync(at('leaf.crt'), 'latin1') + root.certPem) }),
@@ -388,6 +390,24 @@ const provoke: Record<
   PASSPHRASE_UNNEEDED: [['a key that is not encrypted', () => ({ ...leaf, passphrase: canary })]],
 };
 
+test('an intermediate is not missing where it is a root that is known here', async () => {
+  const source = {
+    cert: { path: at('leaf.crt') },
+    key: { path: at('leaf.key') },
+    pfx: null,
+    alias: null,
+    passphrase: null,
+  };
+  expect((await loadIdentity(source, { certificates: [root.x509, intermediate.x509] })).problems).toEqual([]);
+  expect((await loadIdentity(source, { certificates: [root.x509] })).problems).toMatchObject([
+    {
+      code: 'INTERMEDIATE_MISSING',
+      severity: 'warning',
+      hint: `unless the server has it, append it to the file: cat intermediate.pem >> ${at('leaf.crt')}`,
+    },
+  ]);
+});
+
 /** The same PFX with the count of its MAC's rounds made a thousand million: the last INTEGER of the file. */
 function roundsOf(pfx: Buffer): Buffer {
   const grown = Buffer.concat([
@@ -422,10 +442,12 @@ function mergedPfx(names: readonly string[]): Buffer {
       'part.p12',
     );
     // PFX { version, ContentInfo { type, [0] { OCTET STRING { SEQUENCE { ContentInfo… } } } } }, RFC 7292 §4.
-    const pfx = readFileSync(at('part.p12'));
-    let element = elementAt(pfx);
-    for (const child of [1, 1, 0, 0]) element = childrenOf(pfx, element as Element)[child] ?? null;
-    return pfx.subarray(element?.start, element?.end);
+    const none = Buffer.alloc(0);
+    const safe = [1, 1, 0].reduce<Buffer>(
+      (raw, child) => children(raw)[child]?.raw ?? none,
+      readFileSync(at('part.p12')),
+    );
+    return children(safe)[0]?.value ?? none;
   });
   const data = der(0x06, Buffer.from('2a864886f70d010701', 'hex'));
   const safe = der(0x30, ...contents);

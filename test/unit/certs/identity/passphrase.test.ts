@@ -79,7 +79,7 @@ describe('is unavailable, without a word of what was said, where', () => {
     ],
   ])('%s', async (_, source, message) => {
     const error: unknown = await readPassphrase(source).catch((error: unknown) => error);
-    expect(error).toMatchObject({ message, diagnosis: { code: 'PASSPHRASE_UNAVAILABLE' } });
+    expect(error).toMatchObject({ message, code: 'PASSPHRASE_UNAVAILABLE' });
     expect(JSON.stringify(error)).not.toContain('canary');
   });
   test('the file is no passphrase', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { CodedError } from '../../../../src/core/errors.ts';
 import { editText } from '../../../../src/certs/store/edit-text.ts';
 import type { StoreEdit } from '../../../../src/certs/store/edit-value.ts';
+import type { RuleFields } from '../../../../src/certs/store/schema.ts';
 import { storeTemplate } from '../../../../src/certs/store/template.ts';
 
 const text = `# top
@@ -33,9 +35,14 @@ verification:
 
 /** Lines that went and came: everything else has to be as it was, byte for byte. */
 function diff(edit: StoreEdit, before = text): string[] {
-  const outcome = editText(before, edit, 'certificates.yaml');
-  if (!outcome.ok) return [`${outcome.code}: ${outcome.message}`];
-  const [old, now] = [before.split('\n'), outcome.text.split('\n')];
+  let text: string;
+  try {
+    ({ text } = editText(before, edit, 'certificates.yaml'));
+  } catch (error) {
+    if (error instanceof CodedError) return [`${error.code}: ${error.message}`];
+    throw error;
+  }
+  const [old, now] = [before.split('\n'), text.split('\n')];
   let start = 0;
   while (start < Math.min(old.length, now.length) && old[start] === now[start]) start++;
   let end = 0;
@@ -91,7 +98,7 @@ describe('an entry', () => {
   });
   test('in flow style is changed as well', () => {
     expect(diff(set('c.example', { enabled: false }))).toContain(
-      '+  - { host: c.example, pfx: c.p12, enabled: false } # in flow style',
+      '+  - {host: c.example, pfx: c.p12, enabled: false}   # in flow style',
     );
   });
   test('keeps the name that it had from its host', () => {
@@ -109,12 +116,10 @@ describe('an entry', () => {
     expect(
       diff({ do: 'replace-certificate', name: 'a', certificate: { host: 'z', pfx: 'z' } }, text.replace('*p', 'x')),
     ).toEqual([
-      '-  - name: a   # the a',
       '-    host:   a.example',
       '-    cert: a.crt',
       '-    passphrase: &p { env: P }   # shared',
-      '+  - name: a',
-      '+    host: z',
+      '+    host:   z',
       '+    pfx: z',
     ]);
   });
@@ -146,7 +151,7 @@ describe('a section', () => {
     expect(diff({ do: 'put-rule', rule: { host: 'Q.', mode: 'enforce' } })).toEqual([
       '-  - host: q   # at the margin',
       '-    mode: report',
-      '+  - host: Q.',
+      '+  - host: Q.   # at the margin',
       '+    mode: enforce',
     ]);
     expect(diff({ do: 'remove-rule', host: 'q', port: 443 })).toEqual([
@@ -174,6 +179,110 @@ describe('a section', () => {
       '+      mode: report',
     ]);
     expect(lines).toContain('-  mode: enforce # strict');
+  });
+});
+
+describe('every byte that is not concerned stays', () => {
+  const commented = `version: 1
+certificates: [] # none yet
+verification: # how servers are checked
+  # about the mode
+  mode: enforce # strict
+  rules: # exceptions
+    # about q
+    - host: q # the q
+      allow: [ CERT_HAS_EXPIRED ]   # until June
+    - { host: r,   mode: report }  # odd
+trust: { system: true,   ca: [a.pem] } # ours
+`;
+  const verification = (mode: 'enforce' | 'report', rules: RuleFields[]): StoreEdit => ({
+    do: 'set-verification',
+    verification: { mode, rules },
+  });
+  const q: RuleFields = { host: 'q', allow: ['CERT_HAS_EXPIRED'] };
+  const r: RuleFields = { host: 'r', mode: 'report' };
+  test.each([
+    [
+      'the first entry, with a comment behind the empty list',
+      { do: 'add-certificate', certificate: { host: 'd', pfx: 'd' } },
+      ['-certificates: [] # none yet', '+certificates: # none yet', '+  - host: d', '+    pfx: d'],
+    ],
+    [
+      'a mode, by the whole section',
+      verification('report', [q, r]),
+      ['-  mode: enforce # strict', '+  mode: report # strict'],
+    ],
+    [
+      'a rule added, by the whole section',
+      verification('enforce', [q, r, { host: 's', mode: 'report' }]),
+      ['+    - host: s', '+      mode: report'],
+    ],
+    [
+      'a rule removed, by the whole section',
+      verification('enforce', [r]),
+      ['-    # about q', '-    - host: q # the q', '-      allow: [ CERT_HAS_EXPIRED ]   # until June'],
+    ],
+    [
+      'a code added to a rule',
+      { do: 'put-rule', rule: { ...q, allow: ['CERT_HAS_EXPIRED', 'HOSTNAME_MISMATCH'] } },
+      [
+        '-      allow: [ CERT_HAS_EXPIRED ]   # until June',
+        '+      allow: [ CERT_HAS_EXPIRED, HOSTNAME_MISMATCH ]   # until June',
+      ],
+    ],
+    [
+      'a rule in flow style',
+      { do: 'put-rule', rule: { host: 'r', server_name: 'x' } },
+      ['-    - { host: r,   mode: report }  # odd', '+    - { host: r, server_name: x }  # odd'],
+    ],
+    [
+      'a section in flow style',
+      { do: 'set-trust', trust: { system: false, ca: ['a.pem', 'b,c.pem'] } },
+      ['-trust: { system: true,   ca: [a.pem] } # ours', '+trust: { system: false,   ca: [a.pem, "b,c.pem"] } # ours'],
+    ],
+    [
+      'all rules removed',
+      verification('enforce', []),
+      [
+        '-  rules: # exceptions',
+        '-    # about q',
+        '-    - host: q # the q',
+        '-      allow: [ CERT_HAS_EXPIRED ]   # until June',
+        '-    - { host: r,   mode: report }  # odd',
+        '+  rules: [] # exceptions',
+      ],
+    ],
+  ] as [string, StoreEdit, string[]][])('%s', (_, edit, lines) => {
+    expect(diff(edit, commented)).toEqual(lines);
+    const windows = diff(edit, commented.replaceAll('\n', '\r\n'));
+    expect(windows).toEqual(lines.map((line) => `${line}\r`));
+  });
+
+  test('and a section that is set whole leaves out what is the default', () => {
+    const mode = 'version: 1\nverification:\n  mode: enforce # strict\n';
+    expect(diff(verification('report', []), mode)).toEqual(['-  mode: enforce # strict', '+  mode: report # strict']);
+    expect(diff(verification('enforce', []), 'version: 1\n')).toEqual([]);
+  });
+
+  test('without a line break at the end', () => {
+    expect(diff({ do: 'add-certificate', certificate: { host: 'd', pfx: 'd' } }, 'version: 1')).toEqual([
+      '+',
+      '+certificates:',
+      '+  - host: d',
+      '+    pfx: d',
+      '+',
+    ]);
+    expect(diff({ do: 'set-mode', mode: 'report' }, 'version: 1\nverification: { mode: enforce }')).toEqual([
+      '-verification: { mode: enforce }',
+      '+verification: { mode: report }',
+    ]);
+  });
+
+  test('in a file of one line', () => {
+    expect(diff({ do: 'add-certificate', certificate: { host: 'd', pfx: 'd' } }, '{version: 1} # all\n')).toEqual([
+      '-{version: 1} # all',
+      '+{version: 1, certificates: [ { host: d, pfx: d } ]} # all',
+    ]);
   });
 });
 

@@ -15,7 +15,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { editStore } from '../../../../src/certs/store/edit.ts';
-import { writeDurably } from '../../../../src/certs/store/durable-write.ts';
+import { writeAtomically } from '../../../../src/core/files/atomic-write.ts';
 import { parseStore } from '../../../../src/certs/store/parse.ts';
 import { folderFor, Watched } from './support.ts';
 
@@ -115,7 +115,7 @@ describe('an edit by hand meanwhile', () => {
 
   test('is seen at the last moment before the rename', async () => {
     const file = storeIn(folderFor());
-    const written = await writeDurably(file, 'ours', { mode: 0o600, proceed: () => false });
+    const written = await writeAtomically(file, 'ours', { mode: 0o600, proceed: () => false });
     expect([written, readFileSync(file, 'utf8')]).toEqual([false, 'version: 1 # mine\n']);
   });
 });

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ClientIdentity } from '../../../../src/certs/identity/identity.ts';
-import { daysLeft, type ExpiryNotice, ExpiryWatch } from '../../../../src/certs/store/expiry.ts';
+import { daysLeft, type ExpiryNotice, type ExpiryOptions, ExpiryWatch } from '../../../../src/certs/store/expiry.ts';
 import type { StoreEntry } from '../../../../src/certs/store/snapshot.ts';
 import { createPki, DAY } from '../../../support/pki.ts';
 import { folderFor } from './support.ts';
@@ -13,11 +13,12 @@ const start = Date.UTC(2026, 0, 1);
 beforeEach(() => vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: start }));
 afterEach(() => vi.useRealTimers());
 
-async function entryFor(name: string, days: number): Promise<StoreEntry> {
+/** Long-lived, unless told how long it lives. */
+async function entryFor(name: string, days: number, lifeDays = days + 365): Promise<StoreEntry> {
   const root = await (await createPki()).root();
   const { x509: leaf } = await root.issue({
     cn: name,
-    notBefore: new Date(start - DAY),
+    notBefore: new Date(start + (days - lifeDays) * DAY),
     notAfter: new Date(start + days * DAY),
   });
   const identity = { leaf } as ClientIdentity;
@@ -25,14 +26,17 @@ async function entryFor(name: string, days: number): Promise<StoreEntry> {
 }
 
 /** Told as `name threshold days`. */
-function watchIn(stateFile: string): { watch: ExpiryWatch; told: string[]; notices: ExpiryNotice[] } {
+function watchIn(
+  stateFile: string,
+  options: Partial<ExpiryOptions> = {},
+): { watch: ExpiryWatch; told: string[]; notices: ExpiryNotice[] } {
   const told: string[] = [];
   const notices: ExpiryNotice[] = [];
   const onNotice = (notice: ExpiryNotice) => {
     notices.push(notice);
     told.push(`${notice.name} ${notice.threshold} ${notice.daysLeft}`);
   };
-  return { watch: new ExpiryWatch({ stateFile, onNotice }), told, notices };
+  return { watch: new ExpiryWatch({ stateFile, onNotice, ...options }), told, notices };
 }
 
 /** Lets days pass, hour by hour, with what is due in each told before the next. */
@@ -57,6 +61,31 @@ describe('an expiring certificate', () => {
       'certificate.expired',
     ]);
     expect(notices[0]).toMatchObject({ subject: 'CN=a', notAfter: new Date(start + 40 * DAY) });
+  });
+
+  test('that lives a short time is told of in its last third: of 24 hours once, of 45 days from 15 days on', async () => {
+    const short = watchIn(path.join(folderFor(), 'expiry.json'));
+    await short.watch.update({ entries: [await entryFor('a', 1, 1)] });
+    await pass(15 / 24, short.watch);
+    expect(short.told).toEqual([]);
+    await pass(2, short.watch);
+    short.watch.close();
+    expect(short.told).toEqual(['a 1 0', 'a 0 -1']);
+    const month = watchIn(path.join(folderFor(), 'expiry.json'));
+    await month.watch.update({ entries: [await entryFor('b', 42, 45)] });
+    await pass(45, month.watch);
+    month.watch.close();
+    expect(month.told).toEqual(['b 30 14', 'b 14 13', 'b 7 6', 'b 1 0', 'b 0 -1']);
+  });
+
+  test('that renews itself is told of later, by the share that is given for its entry', async () => {
+    const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'), { earliestShare: () => 1 / 6 });
+    await watch.update({ entries: [await entryFor('a', 1, 1)] });
+    await pass(19 / 24, watch);
+    expect(told).toEqual([]);
+    await pass(3 / 24, watch);
+    watch.close();
+    expect(told).toEqual(['a 1 0']);
   });
 
   test('is not told of again after a restart', async () => {

@@ -3,11 +3,11 @@
  * through the same lock and the same writes as an edit of the store, without the modules that understand YAML: those take
  * half a second to load, 200 times.
  */
-import { changeFile } from '../../../../src/certs/store/change-file.ts';
+import { changeFile } from '../../../../src/core/files/change-file.ts';
 
 const [file = '', prefix = ''] = process.argv.slice(2);
 for (let i = 0; ; i++) {
   const name = `${prefix}${i}`;
-  await changeFile(file, (text) => `${text}  - { name: ${name}, host: ${name}.example, cert: x.pem }\n`);
+  await changeFile(file, (text) => ({ text: `${text}  - { name: ${name}, host: ${name}.example, cert: x.pem }\n` }));
   process.send?.(name);
 }

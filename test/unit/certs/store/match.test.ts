@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { distinctProblems } from '../../../../src/certs/store/changes.ts';
 import type { StoreSnapshot, Wish } from '../../../../src/certs/store/snapshot.ts';
 import { openStore } from '../../../../src/certs/store/store.ts';
 import { parseAuthority } from '../../../../src/core/authority.ts';
@@ -37,6 +38,15 @@ test('cross_site: withhold by default, a word, or the origins that are allowed',
     'withhold',
     'refuse',
     ['http://localhost:3000', 'https://app.example'],
+  ]);
+});
+
+test('a problem that many entries have is one problem, with their count', async () => {
+  const lines = Array.from({ length: 41 }, (_, i) => `  - { name: e${i}, host: h${i}, cert: none.pem }\n`);
+  const store = await storeOf(`certificates:\n${lines.join('')}  - { name: other, host: o, cert: other.pem }\n`);
+  expect(distinctProblems(store.entries)).toMatchObject([
+    { name: 'e0', entries: 41, problem: { code: 'FILE_MISSING' } },
+    { name: 'other', entries: 1, problem: { code: 'FILE_MISSING' } },
   ]);
 });
 

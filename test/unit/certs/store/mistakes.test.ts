@@ -3,9 +3,9 @@ import path from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { storeJsonSchema } from '../../../../src/certs/store/json-schema.ts';
+import { storeJsonSchema } from '../../../../config/json-schemas.ts';
 import { parseStore } from '../../../../src/certs/store/parse.ts';
-import { describeProblem } from '../../../../src/certs/store/parsed.ts';
+import { describeProblem } from '../../../../src/core/yaml/read.ts';
 import { openStore } from '../../../../src/certs/store/store.ts';
 import { storeTemplate } from '../../../../src/certs/store/template.ts';
 import { folderFor, Watched } from './support.ts';
@@ -17,6 +17,7 @@ const beyondSchema = new Set([
   'versions crossed',
   'passthrough port',
   'wildcard over addresses',
+  'a problem code that is none, close to one that is',
   'cross_site with origins that browsers write otherwise',
 ]);
 
@@ -237,6 +238,25 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
     entry('*a'),
     [
       '3:5: an alias has no anchor above it; expected quotes around text that starts with one of * & ! | > % @ ` or holds ": " or " #"',
+    ],
+  ],
+  [
+    'a problem code that is none, close to one that is',
+    'version: 1\nverification: { rules: [{ host: a, allow: [CERT_EXPIRED, SELF_SIGNED_CERT, LOCAL_CA_LEAF, NONSENSE] }] }\n',
+    [
+      '2:44: CERT_EXPIRED is not a problem code that can be allowed; expected CERT_HAS_EXPIRED',
+      '2:58: SELF_SIGNED_CERT is not a problem code that can be allowed; expected DEPTH_ZERO_SELF_SIGNED_CERT',
+      '2:76: LOCAL_CA_LEAF is not a problem code that can be allowed; expected a problem code of docs/problems.md',
+      '2:91: NONSENSE is not a problem code that can be allowed; expected a problem code of docs/problems.md',
+    ],
+  ],
+  [
+    'the same mistake in many entries, told once',
+    `version: 1\ncertificates:\n${'  - { host: a, crt: a, cert: a, port: 0 }\n'.repeat(41)}  - { host: a, cert: a, port: 70000 }\n`,
+    [
+      '3:16: "crt" is not known here (41 times); expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site (cert?)',
+      '3:39: port is 0 (41 times); expected a port from 1 to 65535, or "*" in quotes for any port',
+      '44:31: port is 70000; expected a port from 1 to 65535, or "*" in quotes for any port',
     ],
   ],
   [

@@ -3,26 +3,25 @@ import { randomBytes } from 'node:crypto';
 import { renameSync, statSync } from 'node:fs';
 import { chmod, open, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { nativeCode } from '../errors.ts';
 
-export interface DurableOptions {
+export interface WriteOptions {
   readonly mode: number;
-  /** Looked at as the last thing before the rename, in the same turn: false leaves the file as it is. */
+  /** Called right before the rename, in the same turn of the event loop; false leaves the file as it is. */
   readonly proceed?: () => boolean;
 }
 
 /** @returns whether it was written */
-export async function writeDurably(file: string, content: string, { mode, proceed }: DurableOptions): Promise<boolean> {
+export async function writeAtomically(
+  file: string,
+  content: string,
+  { mode, proceed }: WriteOptions,
+): Promise<boolean> {
   // In the same folder: rename is atomic within one file system only.
   const temporary = temporaryName(file);
   try {
-    const handle = await open(temporary, 'wx', 0o600);
-    try {
-      await handle.writeFile(content);
-      // Before the rename, or a power cut can leave a renamed file of no length.
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    // On disk before the rename, or a power cut can leave a renamed file of no length.
+    if (!(await createFile(temporary, content, 0o600))) throw new Error(`${temporary} exists`);
     await chmod(temporary, mode);
     if (proceed && !proceed()) {
       await rm(temporary, { force: true });
@@ -37,13 +36,30 @@ export async function writeDurably(file: string, content: string, { mode, procee
   return true;
 }
 
+/** @returns false where the file is there already, which is left as it is */
+export async function createFile(file: string, content: string, mode: number): Promise<boolean> {
+  try {
+    const handle = await open(file, 'wx', mode);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch (error) {
+    if (nativeCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** Hidden, in the same folder, and known to `removeLeftovers`. */
 export function temporaryName(file: string): string {
   const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
   return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
 }
 
-/** The rename itself lasts once its folder is on disk. Windows can't open folders and needs none of it. */
+/** A rename survives a power cut once its folder is on disk. Windows can't open folders. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
@@ -54,7 +70,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Takes away what killed writers left; only while holding the lock, since a live writer's file looks the same. */
+/** Removes what killed writers left. The caller holds the lock, since a live writer's file looks the same. */
 export async function removeLeftovers(file: string): Promise<void> {
   const [folder, start] = [path.dirname(file), `.${path.basename(file)}.`];
   const names = await readdir(folder);

@@ -6,16 +6,15 @@ import { randomUUID } from 'node:crypto';
 import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import { nativeCode } from '../../core/errors.ts';
-import { temporaryName } from './durable-write.ts';
-import { EditError } from './edit-error.ts';
+import { CodedError, nativeCode } from '../errors.ts';
+import { temporaryName } from './atomic-write.ts';
 
 /** Long enough for a queue of writers with 10,000 entries each, short enough for a person to wait. */
-const patienceMs = 30_000;
+const PATIENCE_MS = 30_000;
 /** A write of 10,000 entries takes about 4 s. Only for owners that can't be asked: another machine, another container. */
-const staleMs = 60_000;
-const firstRetryMs = 5;
-const longestRetryMs = 100;
+const STALE_MS = 60_000;
+const FIRST_RETRY_MS = 5;
+const LONGEST_RETRY_MS = 100;
 
 interface Owner {
   readonly token: string;
@@ -35,22 +34,22 @@ function startOfProcess(): number {
 
 /**
  * @returns what releases it
- * @throws EditError LOCKED after 30 s, NOT_WRITABLE
+ * @throws CodedError LOCKED after 30 s, NOT_WRITABLE
  */
 export async function lockFile(file: string): Promise<() => Promise<void>> {
   const lock = `${file}.lock`;
   const owner = newOwner();
   const since = performance.now();
-  for (let retryMs = firstRetryMs; ; retryMs = Math.min(retryMs * 2, longestRetryMs)) {
+  for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)) {
     if (await create(lock, owner)) return () => release(lock, owner);
     if (await isStale(lock)) await breakLock(lock);
-    else if (performance.now() - since > patienceMs) throw await locked(lock);
+    else if (performance.now() - since > PATIENCE_MS) throw await locked(lock);
     else await wait(retryMs * (0.5 + Math.random()));
   }
 }
 
 async function create(lock: string, owner: Owner): Promise<boolean> {
-  // Linked and not opened with O_EXCL: a process killed between opening and writing would leave a lock of nobody.
+  // Not by O_EXCL: a process that is killed between opening and writing would leave a lock without an owner.
   const temporary = temporaryName(lock.replace(/\.lock(\.break)?$/, ''));
   try {
     await writeFile(temporary, JSON.stringify(owner), { mode: 0o600, flag: 'wx' });
@@ -60,7 +59,7 @@ async function create(lock: string, owner: Owner): Promise<boolean> {
     const code = nativeCode(error) ?? 'unknown error';
     // ENOENT: the holder of the lock took it for a leftover.
     if (code === 'EEXIST' || code === 'ENOENT') return false;
-    throw new EditError(
+    throw new CodedError(
       'NOT_WRITABLE',
       `${lock} can't be made: ${code}`,
       'check who may write in its folder, or change the file where it comes from',
@@ -71,7 +70,7 @@ async function create(lock: string, owner: Owner): Promise<boolean> {
 }
 
 async function release(lock: string, { token }: Owner): Promise<void> {
-  // Ours no longer where somebody took us for dead.
+  // Another process may have taken us for dead.
   if ((await readOwner(lock))?.token === token) await rm(lock, { force: true });
 }
 
@@ -79,18 +78,18 @@ async function isStale(lock: string): Promise<boolean> {
   const owner = await readOwner(lock);
   if (owner?.host === hostname()) return !isAlive(owner);
   try {
-    return Date.now() - (await stat(lock)).mtimeMs > staleMs;
+    return Date.now() - (await stat(lock)).mtimeMs > STALE_MS;
   } catch {
     return false; // released meanwhile
   }
 }
 
-/** Under a lock of its own, and looking again: two who found it stale must not break each other's new one. */
+/** Under a second lock, and checking again: of two processes that found it stale, none breaks the other's new lock. */
 async function breakLock(lock: string): Promise<void> {
   const breaker = `${lock}.break`;
   if (!(await create(breaker, newOwner()))) {
     if (await isStale(breaker)) await rm(breaker, { force: true });
-    await wait(longestRetryMs * Math.random());
+    await wait(LONGEST_RETRY_MS * Math.random());
     return;
   }
   try {
@@ -110,10 +109,10 @@ async function readOwner(lock: string): Promise<Owner | null> {
 }
 
 /** Clocks are set and starts are rounded: two starts of one process look up to this far apart. */
-const sameStartMs = 5_000;
+const SAME_START_MS = 5_000;
 
 function isAlive({ pid, started }: Owner): boolean {
-  if (pid === process.pid) return Math.abs(started - startOfProcess()) < sameStartMs;
+  if (pid === process.pid) return Math.abs(started - startOfProcess()) < SAME_START_MS;
   try {
     process.kill(pid, 0);
     return true;
@@ -122,10 +121,10 @@ function isAlive({ pid, started }: Owner): boolean {
   }
 }
 
-async function locked(lock: string): Promise<EditError> {
+async function locked(lock: string): Promise<CodedError> {
   const owner = await readOwner(lock);
   const who = owner ? `process ${owner.pid} on ${owner.host}` : 'another process';
-  return new EditError(
+  return new CodedError(
     'LOCKED',
     `the store is being changed by ${who}`,
     `try again; if that process is gone: rm ${lock}`,

@@ -1,15 +1,15 @@
 /**
- * Certificate and key are often replaced one after the other. In between they don't fit, and failing closed for that moment
- * would fail requests: the identity in use stays until they fit, or the grace is over.
+ * Certificate and key are often replaced one after the other, and don't match in between. The identity in use stays until they
+ * match or the grace is over, so that no request fails meanwhile.
  */
 import { diagnosis } from '../identity/diagnosis.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
-import type { ParsedEntry } from './parsed.ts';
+import type { ParsedEntry } from './compile.ts';
 import type { StoreEntry } from './snapshot.ts';
 
-export class Renewals {
+export class RenewalGrace {
   readonly #graceMs: number;
-  /** Entry name -> when the files stopped fitting. */
+  /** Entry name -> when the files stopped matching. */
   readonly #since = new Map<string, number>();
 
   constructor(graceMs: number) {

@@ -1,16 +1,48 @@
-/**
- * Which of many host patterns applies to an authority. Pure. Hash look-ups only: one for the exact host, one for each of its
- * parent domains, one for `*`, so the cost depends on the labels of the name and not on the number of patterns.
- *
- * An exact host beats a wildcard, a longer suffix a shorter one, and for equal hosts an exact port beats `*`. Among equals
- * the last one added wins.
- */
-import type { Authority } from '../../core/authority.ts';
-import type { HostPort } from './parsed.ts';
+/** Host patterns: `api.example`, `*.example`, `*` or an address, with a port or `*`; and which of many an authority gets. */
+import { isIP } from 'node:net';
+import { type Authority, canonicalHost } from './authority.ts';
+
+/** A pattern in canonical form. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number | '*';
+}
+
+/** `*`, `*.suffix` or an exact host, canonical; null where it is none of them. */
+export function canonicalPattern(host: string): string | null {
+  if (host === '*') return '*';
+  if (!host.startsWith('*.')) return canonicalHost(host);
+  const suffix = canonicalHost(host.slice(2));
+  // "*.0.0.1" would be a pattern over addresses, which have no hierarchy to match by label.
+  return suffix === null || isIP(suffix) !== 0 ? null : `*.${suffix}`;
+}
+
+/** `host`, `*.suffix:443`, `[::1]:8443`: an item of interception.passthrough. Any port unless one is given. */
+export function parsePassthrough(text: string): HostPort | null {
+  const bare = canonicalPattern(text); // also an IPv6 address without brackets
+  if (bare !== null) return { host: bare, port: '*' };
+  const match = /^(.+):(\d{1,5}|\*)$/.exec(text);
+  const host = match ? canonicalPattern(match[1] ?? '') : null;
+  if (!match || host === null) return null;
+  const port = match[2] === '*' ? '*' : Number(match[2]);
+  return port === '*' || (port >= 1 && port <= 65535) ? { host, port } : null;
+}
+
+/** `host:port` for people and ids, IPv6 in brackets. */
+export function hostPortText({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
 
 /** Most hosts have one port: a pair is a tenth of a Map, and 10,000 of them are made at each load. */
 type Ports<T> = { readonly port: number | '*'; value: T } | Map<number | '*', T>;
 
+/**
+ * The pattern that applies to an authority, by hash look-ups only: one for the exact host, one for each of its parent domains,
+ * one for `*`. The cost depends on the labels of the name and not on the number of patterns.
+ *
+ * An exact host beats a wildcard, a longer suffix a shorter one, and for equal hosts an exact port beats `*`. Among equals
+ * the last one added wins.
+ */
 export class HostIndex<T> {
   readonly #exact = new Map<string, Ports<T>>();
   readonly #suffix = new Map<string, Ports<T>>();

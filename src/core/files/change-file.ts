@@ -5,49 +5,51 @@
  * A symbolic link stays one: the file that it leads to is replaced, in that file's folder.
  */
 import { link, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { nativeCode } from '../../core/errors.ts';
-import { removeLeftovers, stampOf, temporaryName, writeDurably } from './durable-write.ts';
-import { EditError } from './edit-error.ts';
+import { CodedError, nativeCode } from '../errors.ts';
+import { removeLeftovers, stampOf, temporaryName, writeAtomically } from './atomic-write.ts';
 import { lockFile } from './lock.ts';
 
 /**
- * Resolves with the text in force when it is on disk and will be there after a power cut.
- * @param change gets the text and gives the new one; what it throws is passed on as it is when it is an EditError
- * @throws EditError CONFLICT, LOCKED, NOT_FOUND, NOT_WRITABLE; the file is then as it was
+ * Resolves with what `change` gave when its text is on disk and will be there after a power cut.
+ * @param change gets the text and gives the new one; a CodedError that it throws is passed on
+ * @throws CodedError CONFLICT, LOCKED, NOT_FOUND, NOT_WRITABLE; the file is then as it was
  */
-export async function changeFile(file: string, change: (text: string) => Promise<string> | string): Promise<string> {
+export async function changeFile<T extends { readonly text: string }>(
+  file: string,
+  change: (text: string) => Promise<T> | T,
+): Promise<T> {
   const target = await targetOf(file);
   const unlock = await lockFile(target);
   try {
     await removeLeftovers(target);
     return await changeLocked(file, target, change);
   } catch (error) {
-    if (error instanceof EditError) throw error;
+    if (error instanceof CodedError) throw error;
     throw notWritable(file, error);
   } finally {
     await unlock();
   }
 }
 
-async function changeLocked(
+async function changeLocked<T extends { readonly text: string }>(
   file: string,
   target: string,
-  change: (text: string) => Promise<string> | string,
-): Promise<string> {
+  change: (text: string) => Promise<T> | T,
+): Promise<T> {
   const stamp = stampOf(target);
   const { mode } = await stat(target);
   const text = await readFile(target, 'utf8');
-  const next = await change(text);
-  if (next === text) return text;
+  const changed = await change(text);
+  if (changed.text === text) return changed;
   const before = await keepAside(target);
   try {
     const proceed = () => stampOf(target) === stamp;
-    if (!(await writeDurably(target, next, { mode: mode & 0o777, proceed }))) throw conflict(file);
+    if (!(await writeAtomically(target, changed.text, { mode: mode & 0o777, proceed }))) throw conflict(file);
     await refuseLateEdit(before, text, target, file);
   } finally {
     if (before !== null) await rm(before, { force: true });
   }
-  return next;
+  return changed;
 }
 
 /** A second name for the file that is about to be replaced; null where the file system has no links. */
@@ -62,8 +64,8 @@ async function keepAside(target: string): Promise<string | null> {
 }
 
 /**
- * An editor that writes in place may have had the old file open at the moment of the rename. What it wrote is in the file
- * set aside, which then comes back: the person's edit is kept and ours is refused.
+ * An editor that writes in place may have the old file open during the rename. Then the file that was set aside has the edit by
+ * hand: it is put back, and ours is refused.
  */
 async function refuseLateEdit(before: string | null, text: string, target: string, file: string): Promise<void> {
   if (before === null || (await readFile(before, 'utf8')) === text) return;
@@ -76,16 +78,16 @@ async function targetOf(file: string): Promise<string> {
     return await realpath(file);
   } catch (error) {
     const code = nativeCode(error) ?? 'unknown error';
-    throw new EditError('NOT_FOUND', `${file} can't be found: ${code}`, 'mtlsd start makes it');
+    throw new CodedError('NOT_FOUND', `${file} can't be found: ${code}`, 'mtlsd start makes it');
   }
 }
 
-export function conflict(file: string): EditError {
-  return new EditError('CONFLICT', `${file} was changed meanwhile`, 'read it again, then repeat the change');
+export function conflict(file: string): CodedError {
+  return new CodedError('CONFLICT', `${file} was changed meanwhile`, 'read it again, then repeat the change');
 }
 
-function notWritable(file: string, error: unknown): EditError {
+function notWritable(file: string, error: unknown): CodedError {
   const code = nativeCode(error) ?? 'unknown error';
   const hint = 'check who may write in its folder, or change the file where it comes from';
-  return new EditError('NOT_WRITABLE', `${file} can't be written: ${code}`, hint);
+  return new CodedError('NOT_WRITABLE', `${file} can't be written: ${code}`, hint);
 }

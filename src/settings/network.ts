@@ -1,102 +1,9 @@
 /** The part of mtlsd.yaml about ways in and out: local ports, SOCKS, other proxies, addresses in place of names. */
 import { resolve } from 'node:path';
-import { type Static, Type } from 'typebox';
-import { parsePassthrough } from './certs/store/hosts.ts';
-import { HostIndex } from './certs/store/match.ts';
-import { type Authority, authorityOf, canonicalHost, parseAuthority } from './core/authority.ts';
-import { MtlsdError } from './core/errors.ts';
-
-const closed = { additionalProperties: false } as const;
-const hosts = (description: string) =>
-  Type.Array(
-    Type.String({
-      minLength: 1,
-      errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
-    }),
-    {
-      description,
-      errorMessage: 'a list of hosts',
-    },
-  );
-
-const ProxyRule = Type.Object(
-  {
-    url: Type.String({
-      pattern: '^https?://',
-      description: 'http://HOST:PORT or https://HOST:PORT, without credentials.',
-      errorMessage: 'http://HOST:PORT or https://HOST:PORT',
-    }),
-    credentials: Type.Optional(
-      Type.Object(
-        { env: Type.Optional(Type.String({ minLength: 1 })), file: Type.Optional(Type.String({ minLength: 1 })) },
-        {
-          ...closed,
-          minProperties: 1,
-          maxProperties: 1,
-          description: 'Where USER:PASSWORD stands.',
-          errorMessage: '{ env: NAME } or { file: PATH }, holding USER:PASSWORD',
-        },
-      ),
-    ),
-    ca: Type.Optional(
-      Type.String({ minLength: 1, description: 'CA certificates for an https proxy, PEM.', errorMessage: 'a path' }),
-    ),
-    hosts: Type.Optional(hosts('The authorities it is for; all when left out.')),
-    no_proxy: Type.Optional(hosts('Authorities that are reached directly.')),
-  },
-  { ...closed, errorMessage: 'a mapping with url' },
-);
-
-const Listener = Type.Object(
-  {
-    listen: Type.String({
-      minLength: 1,
-      description: 'A loopback address and port.',
-      errorMessage: 'ADDRESS:PORT, such as 127.0.0.1:9001',
-    }),
-    to: Type.String({
-      pattern: '^(https|tls)://[^/?#@]+/?$',
-      description: 'https://HOST[:PORT] for HTTP, tls://HOST:PORT for any other protocol on TLS.',
-      errorMessage: 'https://HOST[:PORT] or tls://HOST:PORT',
-    }),
-    profile: Type.Optional(
-      Type.String({ minLength: 1, description: 'The profile whose certificates are used.', errorMessage: 'a name' }),
-    ),
-  },
-  { ...closed, errorMessage: 'a mapping with listen and to' },
-);
-
-export const networkProperties = {
-  connect_to: Type.Optional(
-    Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1, errorMessage: 'HOST or HOST:PORT' }), {
-      description:
-        'Where to connect in place of an authority, HOST:PORT or HOST for any port; names, certificates and rules stay those of the authority.',
-      errorMessage: 'a mapping of HOST:PORT to HOST:PORT',
-    }),
-  ),
-  listeners: Type.Optional(
-    Type.Array(Listener, {
-      description: 'Local ports, each of one origin, for programs that know no proxies.',
-      errorMessage: 'a list of { listen, to }',
-    }),
-  ),
-  socks: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description: 'Where clients reach the proxy by SOCKS5; not at all when left out.',
-      errorMessage: 'ADDRESS:PORT, such as 127.0.0.1:1080',
-    }),
-  ),
-  upstream_proxy: Type.Optional(
-    Type.Union([ProxyRule, Type.Array(ProxyRule, { minItems: 1 })], {
-      description:
-        'Another proxy on the way to the origins; client certificates still go to the origins. Loopback is always reached directly.',
-      errorMessage: 'a mapping with url, or a list of them',
-    }),
-  ),
-};
-const NetworkFile = Type.Object(networkProperties);
-export type NetworkFile = Static<typeof NetworkFile>;
+import { HostIndex, parsePassthrough } from '../core/hosts.ts';
+import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
+import { MtlsdError } from '../core/errors.ts';
+import type { ProxyRule, SettingsFile } from './schema.ts';
 
 export interface ListenerSettings {
   readonly listen: string;
@@ -125,7 +32,7 @@ export interface NetworkSettings {
  * @param path of mtlsd.yaml, for messages
  * @throws MtlsdError BAD_CONFIGURATION
  */
-export function resolveNetwork(file: NetworkFile, home: string, path: string): NetworkSettings {
+export function resolveNetwork(file: SettingsFile, home: string, path: string): NetworkSettings {
   const upstreamProxies = new HostIndex<UpstreamProxySettings | null>();
   for (const rule of [file.upstream_proxy ?? []].flat()) {
     const proxy = resolveProxy(rule, home, path);
@@ -150,11 +57,7 @@ export function resolveNetwork(file: NetworkFile, home: string, path: string): N
   };
 }
 
-function resolveProxy(
-  { url, credentials, ca }: Static<typeof ProxyRule>,
-  home: string,
-  path: string,
-): UpstreamProxySettings {
+function resolveProxy({ url, credentials, ca }: ProxyRule, home: string, path: string): UpstreamProxySettings {
   const [, scheme, place = ''] = /^(https?):\/\/([^/]*)\/?$/.exec(url) ?? [];
   if (place.includes('@'))
     throw new MtlsdError('BAD_CONFIGURATION', `${path}: upstream_proxy.url holds credentials`, {

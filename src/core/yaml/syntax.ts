@@ -1,7 +1,4 @@
-/**
- * The YAML parser's findings in our own words. Never its messages: they quote the text that they are about, and that may be
- * a passphrase which lacked its quotes.
- */
+/** What the YAML parser finds, in our own words. */
 import { type Document, type ErrorCode, isAlias, type Node, visit, type YAMLError } from 'yaml';
 
 interface Told {
@@ -24,7 +21,7 @@ const told: Partial<Record<ErrorCode, Told>> = {
   BAD_DQ_ESCAPE: { message: 'an unknown escape in double quotes', expected: 'a backslash doubled, or single quotes' },
   BLOCK_AS_IMPLICIT_KEY: { message: 'a second ": " on one line', expected: quotes },
   MULTILINE_IMPLICIT_KEY: { message: 'a key has no colon', expected: '"key: value" with a space' },
-  RESOURCE_EXHAUSTION: { message: 'the file is nested too deeply', expected: 'a store, at most six levels deep' },
+  RESOURCE_EXHAUSTION: { message: 'the file is nested too deeply', expected: 'at most six levels' },
   UNEXPECTED_TOKEN: { message: 'unexpected text', expected: quotes },
 };
 
@@ -32,24 +29,26 @@ export function tellYamlError({ code }: YAMLError): Told {
   return told[code] ?? { message: `the file is not YAML 1.2 (${code})`, expected: 'YAML 1.2' };
 }
 
-/** Where aliases without an anchor are. */
-export function danglingAliases(document: Document): number[] {
-  const offsets: number[] = [];
+/** Aliases without an anchor above them, with their offsets. */
+export function danglingAliases(document: Document): (Told & { readonly offset: number })[] {
+  const found: (Told & { readonly offset: number })[] = [];
   visit(document, {
     Alias: (_, node) => {
-      if (isAlias(node) && !node.resolve(document)) offsets.push((node as Node).range?.[0] ?? 0);
+      if (isAlias(node) && !node.resolve(document))
+        found.push({
+          offset: (node as Node).range?.[0] ?? 0,
+          message: 'an alias has no anchor above it',
+          expected: quotes,
+        });
     },
   });
-  return offsets;
+  return found;
 }
 
-export const danglingAlias: Told = { message: 'an alias has no anchor above it', expected: quotes };
-
-/** Errors thrown while parsing or resolving: the work that a hostile file makes. @param maxAliases as given to the resolver */
-export function tellCostly(error: unknown, maxAliases: number): Told {
-  if (error instanceof RangeError)
-    return { message: 'the file is nested too deeply', expected: 'a store, at most six levels deep' };
+/** Errors that the parser throws on files made to cost much. @param mostAliases as given to it */
+export function tellCostly(error: unknown, mostAliases: number): Told {
+  if (error instanceof RangeError) return { message: 'the file is nested too deeply', expected: 'at most six levels' };
   if (error instanceof ReferenceError)
-    return { message: 'too many aliases are resolved', expected: `at most ${maxAliases} uses of anchors` };
+    return { message: 'too many aliases are resolved', expected: `at most ${mostAliases} uses of anchors` };
   return { message: 'the file is not YAML 1.2', expected: 'YAML 1.2' };
 }

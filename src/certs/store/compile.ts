@@ -1,0 +1,216 @@
+/** A valid file -> canonical hosts, unique names and defaults, or the mistakes that the schema can't express. */
+import { hash } from 'node:crypto';
+import { canonicalHost, canonicalOrigin } from '../../core/authority.ts';
+import { canonicalPattern, type HostPort, parsePassthrough } from '../../core/hosts.ts';
+import { nearestOf } from '../../core/nearest.ts';
+import { ALLOWABLE_CODES } from '../../core/problem-codes.ts';
+import type { Mistake, Path } from '../../core/validate.ts';
+import type { FileProblem, Place, Yaml } from '../../core/yaml/read.ts';
+import type { CertificateFields, PassphraseFields, RuleFields, StoreFile, TrustFields } from './schema.ts';
+import type { CrossSite, StoreSections } from './snapshot.ts';
+
+/** Where a passphrase comes from; `text` is the secret itself and is wrapped as soon as it is used. */
+type ParsedPassphrase =
+  | { readonly text: string }
+  | { readonly env: string }
+  | { readonly file: string }
+  | { readonly command: readonly string[] };
+
+export interface ParsedEntry extends Place, HostPort {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly profile: string | null;
+  readonly withholdUnverified: boolean;
+  readonly crossSite: CrossSite;
+  /** Paths as written. */
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly pfx: string | null;
+  readonly alias: string | null;
+  readonly passphrase: ParsedPassphrase | null;
+  /** Differs whenever a field does. A hash, since it covers the passphrase. */
+  readonly signature: string;
+}
+
+export interface ParsedTrust {
+  readonly system: boolean;
+  readonly ca: readonly (Place & { readonly path: string })[];
+}
+
+export interface ParsedRule extends Place, HostPort {
+  readonly mode: 'enforce' | 'report' | null;
+  readonly trust: ParsedTrust | null;
+  readonly allow: readonly string[];
+  readonly pins: readonly string[];
+  readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly serverName: string | null;
+}
+
+export interface ParsedSections {
+  /** As written, with defaults. */
+  readonly written: StoreSections;
+  readonly trust: ParsedTrust;
+  readonly mode: 'enforce' | 'report';
+  readonly rules: readonly ParsedRule[];
+  readonly interception: {
+    readonly mode: 'all' | 'listed';
+    readonly unmatched: 'intercept' | 'passthrough' | 'refuse';
+    readonly passthrough: readonly HostPort[];
+  };
+}
+
+export interface ParsedStore extends ParsedSections {
+  readonly entries: readonly ParsedEntry[];
+}
+
+export type ParseOutcome =
+  | { readonly ok: true; readonly store: ParsedStore }
+  | { readonly ok: false; readonly problems: readonly FileProblem[] };
+
+export const SECTION_DEFAULTS: StoreSections = {
+  trust: { system: true, ca: [] },
+  verification: { mode: 'enforce', rules: [] },
+  interception: { mode: 'all', passthrough: [], unmatched: 'intercept' },
+};
+
+const aHost = 'an exact name, "*.suffix", "*" or an IP address';
+
+/** @param file the value of `yaml`, which fits the schema */
+export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
+  const mistakes: Mistake[] = [];
+  const { certificates = [], trust, verification = {}, interception = {} } = file;
+
+  const note = (path: Path, message: string, expected: string): void => {
+    mistakes.push({ path, atKey: false, message, expected });
+  };
+  /** The canonical form, or a mistake. */
+  const canonical = <T>(text: string, path: Path, form: (text: string) => T | null, expected: string): T => {
+    const value = form(text);
+    if (value === null) note(path, `${JSON.stringify(text)} is not a host`, expected);
+    return value as T;
+  };
+
+  const names = namesOf(certificates, yaml, note);
+  const entries = certificates.map((fields, index): ParsedEntry => {
+    const path = ['certificates', index];
+    const written = {
+      host: canonical(fields.host, [...path, 'host'], canonicalPattern, aHost),
+      port: fields.port ?? 443,
+      enabled: fields.enabled ?? true,
+      profile: fields.profile ?? null,
+      withholdUnverified: fields.withhold_unverified ?? false,
+      crossSite: crossSiteOf(fields, path, note),
+      cert: fields.cert ?? null,
+      key: fields.key ?? null,
+      pfx: fields.pfx ?? null,
+      alias: fields.alias ?? null,
+      passphrase: passphraseOf(fields.passphrase),
+    };
+    const name = fields.name ?? names.free(nameFor(written));
+    return { ...written, name, signature: hash('sha256', JSON.stringify({ name, ...written })), ...yaml.placeOf(path) };
+  });
+
+  const trustOf = (fields: TrustFields | undefined, path: Path): ParsedTrust => ({
+    system: fields?.system ?? true,
+    ca: (fields?.ca ?? []).map((text, i) => ({ path: text, ...yaml.placeOf([...path, 'ca', i]) })),
+  });
+  const ruleOf = (rule: RuleFields, path: Path): ParsedRule => {
+    if (rule.min_version === 'TLSv1.3' && rule.max_version === 'TLSv1.2')
+      note([...path, 'min_version'], 'min_version is above max_version', 'a version up to TLSv1.2');
+    for (const [i, code] of (rule.allow ?? []).entries())
+      if (!ALLOWABLE_CODES.has(code))
+        note([...path, 'allow', i], `${code} is not a problem code that can be allowed`, expectedCode(code));
+    return {
+      ...yaml.placeOf(path),
+      host: canonical(rule.host, [...path, 'host'], canonicalPattern, aHost),
+      port: rule.port ?? 443,
+      mode: rule.mode ?? null,
+      trust: rule.trust ? trustOf(rule.trust, [...path, 'trust']) : null,
+      allow: rule.allow ?? [],
+      pins: (rule.pins ?? []).map((pin) => pin.slice('sha256/'.length)),
+      minVersion: rule.min_version ?? 'TLSv1.2',
+      maxVersion: rule.max_version ?? 'TLSv1.3',
+      serverName:
+        rule.server_name === undefined
+          ? null
+          : canonical(rule.server_name, [...path, 'server_name'], canonicalHost, 'a host name'),
+    };
+  };
+  const written: StoreSections = {
+    trust: { ...SECTION_DEFAULTS.trust, ...trust },
+    verification: { ...SECTION_DEFAULTS.verification, ...verification },
+    interception: { ...SECTION_DEFAULTS.interception, ...interception },
+  };
+  const store: ParsedStore = {
+    entries,
+    written,
+    trust: trustOf(trust, ['trust']),
+    mode: written.verification.mode,
+    rules: written.verification.rules.map((rule, i) => ruleOf(rule, ['verification', 'rules', i])),
+    interception: {
+      ...written.interception,
+      passthrough: written.interception.passthrough.map((text, i) =>
+        canonical(
+          text,
+          ['interception', 'passthrough', i],
+          parsePassthrough,
+          'a host, "*.suffix" or address, with ":port" where only one port is meant',
+        ),
+      ),
+    },
+  };
+  return mistakes.length > 0 ? { ok: false, problems: yaml.problemsOf(mistakes) } : { ok: true, store };
+}
+
+type Note = (path: Path, message: string, expected: string) => void;
+
+/** Names as written come before those made from hosts, wherever they are in the file. */
+function namesOf(certificates: readonly CertificateFields[], yaml: Yaml, note: Note) {
+  const lines = new Map<string, number>();
+  for (const [index, { name }] of certificates.entries()) {
+    if (name === undefined) continue;
+    const path = ['certificates', index, 'name'];
+    const first = lines.get(name);
+    if (first === undefined) lines.set(name, yaml.placeOf(path).line);
+    else note(path, `the name ${name} is taken by the entry on line ${first}`, 'a name of its own');
+  }
+  const taken = new Set(lines.keys());
+  return {
+    free(wanted: string): string {
+      let name = wanted;
+      for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+      taken.add(name);
+      return name;
+    },
+  };
+}
+
+/** A name for an entry that has none: `api.partner.example`, `wildcard.corp.example-8443`, `any-host-any-port`. */
+export function nameFor({ host, port }: HostPort): string {
+  // null where the host is a mistake, which is reported as such.
+  const base = host === '*' ? 'any-host' : (host ?? '').replace(/^\*\./, 'wildcard.').replaceAll(':', '-');
+  const suffix = port === 443 ? '' : port === '*' ? '-any-port' : `-${port}`;
+  // Names have at most 100 characters and start with a letter or digit; 80 leave room for a counter.
+  return base.replace(/^[^A-Za-z0-9]+/, 'h').slice(0, 80) + suffix;
+}
+
+function crossSiteOf({ cross_site: value = 'withhold' }: CertificateFields, path: Path, note: Note): CrossSite {
+  if (typeof value === 'string') return value;
+  for (const [i, text] of value.entries()) {
+    const origin = canonicalOrigin(text);
+    const message = `${JSON.stringify(text)} is not an origin as browsers send it`;
+    if (origin !== text) note([...path, 'cross_site', i], message, origin ?? 'scheme://host[:port]');
+  }
+  return value;
+}
+
+function expectedCode(code: string): string {
+  const nearest = nearestOf(code, ALLOWABLE_CODES);
+  return nearest === null ? 'a problem code of docs/problems.md' : nearest;
+}
+
+function passphraseOf(fields: PassphraseFields | undefined): ParsedPassphrase | null {
+  if (fields === undefined) return null;
+  return typeof fields === 'string' ? { text: fields } : fields;
+}

@@ -1,0 +1,212 @@
+/** mtlsd.yaml, the command line and the environment -> Settings: parsed once, at start. */
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
+import { MtlsdError } from '../core/errors.ts';
+import { validatorFor, withDefaults } from '../core/validate.ts';
+import { describeAt, readYaml } from '../core/yaml/read.ts';
+import { homeDirectory } from '../home.ts';
+import { type ListenerSettings, type NetworkSettings, resolveNetwork } from './network.ts';
+import { type CompleteSettings, LOG_FORMATS, LOG_LEVELS, SettingsFile } from './schema.ts';
+
+/** What the command line may set; each wins over the file. */
+export interface SettingsFlags {
+  readonly home?: string | undefined;
+  readonly listen?: readonly string[] | undefined;
+  readonly admin?: string | undefined;
+  readonly logLevel?: string | undefined;
+  readonly logFormat?: string | undefined;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 is any free one. */
+  readonly port: number;
+}
+
+export interface Settings {
+  readonly home: string;
+  readonly listen: readonly ListenAddress[];
+  /** Where ::1 was not asked for by name, a machine without IPv6 goes without it. */
+  readonly listenOptional: readonly ListenAddress[];
+  readonly admin: ListenAddress | { readonly path: string };
+  readonly auth: { readonly file: string } | { readonly env: string } | null;
+  readonly overrides: boolean;
+  readonly nonTls: CompleteSettings['non_tls'];
+  readonly endTunnels: boolean;
+  readonly network: Omit<NetworkSettings, 'listeners' | 'socks'> & {
+    readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
+    readonly socks: ListenAddress | null;
+  };
+  readonly log: Readonly<CompleteSettings['log']>;
+  readonly keylog: string | null;
+  readonly limits: InCamelCase<CompleteSettings['limits'], number>;
+  /** 0 for no limit. */
+  readonly timeoutsMs: InCamelCase<CompleteSettings['timeouts'], number>;
+}
+
+type CamelCase<S> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail>>}` : S;
+type InCamelCase<T, V> = { readonly [K in keyof T as CamelCase<K> & string]: V };
+
+/**
+ * @throws MtlsdError BAD_CONFIGURATION, a line for each mistake with its place
+ */
+export async function loadSettings(flags: SettingsFlags, env: NodeJS.ProcessEnv): Promise<Settings> {
+  const home = homeDirectory(flags.home, env);
+  const path = join(home, 'mtlsd.yaml');
+  let text: string | null = null;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw new MtlsdError('BAD_CONFIGURATION', `${path} can't be read: ${(error as Error).message}`, { cause: error });
+  }
+  return resolveSettings(text === null ? {} : parseSettings(text, path), flags, env, home, path);
+}
+
+function parseSettings(text: string, path: string): SettingsFile {
+  const yaml = readYaml(text, path);
+  const value = yaml.ok ? (yaml.value ?? {}) : null;
+  const problems = yaml.ok ? yaml.problemsOf(validatorFor(SettingsFile)(value)) : yaml.problems;
+  if (problems.length === 0) return value as SettingsFile;
+  const lines = problems.map((problem) => describeAt(path, problem));
+  throw new MtlsdError('BAD_CONFIGURATION', lines.join('\n'));
+}
+
+function resolveSettings(
+  written: SettingsFile,
+  flags: SettingsFlags,
+  env: NodeJS.ProcessEnv,
+  home: string,
+  path: string,
+): Settings {
+  const file = withDefaults(SettingsFile, written) as CompleteSettings;
+  const { limits, timeouts, log } = file;
+  const fromFlags = flags.listen?.length ? flags.listen : null;
+  const source = fromFlags ? '--listen' : `listen in ${path}`;
+  const addresses = (fromFlags ?? [file.listen ?? []].flat()).map((text) => listenAddress(text, source));
+  // A machine without IPv6 can't listen on ::1; only who asks for it is told.
+  const isOptional = ({ host }: ListenAddress): boolean => !fromFlags && !written.listen && host === '::1';
+  const listen = addresses.filter((address) => !isOptional(address));
+  const auth = file.auth?.password;
+  if (!auth) for (const { host } of listen) refuseOpenProxy(host, source);
+  const network = resolveNetwork(file, home, path);
+  const socks = network.socks === null ? null : listenAddress(network.socks, `socks in ${path}`);
+  if (!auth && socks) refuseOpenProxy(socks.host, `socks in ${path}`);
+  return {
+    home,
+    listen,
+    listenOptional: addresses.filter(isOptional),
+    admin: adminAddress(flags.admin ?? file.admin, flags.admin ? '--admin' : `admin in ${path}`),
+    auth:
+      auth?.file !== undefined
+        ? { file: resolve(home, auth.file) }
+        : auth?.env !== undefined
+          ? { env: auth.env }
+          : null,
+    overrides: file.overrides,
+    nonTls: file.non_tls,
+    endTunnels: file.end_tunnels,
+    network: {
+      ...network,
+      listeners: network.listeners.map((listener) => ({
+        ...listener,
+        listen: loopbackOnly(listener.listen, `listeners in ${path}`),
+      })),
+      socks,
+    },
+    log: {
+      level: oneOf(flags.logLevel, LOG_LEVELS, '--log-level') ?? log.level,
+      format: oneOf(flags.logFormat, LOG_FORMATS, '--log-format') ?? log.format,
+      query: log.query,
+    },
+    keylog:
+      file.keylog !== undefined ? resolve(home, file.keylog) : env.SSLKEYLOGFILE ? resolve(env.SSLKEYLOGFILE) : null,
+    limits: inCamelCase(limits, (amount) => amount),
+    timeoutsMs: inCamelCase(timeouts, milliseconds),
+  };
+}
+
+/** `header_bytes` -> `headerBytes`, since the file and the code have different customs. */
+function inCamelCase<T extends object, V>(values: T, convert: (value: T[keyof T]) => V): InCamelCase<T, V> {
+  const entries = Object.entries(values) as [string, T[keyof T]][];
+  return Object.fromEntries(
+    entries.map(([key, value]) => [
+      key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      convert(value),
+    ]),
+  ) as InCamelCase<T, V>;
+}
+
+function listenAddress(text: string, source: string): ListenAddress {
+  const match = /^(.*):0$/.exec(text);
+  let parsed: Authority;
+  try {
+    // Port 0 is no authority, but means any free port here.
+    parsed = parseAuthority(match ? `${match[1]}:1` : text);
+  } catch (error) {
+    throw new MtlsdError('BAD_CONFIGURATION', `${source}: ${JSON.stringify(text)} is not ADDRESS:PORT`, {
+      hint: 'write for example 127.0.0.1:8740',
+      cause: error,
+    });
+  }
+  // Names may resolve to more than one address, and "*" to all; the settings name what listens.
+  if (parsed.kind === 'name' && parsed.host !== 'localhost')
+    throw new MtlsdError('BAD_CONFIGURATION', `${source}: ${JSON.stringify(text)} is a name, not an address`, {
+      hint: 'write an IP address, such as 127.0.0.1:8740',
+    });
+  return { host: parsed.host === 'localhost' ? '127.0.0.1' : parsed.host, port: match ? 0 : parsed.port };
+}
+
+function refuseOpenProxy(host: string, source: string): void {
+  if (isLoopback(host)) return;
+  throw new MtlsdError(
+    'BAD_CONFIGURATION',
+    `${source}: ${host} is reachable from other machines, which could then use your certificates`,
+    {
+      hint: 'listen on 127.0.0.1, or set auth.password in mtlsd.yaml',
+    },
+  );
+}
+
+function adminAddress(text: string, source: string): Settings['admin'] {
+  if (text.startsWith('unix:')) return { path: resolve(text.slice(5)) };
+  const parsed = listenAddress(text, source);
+  if (!isLoopback(parsed.host))
+    throw new MtlsdError(
+      'BAD_CONFIGURATION',
+      `${source}: the admin API listens on loopback only, not on ${parsed.host}`,
+      { hint: 'write 127.0.0.1:8741, or unix:PATH' },
+    );
+  return parsed;
+}
+
+function oneOf<T extends string>(value: string | undefined, known: readonly T[], flag: string): T | undefined {
+  if (value === undefined) return undefined;
+  const match = known.find((one) => one === value);
+  if (!match)
+    throw new MtlsdError('BAD_CONFIGURATION', `${flag} is ${JSON.stringify(value)}`, {
+      hint: `expected one of ${known.join(', ')}`,
+    });
+  return match;
+}
+
+/** A local port acts for whoever reaches it, and programs that know no proxies give no password. */
+function loopbackOnly(text: string, source: string): ListenAddress {
+  const address = listenAddress(text, source);
+  if (isLoopback(address.host)) return address;
+  throw new MtlsdError(
+    'BAD_CONFIGURATION',
+    `${source}: ${address.host} is reachable from other machines, which could then use your certificates`,
+    {
+      hint: 'listen on 127.0.0.1',
+    },
+  );
+}
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+function milliseconds(text: string): number {
+  const [, amount = '0', unit = 'ms'] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
+  return Number(amount) * UNITS[unit as keyof typeof UNITS];
+}

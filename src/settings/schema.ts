@@ -1,0 +1,210 @@
+/**
+ * mtlsd.yaml, defined once: types, defaults, validation and `config/mtlsd.schema.json` come from here, and a test holds
+ * `config/mtlsd.example.yaml` to it.
+ */
+import { type Static, Type } from 'typebox';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+
+const closed = { additionalProperties: false } as const;
+
+const duration = (fallback: string, description: string) =>
+  Type.Optional(
+    Type.String({
+      pattern: '^\\d{1,6}(ms|s|m|h)$',
+      description,
+      default: fallback,
+      errorMessage: 'a duration such as 500ms, 30s, 5m or 1h',
+    }),
+  );
+
+const count = (fallback: number, description: string) =>
+  Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      description,
+      default: fallback,
+      errorMessage: 'a whole number from 1 to 10000000',
+    }),
+  );
+
+const flag = (fallback: boolean, description: string) =>
+  Type.Optional(Type.Boolean({ default: fallback, description, errorMessage: 'true or false' }));
+
+const choice = <T extends string>(values: readonly T[], fallback: NoInfer<T>, description: string) => {
+  const errorMessage = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
+  return Type.Optional(Type.Enum(values as readonly [T, ...T[]], { default: fallback, description, errorMessage }));
+};
+
+const text = (description: string, errorMessage: string, options = {}) =>
+  Type.String({ minLength: 1, description, errorMessage, ...options });
+
+const hosts = (description: string) =>
+  Type.Optional(
+    Type.Array(
+      Type.String({
+        minLength: 1,
+        errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
+      }),
+      { description, errorMessage: 'a list of hosts' },
+    ),
+  );
+
+const secret = (description: string, errorMessage: string) =>
+  Type.Object(
+    { file: Type.Optional(Type.String({ minLength: 1 })), env: Type.Optional(Type.String({ minLength: 1 })) },
+    { ...closed, minProperties: 1, maxProperties: 1, description, errorMessage },
+  );
+
+const ProxyRule = Type.Object(
+  {
+    url: Type.String({
+      pattern: '^https?://',
+      description: 'http://HOST:PORT or https://HOST:PORT, without credentials.',
+      errorMessage: 'http://HOST:PORT or https://HOST:PORT',
+    }),
+    credentials: Type.Optional(
+      secret('Where USER:PASSWORD is.', '{ env: NAME } or { file: PATH }, holding USER:PASSWORD'),
+    ),
+    ca: Type.Optional(text('CA certificates for an https proxy, PEM.', 'a path')),
+    hosts: hosts('The authorities it is for; all when left out.'),
+    no_proxy: hosts('Authorities that are reached directly.'),
+  },
+  { ...closed, errorMessage: 'a mapping with url' },
+);
+export type ProxyRule = Static<typeof ProxyRule>;
+
+const Listener = Type.Object(
+  {
+    listen: text('A loopback address and port.', 'ADDRESS:PORT, such as 127.0.0.1:9001'),
+    to: Type.String({
+      pattern: '^(https|tls)://[^/?#@]+/?$',
+      description: 'https://HOST[:PORT] for HTTP, tls://HOST:PORT for any other protocol on TLS.',
+      errorMessage: 'https://HOST[:PORT] or tls://HOST:PORT',
+    }),
+    profile: Type.Optional(text('The profile whose certificates are used.', 'a name')),
+  },
+  { ...closed, errorMessage: 'a mapping with listen and to' },
+);
+
+const anAddress = 'ADDRESS:PORT, such as 127.0.0.1:8740';
+
+export const SettingsFile = Type.Object(
+  {
+    listen: Type.Optional(
+      Type.Union(
+        [
+          text('Where clients reach the proxy.', anAddress),
+          Type.Array(text('One address.', anAddress), { minItems: 1 }),
+        ],
+        {
+          default: ['127.0.0.1:8740', '[::1]:8740'],
+          description:
+            'Where clients reach the proxy. Port 0 is any free one. By default ::1 is used where there is IPv6.',
+          errorMessage: 'ADDRESS:PORT, or a list of them',
+        },
+      ),
+    ),
+    admin: Type.Optional(
+      text('Where the admin API and the web page are, or unix:PATH.', anAddress, { default: '127.0.0.1:8741' }),
+    ),
+    auth: Type.Optional(
+      Type.Object(
+        { password: secret('Where the password is.', '{ file: PATH } or { env: NAME }') },
+        {
+          ...closed,
+          description:
+            'The password that clients must give as proxy credentials. Any user name is accepted; it is the name of the profile.',
+          errorMessage: 'a mapping with password',
+        },
+      ),
+    ),
+    overrides: flag(true, 'Whether the request fields Mtlsd-Verification and Mtlsd-Certificate have an effect.'),
+    non_tls: choice(
+      ['tunnel', 'refuse'],
+      'tunnel',
+      'What happens to bytes inside CONNECT that are not TLS; a certificate is never sent for them.',
+    ),
+    end_tunnels: flag(
+      false,
+      'Whether a WebSocket or a tunnel ends when a store change withdraws its certificate or its rule.',
+    ),
+    connect_to: Type.Optional(
+      Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1, errorMessage: 'HOST or HOST:PORT' }), {
+        description:
+          'Where to connect in place of an authority, HOST:PORT or HOST for any port. Names, certificates and rules stay those of the authority.',
+        errorMessage: 'a mapping of HOST:PORT to HOST:PORT',
+      }),
+    ),
+    listeners: Type.Optional(
+      Type.Array(Listener, {
+        description: 'Local ports, each for one origin, for programs that do not support proxies.',
+        errorMessage: 'a list of { listen, to }',
+      }),
+    ),
+    socks: Type.Optional(
+      text('Where clients reach the proxy by SOCKS5; off when left out.', 'ADDRESS:PORT, such as 127.0.0.1:1080'),
+    ),
+    upstream_proxy: Type.Optional(
+      Type.Union([ProxyRule, Type.Array(ProxyRule, { minItems: 1 })], {
+        description:
+          'Another proxy on the way to the origins. Client certificates still go to the origins. Loopback is always reached directly.',
+        errorMessage: 'a mapping with url, or a list of them',
+      }),
+    ),
+    log: Type.Optional(
+      Type.Object(
+        {
+          level: choice(LOG_LEVELS, 'info', 'The least serious lines that are written.'),
+          format: choice(LOG_FORMATS, 'json', 'NDJSON, or lines for people.'),
+          query: flag(false, 'Whether a logged path keeps its query, which often holds secrets.'),
+        },
+        { ...closed, default: {}, errorMessage: 'a mapping with level, format, query' },
+      ),
+    ),
+    keylog: Type.Optional(
+      text('A file for the TLS session keys of both sides; SSLKEYLOGFILE does the same.', 'a path'),
+    ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          connections: count(10_000, 'Client connections in all.'),
+          connections_per_address: count(5_000, 'Client connections from one address.'),
+          upstream_connections: count(256, 'Connections to one origin with one certificate.'),
+          header_bytes: count(65_536, 'All fields of one request together.'),
+          records: count(2_000, 'Exchanges remembered for the API and the page.'),
+          record_bytes: count(10_000_000, 'Memory for those records, at most.'),
+          leaf_certificates: count(1_000, 'Leaf certificates kept for hosts.'),
+        },
+        { ...closed, default: {}, errorMessage: 'a mapping of limits' },
+      ),
+    ),
+    timeouts: Type.Optional(
+      Type.Object(
+        {
+          connect: duration('10s', 'For an origin to take a connection.'),
+          tls: duration('10s', 'For a TLS handshake, on either side.'),
+          request: duration('30s', 'For a client to send the fields of a request.'),
+          response: duration('5m', 'For an origin to begin its response; 0s waits for ever.'),
+          idle: duration('2m', 'For a client connection without exchanges.'),
+          // Servers' own limits begin at 5 s (Node, Apache); a request written as they close is lost, so stay below.
+          keep_alive: duration('4s', 'For an idle connection to an origin that names no time of its own.'),
+          stream: duration('0s', 'For a stream, a WebSocket or a tunnel on which no bytes flow; 0s waits for ever.'),
+          drain: duration('30s', 'For exchanges under way when the daemon is told to stop.'),
+        },
+        { ...closed, default: {}, errorMessage: 'a mapping of durations' },
+      ),
+    ),
+  },
+  { ...closed, title: 'mtlsd.yaml', description: 'Settings of mtlsd. All are optional.' },
+);
+export type SettingsFile = Static<typeof SettingsFile>;
+
+type Always = 'admin' | 'overrides' | 'non_tls' | 'end_tunnels';
+type Section = 'log' | 'limits' | 'timeouts';
+
+/** The file with the defaults of the schema filled in; `listen` stays out where it was. */
+export type CompleteSettings = Omit<SettingsFile, Always | Section> &
+  Required<Pick<SettingsFile, Always>> & { readonly [K in Section]: Required<NonNullable<SettingsFile[K]>> };
