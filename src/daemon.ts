@@ -1,16 +1,18 @@
 /** The composition root: the only place that wires the parts; start, drain, stop. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { appendFile } from 'node:fs';
+import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { appendFile, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { createUsage } from './admin/usage.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
-import { openStore } from './certs/store/store.ts';
+import type { StoreSnapshot } from './certs/store/snapshot.ts';
+import { openStore, type StoreChange, type StoreProblem } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
+import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
 import { MtlsdError } from './core/errors.ts';
 import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
@@ -19,6 +21,7 @@ import { createRecorder } from './inspect/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
 import { credentials } from './proxy/auth.ts';
 import { decide } from './proxy/decide.ts';
+import type { Refusal } from './proxy/connect.ts';
 import { startProxyServer } from './proxy/server.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pool.ts';
@@ -40,6 +43,7 @@ export interface Daemon {
   readonly proxy: readonly string[];
   readonly admin: string;
   readonly home: string;
+  readonly reportFault: ReportFault;
   /** Drains and stops; the second call ends what is still under way. */
   stop(reason: string): Promise<void>;
 }
@@ -52,7 +56,16 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   await mkdir(home, { recursive: true, mode: 0o700 });
   const ca = await openLocalCa(join(home, 'ca'));
   const token = await adminToken(join(home, 'admin.token'));
-  const recorder = createRecorder({ maxRecords: limits.records, maxBytes: limits.recordBytes });
+  const reportFault: ReportFault = (fault) => {
+    metrics.fault(fault.scope);
+    log('error', 'daemon.fault', faultFields(fault));
+  };
+  const faultIn = (scope: FaultScope) => (error: unknown) => reportFault({ scope, id: null, error });
+  const recorder = createRecorder({
+    maxRecords: limits.records,
+    maxBytes: limits.recordBytes,
+    onFault: faultIn('admin'),
+  });
   const usage = createUsage((id) => recorder.connection(id));
   const metrics = createMetrics({
     version: VERSION,
@@ -83,12 +96,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       secureContextFor({ identity, trust, minVersion, maxVersion }),
     localCa: ca.certificate,
     tlsTimeoutMs: timeoutsMs.tls,
-    onRecord: (record: ConnectionRecord) => {
+    onRecord: contained('daemon', reportFault, (record: ConnectionRecord) => {
       recorder.addConnection(record);
       usage.connection(record);
       metrics.connection(record);
       log(record.error ? 'warn' : 'info', record.event, record);
-    },
+    }),
     onKeylog,
   });
   const pools = new Pools({
@@ -104,6 +117,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   });
   const expiry = new ExpiryWatch({
     stateFile: join(home, 'expiry.json'),
+    onFault: faultIn('reload'),
     onNotice: ({ event, name, subject, fingerprint256, daysLeft, notAfter, threshold }) =>
       log(event === 'certificate.expired' ? 'error' : 'warn', event, {
         name,
@@ -115,10 +129,21 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       }),
   });
   opened.defer(() => expiry.close());
+  const retire = (next: StoreSnapshot): void => {
+    try {
+      pools.retire(next);
+    } catch (error) {
+      // Not contained: a connection with a withdrawn certificate could stay in use, and only the end of the process ends it.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+  };
   const store = await openStore({
     file: join(home, 'certificates.yaml'),
-    onLoaded: (next, _previous, change) => {
-      pools.retire(next);
+    onFault: faultIn('reload'),
+    onLoaded: contained('reload', reportFault, (next: StoreSnapshot, _previous: unknown, change: StoreChange) => {
+      retire(next);
       usage.retain(next.entries);
       metrics.reload(true);
       void expiry.update(next);
@@ -126,27 +151,28 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       for (const entry of next.entries)
         for (const problem of entry.problems)
           log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name: entry.name, ...problem });
-    },
-    onRejected: (problems) => {
+    }),
+    onRejected: contained('reload', reportFault, (problems: readonly StoreProblem[]) => {
       metrics.reload(false);
       log('error', 'store.rejected', { problems });
-    },
+    }),
   });
   opened.defer(() => store.close());
   opened.defer(() => pools.close());
   const leaves = leafCache(ca, { max: limits.leafCertificates });
-  const onTunnel = (record: TunnelRecord): void => {
+  const onTunnel = contained('daemon', reportFault, (record: TunnelRecord) => {
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
-  };
+  });
   // One call after another, since nobody waits for it: log, memory and counts are 10 ms behind at most.
-  const finished = gather(10, (record: ExchangeRecord) => {
+  const onExchange = (record: ExchangeRecord): void => {
     const json = JSON.stringify(record);
     recorder.addExchange(record, json);
     usage.exchange(record);
     metrics.exchange(record);
     log.json('info', json);
-  });
+  };
+  const finished = gather(10, contained('daemon', reportFault, onExchange));
   let ready = false;
 
   const proxy = await startProxyServer({
@@ -165,10 +191,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
         onRecord: onTunnel,
       },
       nonTls: settings.nonTls,
-      onRefused: ({ client, target, error }) => {
+      onRefused: contained('daemon', reportFault, ({ client, target, error }: Refusal) => {
         metrics.refused(error.code);
         log('warn', 'proxy.refused', { client, target, code: error.code, message: error.message, hint: error.hint });
-      },
+      }),
     },
     exchange: {
       store: () => store.current,
@@ -189,6 +215,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       version: VERSION,
       token,
       log,
+      report: reportFault,
       home,
       ca,
       recorder,
@@ -216,7 +243,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     runFile,
     `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: proxy.addresses, admin: admin.url })}\n`,
   );
-  opened.defer(() => rm(runFile, { force: true }));
+  // When the process exits without a stop, too: a fault, or a second signal.
+  const removeTraces = (): void => {
+    process.off('exit', removeTraces);
+    rmSync(runFile, { force: true });
+    if (admin.url.startsWith('unix:')) rmSync(admin.url.slice(5), { force: true });
+  };
+  process.once('exit', removeTraces);
+  opened.defer(removeTraces);
   ready = true;
   if (settings.keylog)
     log('warn', 'daemon.warning', {
@@ -250,7 +284,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     log('info', 'daemon.stopped', { reason });
     log.flush();
   };
-  return { proxy: proxy.addresses, admin: admin.url, home, stop: (reason) => (stopping ??= stop(reason)) };
+  return {
+    proxy: proxy.addresses,
+    admin: admin.url,
+    home,
+    reportFault,
+    stop: (reason) => (stopping ??= stop(reason)),
+  };
 }
 
 /** Made on first start, 0600; 256 bits, so that nobody guesses it. */

@@ -23,6 +23,8 @@ export async function offlineApi(home: string): Promise<Api> {
     version: VERSION,
     token,
     log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => {} }),
+    // The command fails with the error itself.
+    report: () => {},
     home,
     // Of no use to the commands that work without a daemon, and none of them should make one.
     get ca(): never {

@@ -7,6 +7,7 @@ export const LOG_EVENTS = [
   'daemon.ready',
   'daemon.stopped',
   'daemon.warning',
+  'daemon.fault',
   'store.loaded',
   'store.rejected',
   'store.problem',

@@ -23,6 +23,8 @@ export interface ExpiryOptions {
   /** What was told already; made where it is missing, of no other use. */
   readonly stateFile: string;
   readonly onNotice: (notice: ExpiryNotice) => void;
+  /** For a look that failed; the next one comes all the same. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -70,7 +72,12 @@ export class ExpiryWatch {
   }
 
   #look(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#lookNow());
+    this.#queue = this.#queue
+      .then(() => this.#lookNow())
+      .catch((error: unknown) => {
+        this.#options.onFault?.(error);
+        this.#arm(Date.now());
+      });
     return this.#queue;
   }
 

@@ -33,6 +33,8 @@ export interface StoreOptions {
   /** After each swap, the first included. */
   readonly onLoaded?: (next: StoreSnapshot, previous: StoreSnapshot | null, change: StoreChange) => void;
   readonly onRejected?: (problems: readonly StoreProblem[]) => void;
+  /** For a reload that failed by a fault of ours; it is rejected like any other. */
+  readonly onFault?: (error: unknown) => void;
   /** Reload on changes; true when left out. */
   readonly watch?: boolean;
   /** How long a certificate stays in use whose files changed and don't fit together yet; 10 s when left out. */
@@ -225,6 +227,7 @@ class FileStore implements Store {
 
   /** A fault of ours, or of a callback: the last good store stays, as for any other. */
   #failed(error: unknown): ReloadResult {
+    this.#options.onFault?.(error);
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     return this.#reject([
       { file: this.file, line: 1, column: 1, message, expected: 'no fault of mtlsd; please report it' },

@@ -4,6 +4,7 @@ import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings.ts';
 import { tuneCollector } from '../collector.ts';
+import { installLastResort } from '../last-resort.ts';
 
 export function startCommand(): Command {
   return new Command('start')
@@ -19,7 +20,9 @@ export function startCommand(): Command {
     .action(async (_options, command: Command) => {
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
       const log = createLog(settings.log);
+      const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
+      isRunning(daemon);
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
       setTimeout(() => {
         flushCompileCache();
