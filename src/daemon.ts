@@ -282,7 +282,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     await running.disposeAsync();
     finished.flush();
     log('info', 'daemon.stopped', { reason });
-    log.flush();
+    await log.flush();
   };
   return {
     proxy: proxy.addresses,

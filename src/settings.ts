@@ -101,7 +101,7 @@ export const SettingsFile = Type.Object(
           ),
           format: Type.Optional(
             Type.Union([Type.Literal('json'), Type.Literal('pretty')], {
-              default: 'json',
+              description: 'pretty on a terminal and json elsewhere when left out.',
               errorMessage: 'json or pretty',
             }),
           ),
@@ -192,7 +192,8 @@ export interface Settings {
   };
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
-    readonly format: 'json' | 'pretty';
+    /** null: `pretty` on a terminal, `json` elsewhere. */
+    readonly format: 'json' | 'pretty' | null;
     readonly query: boolean;
   };
   readonly keylog: string | null;
@@ -275,7 +276,7 @@ function resolveSettings(
     },
     log: {
       level: oneOf(flags.logLevel, ['debug', 'info', 'warn', 'error', 'silent'], '--log-level') ?? log.level ?? 'info',
-      format: oneOf(flags.logFormat, ['json', 'pretty'], '--log-format') ?? log.format ?? 'json',
+      format: oneOf<'json' | 'pretty'>(flags.logFormat, ['json', 'pretty'], '--log-format') ?? log.format ?? null,
       query: log.query ?? false,
     },
     keylog:

@@ -22,7 +22,7 @@ export async function offlineApi(home: string): Promise<Api> {
   const app = await createAdminApp({
     version: VERSION,
     token,
-    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => {} }),
+    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => Promise.resolve() }),
     // The command fails with the error itself.
     report: () => {},
     home,

@@ -43,7 +43,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     certificates: count,
   },
   'daemon.stopped': { reason: text },
-  'daemon.warning': { message: text },
+  'daemon.warning': { message: text, dropped: Type.Optional(count) },
   'daemon.fault': { scope: Type.Enum([...FAULT_SCOPES]), id: nullable(text), message: text, stack: nullable(text) },
   'store.loaded': {
     entries: count,

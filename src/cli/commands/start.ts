@@ -5,6 +5,7 @@ import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings.ts';
 import { tuneCollector } from '../collector.ts';
 import { installLastResort } from '../last-resort.ts';
+import { logLine } from '../words/log-line.ts';
 
 export function startCommand(): Command {
   return new Command('start')
@@ -15,11 +16,13 @@ export function startCommand(): Command {
     )
     .option('--admin <addr:port>', 'where the admin API is, or unix:PATH (default: 127.0.0.1:8741)')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
-    .option('--log-format <format>', 'json or pretty (default: json)')
+    .option('--log-format <format>', 'json or pretty (default: pretty on a terminal, else json)')
     .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
     .action(async (_options, command: Command) => {
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
-      const log = createLog(settings.log);
+      const { level, format } = settings.log;
+      const pretty = (format ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
+      const log = createLog({ level, format: pretty ? logLine : 'json' });
       const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
       isRunning(daemon);
