@@ -1,7 +1,7 @@
 /** The composition root: the only place that wires the parts; start, drain, stop. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { appendFile } from 'node:fs';
+import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { appendFile, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { createUsage } from './admin/usage.ts';
@@ -10,10 +10,12 @@ import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { distinctProblems } from './certs/store/changes.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
-import { openStore } from './certs/store/store.ts';
+import type { StoreSnapshot } from './certs/store/snapshot.ts';
+import { openStore, type StoreChange } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
-import type { ReportFault } from './core/boundary.ts';
+import type { FileProblem } from './core/yaml/read.ts';
+import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
 import { MtlsdError } from './core/errors.ts';
 import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
@@ -23,6 +25,7 @@ import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
 import { credentials } from './proxy/listen/auth.ts';
 import { type ProxyServer, startProxyServer } from './proxy/listen/server.ts';
 import type { TunnelRecord } from './proxy/listen/tunnel.ts';
+import type { Refusal } from './proxy/listen/connect.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
 import {
@@ -42,6 +45,7 @@ export interface Daemon {
   readonly proxy: readonly string[];
   readonly admin: string;
   readonly home: string;
+  readonly reportFault: ReportFault;
   /** Drains and stops; the second call ends what is still under way. */
   stop(reason: string): Promise<void>;
 }
@@ -54,7 +58,16 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   await mkdir(home, { recursive: true, mode: 0o700 });
   const ca = await openLocalCa(join(home, 'ca'));
   const token = await adminToken(join(home, 'admin.token'));
-  const recorder = createRecorder({ maxRecords: limits.records, maxBytes: limits.recordBytes });
+  const reportFault: ReportFault = (fault) => {
+    metrics.fault(fault.scope);
+    log('error', 'daemon.fault', faultFields(fault));
+  };
+  const faultIn = (scope: FaultScope) => (error: unknown) => reportFault({ scope, id: null, error });
+  const recorder = createRecorder({
+    maxRecords: limits.records,
+    maxBytes: limits.recordBytes,
+    onFault: faultIn('admin'),
+  });
   const usage = createUsage((id) => recorder.connection(id));
   const metrics = createMetrics({
     version: VERSION,
@@ -65,10 +78,6 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   });
   const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
   const ownPorts = new Set<number>();
-  const reportFault: ReportFault = ({ scope, id, error }) => {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    log('error', 'daemon.fault', { scope, id, message, stack });
-  };
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
   const proxyFor = await chooseProxies(settings.network);
@@ -89,12 +98,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       secureContextFor({ identity, trust, minVersion, maxVersion }),
     localCa: ca.certificate,
     tlsTimeoutMs: timeoutsMs.tls,
-    onRecord: (record: ConnectionRecord) => {
+    onRecord: contained('daemon', reportFault, (record: ConnectionRecord) => {
       recorder.addConnection(record);
       usage.connection(record);
       metrics.connection(record);
       log(record.error ? 'warn' : 'info', record.event, record);
-    },
+    }),
     onKeylog,
   });
   const pools = new Pools({
@@ -113,6 +122,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   let proxy: ProxyServer | null = null;
   const expiry = new ExpiryWatch({
     stateFile: join(home, 'expiry.json'),
+    onFault: faultIn('reload'),
     onNotice: ({ event, name, subject, fingerprint256, daysLeft, notAfter, threshold }) =>
       log(event === 'certificate.expired' ? 'error' : 'warn', event, {
         name,
@@ -124,10 +134,21 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       }),
   });
   opened.defer(() => expiry.close());
+  const retire = (next: StoreSnapshot): void => {
+    try {
+      pools.retire(next);
+    } catch (error) {
+      // Not contained: a connection with a withdrawn certificate could stay in use, and only the end of the process ends it.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+  };
   const store = await openStore({
     file: join(home, 'certificates.yaml'),
-    onLoaded: (next, _previous, change) => {
-      pools.retire(next);
+    onFault: faultIn('reload'),
+    onLoaded: contained('reload', reportFault, (next: StoreSnapshot, _previous: unknown, change: StoreChange) => {
+      retire(next);
       proxy?.storeChanged(next);
       usage.retain(next.entries);
       metrics.reload(true);
@@ -137,27 +158,28 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
         const message = entries > 1 ? `${problem.message} (${entries} entries)` : problem.message;
         log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name, ...problem, message });
       }
-    },
-    onRejected: (problems) => {
+    }),
+    onRejected: contained('reload', reportFault, (problems: readonly FileProblem[]) => {
       metrics.reload(false);
       log('error', 'store.rejected', { problems });
-    },
+    }),
   });
   opened.defer(() => store.close());
   opened.defer(() => pools.close());
   const leaves = leafCache(ca, { max: limits.leafCertificates });
-  const onTunnel = (record: TunnelRecord): void => {
+  const onTunnel = contained('daemon', reportFault, (record: TunnelRecord) => {
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
-  };
+  });
   // One call after another, since nobody waits for it: log, memory and counts are 10 ms behind at most.
-  const finished = gather(10, (record: ExchangeRecord) => {
+  const onExchange = (record: ExchangeRecord): void => {
     const json = JSON.stringify(record);
     recorder.addExchange(record, json);
     usage.exchange(record);
     metrics.exchange(record);
     log.json('info', json);
-  });
+  };
+  const finished = gather(10, contained('daemon', reportFault, onExchange));
   let ready = false;
 
   const listening = await startProxyServer({
@@ -176,17 +198,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
         silenceMs: timeoutsMs.stream,
       },
       nonTls: settings.nonTls,
-      onRefused: ({ exchange, client, target, error }) => {
+      onRefused: contained('daemon', reportFault, ({ exchange, client, target, error }: Refusal) => {
         metrics.refused(error.code);
-        log('warn', 'proxy.refused', {
-          exchange,
-          client,
-          target,
-          code: error.code,
-          message: error.message,
-          hint: error.hint,
-        });
-      },
+        const { code, message, hint } = error;
+        log('warn', 'proxy.refused', { exchange, client, target, code, message, hint });
+      }),
     },
     exchange: {
       pools,
@@ -210,6 +226,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       version: VERSION,
       token,
       log,
+      report: reportFault,
       home,
       ca,
       recorder,
@@ -237,7 +254,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     runFile,
     `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`,
   );
-  opened.defer(() => rm(runFile, { force: true }));
+  // When the process exits without a stop, too: a fault, or a second signal.
+  const removeTraces = (): void => {
+    process.off('exit', removeTraces);
+    rmSync(runFile, { force: true });
+    if (admin.url.startsWith('unix:')) rmSync(admin.url.slice(5), { force: true });
+  };
+  process.once('exit', removeTraces);
+  opened.defer(removeTraces);
   ready = true;
   if (settings.keylog)
     log('warn', 'daemon.warning', {
@@ -269,9 +293,15 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     await running.disposeAsync();
     finished.flush();
     log('info', 'daemon.stopped', { reason });
-    log.flush();
+    await log.flush();
   };
-  return { proxy: listening.addresses, admin: admin.url, home, stop: (reason) => (stopping ??= stop(reason)) };
+  return {
+    proxy: listening.addresses,
+    admin: admin.url,
+    home,
+    reportFault,
+    stop: (reason) => (stopping ??= stop(reason)),
+  };
 }
 
 /** Made on first start, 0600; 256 bits, so that nobody guesses it. */

@@ -4,6 +4,7 @@ import type { Policy } from '../certs/store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Store } from '../certs/store/store.ts';
 import type { Authority } from '../core/authority.ts';
+import type { ReportFault } from '../core/boundary.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Recorder } from '../inspect/recorder.ts';
@@ -15,6 +16,7 @@ export interface AdminContext {
   readonly version: string;
   readonly token: Secret;
   readonly log: Log;
+  readonly report: ReportFault;
   readonly home: string;
   readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath'>;
   readonly recorder: Recorder;

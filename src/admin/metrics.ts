@@ -1,6 +1,7 @@
 /** Counts for Prometheus: of records as they come, and gauges that are read when somebody asks. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import { FAULT_SCOPES, type FaultScope } from '../core/boundary.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../inspect/records.ts';
 
 export interface MetricsSources {
@@ -22,6 +23,7 @@ export interface Metrics {
   refused(code: string): void;
   tunnel(failed: boolean): void;
   reload(ok: boolean): void;
+  fault(scope: FaultScope): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -60,12 +62,14 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const refusals = counter('refused_total', 'What was refused before there was an exchange, by error code.', ['code']);
   const tunnels = counter('tunnels_total', 'Connections passed through untouched, by outcome.', ['outcome']);
   const reloads = counter('store_reloads_total', 'Reloads of the store, by outcome.', ['outcome']);
+  const faults = counter('faults_total', 'Faults of mtlsd itself, by what they ended.', ['scope']);
   const durations = new Histogram({
     name: 'mtlsd_exchange_duration_seconds',
     help: 'From the head of a request to the end of its response.',
     buckets: DURATIONS,
     registers: [registry],
   });
+  for (const scope of FAULT_SCOPES) faults.inc({ scope }, 0);
   for (const outcome of ['loaded', 'rejected']) reloads.inc({ outcome }, 0);
 
   gauge('mtlsd_build_info', 'Always 1; the version is its label.', ['version', 'node'], (g) =>
@@ -128,6 +132,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     refused: (code) => refusals.inc({ code }),
     tunnel: (failed) => tunnels.inc({ outcome: failed ? 'failed' : 'ended' }),
+    fault: (scope) => faults.inc({ scope }),
     reload: (ok) => reloads.inc({ outcome: ok ? 'loaded' : 'rejected' }),
     contentType: registry.contentType,
     text: () => registry.metrics(),

@@ -139,7 +139,7 @@ export async function createAdminApp(context: AdminContext) {
   });
   app.setErrorHandler((error: FastifyError | Error, _request, reply) => {
     const known = asAdminError(error);
-    if (known.code === 'INTERNAL') context.log('error', 'daemon.warning', { message: `admin API: ${error.message}` });
+    if (known.code === 'INTERNAL') context.report({ scope: 'admin', id: null, error });
     if (known.status === 503) void reply.header('retry-after', '1');
     if (known.status === 401) void reply.header('www-authenticate', 'Bearer realm="mtlsd"');
     void reply.code(known.status).type('application/problem+json').send(JSON.stringify(known.body()));

@@ -22,7 +22,9 @@ export async function offlineApi(home: string): Promise<Api> {
   const app = await createAdminApp({
     version: VERSION,
     token,
-    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => {} }),
+    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => Promise.resolve() }),
+    // The command fails with the error itself.
+    report: () => {},
     home,
     // Of no use to the commands that work without a daemon, and none of them should make one.
     get ca(): never {

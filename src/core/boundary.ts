@@ -3,9 +3,11 @@
  * `daemon.fault`. A socket, stream, timer or promise calls back through `enter` or `guard`; nothing else stands between an
  * unexpected message and the end of the process.
  */
+import { inspect } from 'node:util';
 
 /** What can fail alone. */
-export type FaultScope = 'exchange' | 'client' | 'upstream' | 'tunnel' | 'probe' | 'admin' | 'reload' | 'daemon';
+export const FAULT_SCOPES = ['exchange', 'client', 'upstream', 'tunnel', 'probe', 'admin', 'reload', 'daemon'] as const;
+export type FaultScope = (typeof FAULT_SCOPES)[number];
 
 export interface Fault {
   readonly scope: FaultScope;
@@ -80,4 +82,49 @@ export function containMethods<T extends object>(
     };
     Object.defineProperty(prototype, name, { value: contained, configurable: true, writable: true });
   }
+}
+
+/** For a callback that is called again and again: each throw is reported, and the caller goes on. */
+export function contained<A extends unknown[]>(
+  scope: FaultScope,
+  report: ReportFault,
+  callback: (...args: A) => unknown,
+): (...args: A) => void {
+  const caught = (error: unknown): void => report({ scope, id: null, error });
+  return (...args) => {
+    try {
+      const result = callback(...args);
+      if (result instanceof Promise) result.catch(caught);
+    } catch (error) {
+      caught(error);
+    }
+  };
+}
+
+/** An error may quote what a peer sent, and a stack of a deep recursion is long. */
+const LONGEST_TEXT = 4000;
+
+/** The fields of `daemon.fault`. Never throws, whatever was thrown. */
+export function faultFields({ scope, id, error }: Fault): {
+  readonly scope: FaultScope;
+  readonly id: string | null;
+  readonly message: string;
+  readonly stack: string | null;
+} {
+  const text = (read: () => unknown): string | null => {
+    try {
+      const value = read();
+      if (value === undefined) return null;
+      return (typeof value === 'string' ? value : inspect(value)).slice(0, LONGEST_TEXT);
+    } catch {
+      return null; // a getter or a toString that throws
+    }
+  };
+  const isError = error instanceof Error;
+  return {
+    scope,
+    id,
+    message: text(() => (isError ? error.message : error)) ?? 'a value without text was thrown',
+    stack: isError ? text(() => error.stack) : null,
+  };
 }

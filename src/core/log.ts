@@ -1,5 +1,5 @@
 import { pino, type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { lineWriter } from './line-writer.ts';
 import { isoTime } from './time.ts';
 
 /** Every `event` that a log line can carry; docs/log-events.md and the JSON Schemas are held to it. */
@@ -24,68 +24,64 @@ export type LogEvent = (typeof LOG_EVENTS)[number];
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** The one way to log: an event with its data. `data` is plain; a Secret in it prints as `[secret]`. */
-export interface Log {
-  (level: 'debug' | 'info' | 'warn' | 'error', event: LogEvent, data: object): void;
-  /** The same for data that is JSON already, its `event` included; it costs half. */
-  json(level: 'debug' | 'info' | 'warn' | 'error', object: string): void;
-  /** Whether a line of that level would be written, for data that costs something to build. */
-  enabled(level: 'debug' | 'info' | 'warn' | 'error'): boolean;
-  /** Writes out what is buffered; before the process ends. */
-  flush(): void;
+type Level = Exclude<LogLevel, 'silent'>;
+
+/** A line as data: `level`, `time` and `event` beside what the event holds. */
+export interface LogLine {
+  readonly level: Level;
+  readonly time: string;
+  readonly event: LogEvent;
+  readonly [field: string]: unknown;
 }
 
-/** @param destination a file descriptor, 1 by default; what a log line waits on never is the request that caused it */
-export function createLog(options: { level: LogLevel; format: 'json' | 'pretty'; destination?: number }): Log {
-  const fd = options.destination ?? 1;
-  const stream =
-    options.format === 'pretty'
-      ? pretty({ destination: fd, sync: true, ignore: 'pid,hostname,event', messageKey: 'event', singleLine: true })
-      : gathered(pino.destination({ dest: fd, sync: false, contentMode: 'buffer' }));
+/** The one way to log: an event with its data. `data` is plain; a Secret in it prints as `[secret]`. Never throws. */
+export interface Log {
+  (level: Level, event: LogEvent, data: object): void;
+  /** The same for data that is JSON already, its `event` included; it costs half. */
+  json(level: Level, object: string): void;
+  /** Whether a line of that level would be written, for data that costs something to build. */
+  enabled(level: Level): boolean;
+  /** Resolves when what is buffered is written, or can't be; before the process ends. */
+  flush(): Promise<void>;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `json`, or what makes a text for people of a line; it ends with a line feed. */
+  readonly format: 'json' | ((line: LogLine) => string);
+  /** A file descriptor, 1 by default. */
+  readonly destination?: number;
+}
+
+export function createLog({ level, format, destination = 1 }: LogOptions): Log {
+  const shaped = (json: string): string => (format === 'json' ? json : format(JSON.parse(json) as LogLine));
+  const lineOf = (level: Level, object: string): string =>
+    shaped(`{"level":"${level}","time":"${isoTime(Date.now())}",${object.slice(1)}\n`);
+  const writer = lineWriter({
+    fd: destination,
+    lostLine(dropped, why) {
+      const message = `${dropped} log lines were dropped: ${why}`;
+      return lineOf('warn', JSON.stringify({ event: 'daemon.warning', message, dropped }));
+    },
+  });
   const logger: Logger = pino(
     {
-      level: options.level,
+      level,
       base: undefined,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream,
+    { write: (json: string) => writer.write(shaped(json)) },
   );
-  const log = (level: 'debug' | 'info' | 'warn' | 'error', event: LogEvent, data: object): void => {
+  const log = (level: Level, event: LogEvent, data: object): void => {
     // Records carry their event already; a second key of that name would make the line ambiguous JSON.
     logger[level]('event' in data ? data : { event, ...data });
   };
   return Object.assign(log, {
-    json: (level: 'debug' | 'info' | 'warn' | 'error', object: string) => {
-      if (logger.isLevelEnabled(level))
-        stream.write(`{"level":"${level}","time":"${isoTime(Date.now())}",${object.slice(1)}\n`);
+    json(level: Level, object: string) {
+      if (logger.isLevelEnabled(level)) writer.write(lineOf(level, object));
     },
-    enabled: (level: 'debug' | 'info' | 'warn' | 'error') => logger.isLevelEnabled(level),
-    flush: () => {
-      if ('flushSync' in stream) stream.flushSync();
-    },
+    enabled: (level: Level) => logger.isLevelEnabled(level),
+    flush: () => writer.flush(),
   });
-}
-
-/** All lines of one turn of the event loop are written by one system call, which costs more than the lines themselves. */
-function gathered(destination: ReturnType<typeof pino.destination>): { write(line: string): void; flushSync(): void } {
-  let lines = '';
-  const pass = (): void => {
-    const text = lines;
-    lines = '';
-    // As bytes: of a string sonic-boom (4.2) measures the length at every step.
-    if (text !== '') destination.write(Buffer.from(text) as never);
-  };
-  const flushSync = (): void => {
-    pass();
-    destination.flushSync();
-  };
-  process.once('exit', flushSync);
-  return {
-    write(line) {
-      if (lines === '') setImmediate(pass);
-      lines += line;
-    },
-    flushSync,
-  };
 }

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
+import { Boundary, type ReportFault } from '../core/boundary.ts';
 import { type Alert, nativeCode } from '../core/errors.ts';
 import { printable } from '../core/facts.ts';
 import { alertOf } from './alerts.ts';
@@ -28,6 +29,7 @@ export interface Offer {
   /** OpenSSL cipher list; default Node's. */
   readonly ciphers?: string;
   readonly timeoutMs: number;
+  readonly report?: ReportFault;
 }
 
 /** `closed`: without a word. `refused`: with an alert, or an error of OpenSSL's on our side. */
@@ -81,14 +83,20 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
     tap.destroy();
     return { ...nothing(error), outcome: 'refused', ms: performance.now() - started };
   }
-  socket.on('keylog', (line: Buffer) => {
+  const ending = Promise.withResolvers<Ended>();
+  const inside = new Boundary('probe', offer.report ?? (() => {}), (error) =>
+    ending.resolve({ outcome: 'refused', error: asError(error), secure: null }),
+  );
+  const onKeylog = (line: Buffer): void => {
     const [label = '', , secret = ''] = line.toString('latin1').trim().split(' ');
     secrets.set(label, Buffer.from(secret, 'hex'));
     // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
     // is not out yet.
     if (early === NOT_SECURE) early = { ...facts(socket), opensslError: NOT_JUDGED };
-  });
-  const { outcome, error, secure } = await finish(socket, () => read(tap, secrets).request, offer.timeoutMs);
+  };
+  socket.on('keylog', inside.guard(onKeylog));
+  inside.enter(() => finish(socket, () => read(tap, secrets).request, offer.timeoutMs, inside, ending.resolve));
+  const { outcome, error, secure } = await ending.promise;
   const flights = read(tap, secrets);
   const seen = {
     outcome,
@@ -141,35 +149,42 @@ const SETTLE_MS = { least: 100, most: 1500 };
  * TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4), so where one was asked for, the first of a
  * session ticket, an alert, an end or some round trips decides.
  */
-function finish(socket: TLSSocket, request: () => Seen['request'], timeoutMs: number): Promise<Ended> {
-  return new Promise((resolve) => {
-    let secure: SecureFacts | null = null;
-    const started = performance.now();
-    const done = (outcome: Outcome, error: Error | null = null): void => {
-      clearTimeout(timer);
-      socket.off('end', onEnd).off('close', onEnd);
-      resolve({ outcome, error, secure });
-    };
-    const onEnd = (): void => done('closed');
-    let timer = setTimeout(() => done('timeout'), timeoutMs);
-    socket.on('error', (error: Error) => {
-      const silent = alertOf(error) === null && /^E(CONN|PIPE)/.test(nativeCode(error) ?? '');
-      done(silent ? 'closed' : 'refused', error);
-    });
-    socket.once('session', () => {
-      if (secure) done('accepted');
-    });
-    socket.once('end', onEnd).once('close', onEnd);
-    socket.once('secureConnect', () => {
-      secure = facts(socket);
-      const asked = request() !== 'none' && socket.getProtocol() === 'TLSv1.3';
-      if (!asked) return done('accepted');
-      clearTimeout(timer);
-      const roundTrips = 2 * (performance.now() - started);
-      timer = setTimeout(() => done('accepted'), Math.min(Math.max(roundTrips, SETTLE_MS.least), SETTLE_MS.most));
-      socket.resume();
-    });
-  });
+function finish(
+  socket: TLSSocket,
+  request: () => Seen['request'],
+  timeoutMs: number,
+  inside: Boundary,
+  resolve: (ended: Ended) => void,
+): void {
+  let secure: SecureFacts | null = null;
+  const started = performance.now();
+  const done = (outcome: Outcome, error: Error | null = null): void => {
+    clearTimeout(timer);
+    resolve({ outcome, error, secure });
+  };
+  let timer = setTimeout(() => done('timeout'), timeoutMs);
+  const onError = (error: Error): void => {
+    const silent = alertOf(error) === null && /^E(CONN|PIPE)/.test(nativeCode(error) ?? '');
+    done(silent ? 'closed' : 'refused', error);
+  };
+  const onSession = (): void => {
+    if (secure) done('accepted');
+  };
+  const onSecure = (): void => {
+    secure = facts(socket);
+    const asked = request() !== 'none' && socket.getProtocol() === 'TLSv1.3';
+    if (!asked) return done('accepted');
+    clearTimeout(timer);
+    const roundTrips = 2 * (performance.now() - started);
+    timer = setTimeout(() => done('accepted'), Math.min(Math.max(roundTrips, SETTLE_MS.least), SETTLE_MS.most));
+    socket.resume();
+  };
+  socket
+    .on('error', inside.guard(onError))
+    .once('session', inside.guard(onSession))
+    .once('secureConnect', inside.guard(onSecure))
+    .once('end', () => done('closed'))
+    .once('close', () => done('closed'));
 }
 
 const VERSIONS: Record<number, TlsVersion> = {
@@ -232,19 +247,23 @@ const NOT_SECURE: SecureFacts = {
 };
 
 function facts(socket: TLSSocket): SecureFacts {
+  // Undefined in a keylog event of TLS 1.2 with an RSA key (Node 24.21), where the types promise an object.
+  const cipher = socket.getCipher() as tls.CipherNameAndProtocol | undefined;
   return {
     protocol: socket.getProtocol(),
-    cipher: socket.getCipher().standardName,
-    opensslCipher: socket.getCipher().name,
+    cipher: cipher?.standardName ?? null,
+    opensslCipher: cipher?.name ?? null,
     alpn: socket.alpnProtocol === false || socket.alpnProtocol === null ? null : printable(socket.alpnProtocol, 100),
     opensslError: socket.authorized ? null : String(socket.authorizationError),
   };
 }
 
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
 function nothing(error: unknown): Omit<Seen, 'ms'> {
   return {
     outcome: 'unreachable',
-    error: error instanceof Error ? error : new Error(String(error)),
+    error: asError(error),
     alert: null,
     version: null,
     request: null,

@@ -6,6 +6,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { Authority } from '../core/authority.ts';
+import type { ReportFault } from '../core/boundary.ts';
 import { certificateFacts, printable } from '../core/facts.ts';
 import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './probe-attempt.ts';
 import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './probe-result.ts';
@@ -28,6 +29,8 @@ export interface ProbeOptions {
   readonly timeoutMs: number;
   /** Also find every cipher on offer, at a handshake each. Default true. */
   readonly ciphers?: boolean;
+  /** For what a callback of a handshake throws; that handshake alone fails. */
+  readonly report?: ReportFault;
 }
 
 const NEWEST = ['TLSv1.3', 'TLSv1.2'] as const;
@@ -46,6 +49,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     ca: [],
     partialChain: expectation.anchors.some(({ subject, issuer }) => subject !== issuer),
     timeoutMs: options.timeoutMs,
+    ...(options.report && { report: options.report }),
   };
   const ca = expectation.anchors.map((anchor) => anchor.toString());
 

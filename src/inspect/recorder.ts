@@ -11,6 +11,8 @@ export interface RecorderOptions {
   readonly maxRecords: number;
   /** About so many bytes in all. */
   readonly maxBytes: number;
+  /** For what a subscriber throws, which then gets no more. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 export interface RecordedEvent {
@@ -93,7 +95,7 @@ interface KeptExchange {
 const DEFAULT_LIMIT = 100;
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { maxRecords, maxBytes } = options;
+  const { maxRecords, maxBytes, onFault = () => {} } = options;
   // A Map keeps the order of insertion: the first is the next to be dropped.
   const connections = new Map<string, KeptConnection>();
   const exchanges = new Ring<KeptExchange>(maxRecords);
@@ -176,7 +178,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         .slice(0, limit)
         .map(({ record }) => record),
     subscribe(subscriber) {
-      const feed = new Feed(subscriber, () => feeds.delete(feed));
+      const feed = new Feed(subscriber, () => feeds.delete(feed), onFault);
       const { after } = subscriber;
       if (after !== undefined && after <= sequence) {
         const kept = [
@@ -233,15 +235,17 @@ function connectionBytes({ server, verification, error }: ConnectionRecord): num
 class Feed implements Subscription {
   readonly #subscriber: Subscriber;
   readonly #onClose: () => void;
+  readonly #onFault: (error: unknown) => void;
   #queue: RecordedEvent[] = [];
   #lost = 0;
   #lostBefore = 0;
   #scheduled = false;
   #closed = false;
 
-  constructor(subscriber: Subscriber, onClose: () => void) {
+  constructor(subscriber: Subscriber, onClose: () => void, onFault: (error: unknown) => void) {
     this.#subscriber = subscriber;
     this.#onClose = onClose;
+    this.#onFault = onFault;
   }
 
   push(event: RecordedEvent): void {
@@ -285,8 +289,9 @@ class Feed implements Subscription {
         else if (this.#lost > 0) [this.#lostBefore, this.#lost] = [this.#lost, 0];
         else return;
       }
-    } catch {
-      this.close(); // a subscriber that fails must not take the daemon down, nor be called again
+    } catch (error) {
+      this.close(); // a subscriber that fails must not be called again
+      this.#onFault(error);
     }
   }
 }

@@ -117,7 +117,7 @@ function resolveSettings(
     },
     log: {
       level: oneOf(flags.logLevel, LOG_LEVELS, '--log-level') ?? log.level,
-      format: oneOf(flags.logFormat, LOG_FORMATS, '--log-format') ?? log.format,
+      format: oneOf(flags.logFormat, LOG_FORMATS, '--log-format') ?? log.format ?? null,
       query: log.query,
     },
     keylog:

@@ -158,7 +158,12 @@ export const SettingsFile = Type.Object(
       Type.Object(
         {
           level: choice(LOG_LEVELS, 'info', 'The least serious lines that are written.'),
-          format: choice(LOG_FORMATS, 'json', 'NDJSON, or lines for people.'),
+          format: Type.Optional(
+            Type.Enum(LOG_FORMATS, {
+              description: 'pretty on a terminal and json elsewhere when left out.',
+              errorMessage: 'json or pretty',
+            }),
+          ),
           query: flag(false, 'Whether a logged path keeps its query, which often holds secrets.'),
         },
         { ...closed, default: {}, errorMessage: 'a mapping with level, format, query' },

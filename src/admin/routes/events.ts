@@ -1,7 +1,9 @@
 /** Exchanges and connections as they come, as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import { randomBytes } from 'node:crypto';
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { Boundary } from '../../core/boundary.ts';
 import type { RecordedEvent } from '../../inspect/recorder.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
@@ -60,34 +62,40 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
           `${subscribers} others are listening already`,
           'end one of them: each mtlsd tail and each page is one',
         );
-      const { recorder, heartbeatMs = HEARTBEAT_MS } = context;
       reply.hijack();
       const { raw } = reply;
-      for (const [name, value] of Object.entries(reply.getHeaders()))
-        if (value !== undefined) raw.setHeader(name, value);
-      raw.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
-      raw.write(': mtlsd\n\n');
-      const after = startOf(request.headers['last-event-id'], request.query.last, recorder.stats.sequence, run);
-      const subscription = recorder.subscribe({
-        onEvent: (event) => raw.write(frame(event, run)),
-        onLost: (count) => raw.write(`event: lost\ndata: ${JSON.stringify({ count })}\n\n`),
-        maxQueued: MOST_QUEUED,
-        ready: () => !raw.writableNeedDrain,
-        ...(after !== null && { after }),
-      });
-      const heartbeat = setInterval(() => {
-        if (!raw.writableNeedDrain) raw.write(': alive\n\n');
-      }, heartbeatMs);
-      subscribers++;
-      raw.on('drain', () => subscription.resume());
-      raw.on('error', () => {}); // a reader that left; close follows
-      raw.on('close', () => {
-        subscribers--;
-        clearInterval(heartbeat);
-        subscription.close();
-      });
+      const inside = new Boundary('admin', context.report, () => raw.destroy());
+      inside.enter(() => stream(request.headers['last-event-id'], request.query.last, reply, inside));
     },
   );
+
+  function stream(id: string | undefined, last: number | undefined, reply: FastifyReply, inside: Boundary): void {
+    const { recorder, heartbeatMs = HEARTBEAT_MS } = context;
+    const { raw } = reply;
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    raw.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
+    raw.write(': mtlsd\n\n');
+    const after = startOf(id, last, recorder.stats.sequence, run);
+    const subscription = recorder.subscribe({
+      onEvent: inside.guard((event: RecordedEvent) => raw.write(frame(event, run))),
+      onLost: inside.guard((count: number) => raw.write(`event: lost\ndata: ${JSON.stringify({ count })}\n\n`)),
+      maxQueued: MOST_QUEUED,
+      ready: () => !raw.writableNeedDrain,
+      ...(after !== null && { after }),
+    });
+    const beat = (): void => {
+      if (!raw.writableNeedDrain) raw.write(': alive\n\n');
+    };
+    const heartbeat = setInterval(inside.guard(beat), heartbeatMs);
+    subscribers++;
+    raw.on('drain', () => subscription.resume());
+    raw.on('error', () => {}); // a reader that left; close follows
+    raw.on('close', () => {
+      subscribers--;
+      clearInterval(heartbeat);
+      subscription.close();
+    });
+  }
 };
 
 function frame({ sequence, record }: RecordedEvent, run: string): string {

@@ -56,6 +56,7 @@ export const probeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
           },
           timeoutMs: context.tlsTimeoutMs,
           ciphers: body.ciphers ?? true,
+          report: context.report,
         });
         return { certificate: { name: entry?.name ?? null, reason, usable: entry?.identity !== null }, ...result };
       } finally {

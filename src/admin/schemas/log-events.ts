@@ -1,5 +1,6 @@
 /** Every line of the log, one shape an event. Records look in the log as they do in the API, and have one schema. */
 import { type TSchema, Type } from 'typebox';
+import { FAULT_SCOPES } from '../../core/boundary.ts';
 import { ERROR_CODES } from '../../core/errors.ts';
 import { LOG_EVENTS, type LogEvent } from '../../core/log.ts';
 import { DiagnosisSchema, FactsSchema } from './certificate.ts';
@@ -42,8 +43,8 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     certificates: count,
   },
   'daemon.stopped': { reason: text },
-  'daemon.warning': { message: text },
-  'daemon.fault': { scope: text, id: Type.Union([text, Type.Null()]), message: text, stack: Type.Optional(text) },
+  'daemon.warning': { message: text, dropped: Type.Optional(count) },
+  'daemon.fault': { scope: Type.Enum([...FAULT_SCOPES]), id: nullable(text), message: text, stack: nullable(text) },
   'store.loaded': {
     entries: count,
     usable: count,

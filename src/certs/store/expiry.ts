@@ -26,6 +26,8 @@ export interface ExpiryOptions {
   readonly onNotice: (notice: ExpiryNotice) => void;
   /** The share of the lifetime that is left at the earliest warning; a third when left out. Less for what renews itself. */
   readonly earliestShare?: (entry: StoreEntry) => number;
+  /** For a look that failed; the next one comes all the same. */
+  readonly onFault?: (error: unknown) => void;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -73,7 +75,12 @@ export class ExpiryWatch {
   }
 
   #look(): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#lookNow());
+    this.#queue = this.#queue
+      .then(() => this.#lookNow())
+      .catch((error: unknown) => {
+        this.#options.onFault?.(error);
+        this.#arm(Date.now());
+      });
     return this.#queue;
   }
 

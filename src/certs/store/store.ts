@@ -36,6 +36,8 @@ export interface StoreOptions {
   /** After each swap, the first included. */
   readonly onLoaded?: (next: StoreSnapshot, previous: StoreSnapshot | null, change: StoreChange) => void;
   readonly onRejected?: (problems: readonly FileProblem[]) => void;
+  /** For a reload that failed by a fault of ours; it is rejected like any other. */
+  readonly onFault?: (error: unknown) => void;
   /** Reload on changes; true when left out. */
   readonly watch?: boolean;
   /** How long a certificate stays in use whose changed files don't match yet; 10 s when left out. */
@@ -239,6 +241,7 @@ class FileStore implements Store {
 
   /** A fault of mtlsd or of a callback: the last good store stays. */
   #failed(error: unknown): ReloadResult {
+    this.#options.onFault?.(error);
     const message = `the reload failed: ${error instanceof Error ? error.message : String(error)}`;
     return this.#reject([this.#problem(message, 'no fault of mtlsd; please report it')]);
   }

@@ -15,6 +15,7 @@ import { createLog } from '../../core/log.ts';
 import { type Daemon, startDaemon } from '../../daemon.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
 import { loadSettings } from '../../settings/load.ts';
+import { installLastResort } from '../last-resort.ts';
 
 export function demoCommand(): Command {
   return new Command('demo')
@@ -26,10 +27,11 @@ export function demoCommand(): Command {
       const home = await mkdtemp(join(tmpdir(), 'mtlsd-demo-'));
       const { origin, url } = await prepare(home);
       const settings = await loadSettings({ home, listen: ['127.0.0.1:0'], admin: '127.0.0.1:0' }, {});
-      const daemon = await startDaemon(
-        settings,
-        createLog({ level: 'info', format: 'json', destination: openSync(join(home, 'mtlsd.log'), 'a', 0o600) }),
-      );
+      const destination = openSync(join(home, 'mtlsd.log'), 'a', 0o600);
+      const log = createLog({ level: 'info', format: 'json', destination });
+      const isRunning = installLastResort(log);
+      const daemon = await startDaemon(settings, log);
+      isRunning(daemon);
       const stop = async (): Promise<void> => {
         origin.closeAllConnections();
         origin.close();

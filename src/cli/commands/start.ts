@@ -4,6 +4,8 @@ import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings/load.ts';
 import { tuneCollector } from '../collector.ts';
+import { installLastResort } from '../last-resort.ts';
+import { logLine } from '../words/log-line.ts';
 
 export function startCommand(): Command {
   return new Command('start')
@@ -14,12 +16,16 @@ export function startCommand(): Command {
     )
     .option('--admin <addr:port>', 'where the admin API is, or unix:PATH (default: 127.0.0.1:8741)')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
-    .option('--log-format <format>', 'json or pretty (default: json)')
+    .option('--log-format <format>', 'json or pretty (default: pretty on a terminal, else json)')
     .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
     .action(async (_options, command: Command) => {
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
-      const log = createLog(settings.log);
+      const { level, format } = settings.log;
+      const pretty = (format ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
+      const log = createLog({ level, format: pretty ? logLine : 'json' });
+      const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
+      isRunning(daemon);
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
       setTimeout(() => {
         flushCompileCache();

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { Boundary, type Fault } from '../../../src/core/boundary.ts';
+import { describe, expect, test } from 'vitest';
+import { Boundary, contained, type Fault, faultFields } from '../../../src/core/boundary.ts';
 
 function boundary(fail: (error: unknown) => void = () => {}) {
   const faults: Fault[] = [];
@@ -32,4 +32,54 @@ test('an owner that fails to fail is reported too', () => {
   });
   inside.fault(new Error('first'));
   expect(faults.map(({ error }) => (error as Error).message)).toEqual(['first', 'second']);
+});
+
+test('a callback that is called again and again reports each throw, and each rejection', async () => {
+  const faults: Fault[] = [];
+  const callback = contained(
+    'reload',
+    (fault) => faults.push(fault),
+    (text: string) => {
+      if (text === 'later') return Promise.reject(new Error(text));
+      throw new Error(text);
+    },
+  );
+  callback('one');
+  callback('two');
+  callback('later');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(faults.map(({ scope, error }) => [scope, (error as Error).message])).toEqual([
+    ['reload', 'one'],
+    ['reload', 'two'],
+    ['reload', 'later'],
+  ]);
+});
+
+describe('the fields of a fault', () => {
+  const fieldsOf = (error: unknown) => faultFields({ scope: 'daemon', id: null, error });
+
+  test('are text of bounded length', () => {
+    const { message, stack } = fieldsOf(new Error('x'.repeat(100_000)));
+    expect([message.length, stack?.length]).toEqual([4000, 4000]);
+  });
+
+  test.each([
+    ['text', 'text'],
+    [undefined, 'a value without text was thrown'],
+    [{ a: 1 }, '{ a: 1 }'],
+    [null, 'null'],
+  ])('of %o, which is no error, tell what it is', (thrown, message) => {
+    expect(fieldsOf(thrown)).toEqual({ scope: 'daemon', id: null, message, stack: null });
+  });
+
+  test('come without a throw even of an error whose parts throw', () => {
+    const error = new Error('real');
+    Object.defineProperty(error, 'message', {
+      get: () => {
+        throw new Error('again');
+      },
+    });
+    Object.defineProperty(error, 'stack', { value: Symbol('no text') });
+    expect(fieldsOf(error)).toMatchObject({ message: 'a value without text was thrown' });
+  });
 });
