@@ -1,52 +1,102 @@
-/** How long a message body is (RFC 9112 §6.3), decided strictly: what two readers could understand in two ways is refused. */
+/** How long a body is (RFC 9112 §6.3), and whether the connection goes on after it (§9.3). */
 import { malformed, quoted } from './errors.ts';
+import type { Version } from './head.ts';
 
 export type Framing =
   | { readonly kind: 'none' }
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' }
-  /** Until the connection ends; responses only. */
+  /** Up to the end of the connection; responses only. */
   | { readonly kind: 'close' };
 
-export const NO_BODY: Framing = { kind: 'none' };
+export interface Framed {
+  readonly framing: Framing;
+  /**
+   * What version and Connection options say. RFC 9112 §9.3: a proxy does not keep an HTTP/1.0 client alive that took it for one;
+   * that is for the caller to know.
+   */
+  readonly keepAlive: boolean;
+}
+
+const NONE: Framing = { kind: 'none' };
 const CHUNKED: Framing = { kind: 'chunked' };
-const UNTIL_CLOSE: Framing = { kind: 'close' };
+const CLOSE: Framing = { kind: 'close' };
 
-/** The fields that decide it, as far as there are any. */
-export interface FramingFields {
-  readonly contentLength: string | null;
-  readonly transferEncoding: string | null;
-  readonly version: '1.0' | '1.1';
+/** RFC 9110 §7.6.1: one of a list of case-insensitive options. */
+const CLOSE_OPTION = /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i;
+const KEEP_ALIVE_OPTION = /(?:^|,)[ \t]*keep-alive[ \t]*(?:,|$)/i;
+
+/** Throws Http1Error where the fields contradict each other or say what strict parsers refuse. */
+export function frameRequest(version: Version, fields: readonly string[]): Framed {
+  const { framing, keepAlive } = declared(version, fields);
+  // RFC 9112 §6.3 (7): a request that declares no body has none.
+  return { framing: framing ?? NONE, keepAlive };
 }
 
-/** @throws Http1Error */
-export function requestFraming(fields: FramingFields): Framing {
-  return declared(fields) ?? NO_BODY;
+/** `method` is that of the request. Throws Http1Error, for responses that have no body as well. */
+export function frameResponse(version: Version, fields: readonly string[], status: number, method: string): Framed {
+  const { framing, keepAlive } = declared(version, fields);
+  if (hasNoBody(status, method)) return { framing: NONE, keepAlive };
+  // RFC 9112 §6.3 (8): all there is until the connection closes.
+  return framing ? { framing, keepAlive } : { framing: CLOSE, keepAlive: false };
 }
 
-/**
- * @param method of the request
- * @throws Http1Error
- */
-export function responseFraming(fields: FramingFields, status: number, method: string): Framing {
-  // §6.3, 1 and 2: whatever the fields say.
-  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NO_BODY;
-  if (method === 'CONNECT' && status < 300) return NO_BODY;
-  return declared(fields) ?? UNTIL_CLOSE;
+/** RFC 9112 §6.3 (1) and (2). */
+function hasNoBody(status: number, method: string): boolean {
+  return method === 'HEAD' || status < 200 || status === 204 || status === 304 || switchesProtocol(status, method);
 }
 
-function declared({ contentLength, transferEncoding, version }: FramingFields): Framing | null {
-  if (transferEncoding !== null) {
-    if (contentLength !== null) throw malformed('Content-Length beside Transfer-Encoding (RFC 9112 §6.3)');
-    if (version === '1.0') throw malformed('Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1)');
-    if (transferEncoding.toLowerCase() !== 'chunked')
-      throw malformed(`Transfer-Encoding ${quoted(transferEncoding)}, where only chunked is known (RFC 9112 §6.1)`);
+/** Whether what follows the head is no HTTP: 101, and 2xx to CONNECT (RFC 9110 §15.2.2, §9.3.6). */
+export function switchesProtocol(status: number, method: string): boolean {
+  return status === 101 || (method === 'CONNECT' && status >= 200 && status < 300);
+}
+
+function declared(version: Version, fields: readonly string[]): { framing: Framing | null; keepAlive: boolean } {
+  let length: string | null = null;
+  let coding: string | null = null;
+  let close = false;
+  let keepAlive = version === '1.1';
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    switch (name.length) {
+      case 10:
+        if (name.toLowerCase() !== 'connection') break;
+        // RFC 9112 §9.3: close wins; keep-alive counts in HTTP/1.0.
+        if (CLOSE_OPTION.test(value)) close = true;
+        else if (KEEP_ALIVE_OPTION.test(value)) keepAlive = true;
+        break;
+      case 14:
+        if (name.toLowerCase() !== 'content-length') break;
+        // RFC 9112 §6.3 (5) lets a recipient take equal values for one; senders of two are broken or attack.
+        if (length !== null) throw malformed('more than one Content-Length (RFC 9112 §6.3)');
+        length = value;
+        break;
+      case 17:
+        if (name.toLowerCase() !== 'transfer-encoding') break;
+        if (coding !== null) throw malformed('more than one Transfer-Encoding (RFC 9112 §6.1)');
+        coding = value;
+        break;
+    }
+  }
+  return { framing: bodyOf(version, length, coding), keepAlive: keepAlive && !close };
+}
+
+function bodyOf(version: Version, length: string | null, coding: string | null): Framing | null {
+  if (coding !== null) {
+    // RFC 9112 §6.3 (3): it ought to be handled as an error, since it is how requests are smuggled.
+    if (length !== null) throw malformed('Transfer-Encoding with Content-Length (RFC 9112 §6.3)');
+    // RFC 9112 §6.1: no HTTP/1.0 recipient knows it, so the framing is faulty.
+    if (version === '1.0') throw malformed('Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1)');
+    // RFC 9112 §6.1: a recipient need not know other codings; chunked is applied once, and last.
+    if (coding.toLowerCase() !== 'chunked') throw malformed(`the transfer coding ${quoted(coding)} (RFC 9112 §6.1)`);
     return CHUNKED;
   }
-  if (contentLength === null) return null;
-  const length = Number(contentLength);
-  // A length that a number can't hold would be rounded, and then two readers would disagree about where the body ends.
-  if (!/^\d{1,16}$/.test(contentLength) || !Number.isSafeInteger(length))
-    throw malformed(`Content-Length ${quoted(contentLength)} (RFC 9112 §6.2)`);
-  return length === 0 ? NO_BODY : { kind: 'length', length };
+  if (length === null) return null;
+  // RFC 9110 §8.6: 1*DIGIT, and a recipient must not lose digits.
+  if (!/^\d+$/.test(length) || Number(length) > Number.MAX_SAFE_INTEGER) {
+    throw malformed(`the Content-Length ${quoted(length)} (RFC 9110 §8.6)`);
+  }
+  // A body of nothing is none: no reader waits for it.
+  return Number(length) === 0 ? NONE : { kind: 'length', length: Number(length) };
 }

@@ -4,11 +4,11 @@ export interface Limits {
   readonly headBytes: number;
 }
 
-/** Extensions of one chunk (RFC 9112 §7.1.1 asks for a limit): a signature with its name takes about 100. */
-export const CHUNK_EXTENSION_BYTES = 1024;
+/** RFC 9112 §7.1.1 asks for a limit. A signature with its name, the longest chunk extension in use, takes about 100. */
+export const LINE_EXTENSION_BYTES = 1024;
 
-/** Extensions of one message, the limit that Node's own parser has: they cost work and carry nothing. */
+/** The chunk extensions of one message, as in Node's own parser: they cost work and carry nothing. */
 export const MESSAGE_EXTENSION_BYTES = 16 * 1024;
 
-/** Empty lines before a request line (RFC 9112 §2.2): old clients send one after a body, rarely two. */
+/** RFC 9112 §2.2 asks to ignore one empty line or more before a request line. Old clients send one after a body. */
 export const EMPTY_LINES = 4;
