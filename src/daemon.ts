@@ -1,7 +1,7 @@
 /** The composition root: the only place that wires the parts; start, drain, stop. */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { appendFile, rmSync } from 'node:fs';
+import { appendFile, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { createUsage } from './admin/usage.ts';
@@ -19,7 +19,9 @@ import { contained, faultFields, type FaultScope, type ReportFault } from './cor
 import { MtlsdError } from './core/errors.ts';
 import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
+import { requireOwnFolder } from './core/files/own-folder.ts';
 import { Secret } from './core/secret.ts';
+import { lockHome } from './home-lock.ts';
 import { createRecorder } from './inspect/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records.ts';
 import { credentials } from './proxy/listen/auth.ts';
@@ -46,6 +48,8 @@ export interface Daemon {
   readonly admin: string;
   readonly home: string;
   readonly reportFault: ReportFault;
+  /** Reads certificates.yaml and all that it names anew; the log tells what came of it. */
+  reload(): void;
   /** Drains and stops; the second call ends what is still under way. */
   stop(reason: string): Promise<void>;
 }
@@ -56,6 +60,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   // What was opened is closed again in reverse, whether the start fails half-way or the daemon is stopped.
   await using opened = new AsyncDisposableStack();
   await mkdir(home, { recursive: true, mode: 0o700 });
+  await requireOwnFolder(home);
+  const unlock = await lockHome(home, (why) =>
+    log('warn', 'daemon.warning', { message: `${why}; a second daemon for this home would not be noticed` }),
+  );
+  opened.defer(unlock);
   const ca = await openLocalCa(join(home, 'ca'));
   const token = await adminToken(join(home, 'admin.token'));
   const reportFault: ReportFault = (fault) => {
@@ -250,14 +259,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
 
   const runFile = join(home, 'run.json');
-  await writeWhole(
-    runFile,
-    `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`,
-  );
+  const run = `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`;
+  await writeWhole(runFile, run);
   // When the process exits without a stop, too: a fault, or a second signal.
   const removeTraces = (): void => {
     process.off('exit', removeTraces);
-    rmSync(runFile, { force: true });
+    if (holds(runFile, run)) rmSync(runFile);
     if (admin.url.startsWith('unix:')) rmSync(admin.url.slice(5), { force: true });
   };
   process.once('exit', removeTraces);
@@ -300,6 +307,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     admin: admin.url,
     home,
     reportFault,
+    reload: contained('reload', reportFault, () => store.reload()),
     stop: (reason) => (stopping ??= stop(reason)),
   };
 }
@@ -371,6 +379,15 @@ async function chooseProxies({ upstreamProxies, connectTo }: Settings['network']
     const proxy = upstreamProxies.find(authority);
     return (proxy && loaded.get(proxy)) ?? null;
   };
+}
+
+/** The file may be another daemon's, where the home was removed and made again meanwhile. */
+function holds(path: string, text: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === text;
+  } catch {
+    return false;
+  }
 }
 
 /** Whoever reads it never sees half of it. */

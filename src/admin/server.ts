@@ -31,6 +31,7 @@ import {
   ServerProblemSchema,
 } from './schemas/records.ts';
 import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
+import { clearSocketPath } from './unix-socket.ts';
 import { compileValidator } from './validation.ts';
 
 export type AdminApp = Awaited<ReturnType<typeof createAdminApp>>;
@@ -86,9 +87,11 @@ export async function startAdminServer(
 ): Promise<AdminServer> {
   const app = await createAdminApp(context);
   try {
-    const url = await app.listen(address);
+    const url = 'path' in address ? await listenPrivately(app, address.path) : await app.listen(address);
     return { url: 'path' in address ? `unix:${address.path}` : url, close: () => app.close() };
   } catch (error) {
+    await app.close();
+    if (error instanceof MtlsdError) throw error;
     const where = 'path' in address ? address.path : `${address.host}:${address.port}`;
     throw new MtlsdError(
       'BAD_CONFIGURATION',
@@ -98,6 +101,17 @@ export async function startAdminServer(
         cause: error,
       },
     );
+  }
+}
+
+/** The umask makes the socket 0600 from its first moment: a chmod after it would leave others a moment to connect. */
+async function listenPrivately(app: AdminApp, path: string): Promise<string> {
+  await clearSocketPath(path);
+  const umask = process.umask(0o177);
+  try {
+    return await app.listen({ path });
+  } finally {
+    process.umask(umask);
   }
 }
 

@@ -79,7 +79,11 @@ export function partsOf(certificate: X509Certificate): CertificateParts | null {
   if (known !== undefined) return known;
   let read: CertificateParts | null = null;
   try {
-    read = certificateParts(certificate);
+    const whole = certificateParts(certificate);
+    // Read when paths are made, where nothing tells of damage.
+    subjectKeyIdentifier(whole);
+    authorityKeyIdentifier(whole);
+    read = whole;
   } catch {
     // damaged: the caller says INVALID_EXTENSION
   }

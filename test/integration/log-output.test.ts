@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, watch } from 'node:fs';
 import { Agent, createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -132,29 +132,47 @@ describe('a reader that is gone', () => {
 });
 
 describe('a terminal', () => {
-  test('shows lines for people by default; Ctrl-S stops the lines and nothing else', async () => {
+  /** script (util-linux) gives it a terminal, and passes on what is typed. */
+  async function startOnTerminal() {
     const home = temporaryDirectory();
     const bin = new URL('../../bin/mtlsd.js', import.meta.url).pathname;
     const command = `exec ${process.execPath} ${bin} start --home ${home} --listen 127.0.0.1:0 --admin 127.0.0.1:0`;
-    // script (util-linux) gives it a terminal, and passes on what is typed.
     const terminal = spawn('script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null'], {
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
     });
     let shown = '';
-    const ready = new Promise<void>((resolve) =>
+    await new Promise<void>((resolve) =>
       terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
         shown += text;
         if (/daemon\.ready [^\n]*\n/.test(shown)) resolve();
       }),
     );
-    await ready;
-    expect(shown).toMatch(/^\d\d:\d\d:\d\d {2}daemon\.ready {10}proxy 127\.0\.0\.1:\d+, /m);
-    const { pid, proxy } = JSON.parse(readFileSync(join(home, 'run.json'), 'utf8')) as { pid: number; proxy: string[] };
+    const runFile = join(home, 'run.json');
+    const run = JSON.parse(readFileSync(runFile, 'utf8')) as { pid: number; proxy: string[] };
+    return { terminal, shown: () => shown, run, runFile };
+  }
+
+  test('shows lines for people by default; Ctrl-S stops the lines and nothing else', async () => {
+    const { terminal, shown, run } = await startOnTerminal();
+    expect(shown()).toMatch(/^\d\d:\d\d:\d\d {2}daemon\.ready {10}proxy 127\.0\.0\.1:\d+, /m);
     terminal.stdin.write('\x13');
-    await request({ proxy: `http://${proxy[0]}` }, 200);
-    expect(shown).not.toContain('xxxx');
+    await request({ proxy: `http://${run.proxy[0]}` }, 200);
+    expect(shown()).not.toContain('xxxx');
     const exit = new Promise<number | null>((resolve) => terminal.on('close', resolve));
-    process.kill(pid, 'SIGTERM');
+    process.kill(run.pid, 'SIGTERM');
     expect(await exit).toBe(0);
+  });
+
+  test('that is closed ends the daemon', async () => {
+    const { terminal, runFile } = await startOnTerminal();
+    const removed = new Promise<void>((resolve) => {
+      const watcher = watch(dirname(runFile), () => {
+        if (existsSync(runFile)) return;
+        watcher.close();
+        resolve();
+      });
+    });
+    terminal.kill('SIGKILL');
+    await removed;
   });
 });

@@ -5,7 +5,7 @@
  */
 import { createPrivateKey, generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { basicConstraints, certificateParts, mayUseKey } from '../../core/extensions.ts';
 import { printable, rfc3339 } from '../../core/facts.ts';
 import { createFile, writeAtomically } from '../../core/files/atomic-write.ts';
+import { octal, requireOwnFolder } from '../../core/files/own-folder.ts';
 import { loadTrust } from '../trust.ts';
 import { type Issuer, issuerOf, mint } from './mint.ts';
 
@@ -46,7 +47,7 @@ const YEARS = 10;
 export async function openLocalCa(dir: string): Promise<LocalCa> {
   const paths = { cert: path.join(dir, 'ca.pem'), key: path.join(dir, 'ca.key'), bundle: path.join(dir, 'bundle.pem') };
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  await checkFolder(dir);
+  await requireOwnFolder(dir);
   const [keyPem, storedPem] = await Promise.all([readKey(paths.key), readIfThere(paths.cert)]);
   const created = keyPem === null && storedPem === null;
   if (!created && (keyPem === null || storedPem === null)) {
@@ -124,15 +125,6 @@ function refused(message: string, hint: string, cause?: unknown): MtlsdError {
   return new MtlsdError('BAD_CONFIGURATION', message, { hint, cause });
 }
 
-/** Whoever may write the folder may put another key in the place of ours. */
-async function checkFolder(dir: string): Promise<void> {
-  if (process.platform === 'win32') return; // no such bits; the profile's ACL guards it
-  const { mode, uid } = await stat(dir);
-  if (uid !== process.getuid?.())
-    throw refused(`${dir} belongs to another user`, 'run mtlsd as that user, or chown it to yourself');
-  if (mode & 0o022) throw refused(`${dir} can be written by others (mode ${octal(mode)})`, `chmod 700 ${dir}`);
-}
-
 /** null where it isn't there. The open file is checked, not its name, so that nothing is swapped in between. */
 async function readKey(file: string): Promise<string | null> {
   const handle = await open(file, constants.O_RDONLY).catch((error: unknown) => {
@@ -157,10 +149,6 @@ async function readKey(file: string): Promise<string | null> {
   } finally {
     await handle.close();
   }
-}
-
-function octal(mode: number): string {
-  return (mode & 0o777).toString(8).padStart(4, '0');
 }
 
 async function readIfThere(file: string): Promise<string | null> {

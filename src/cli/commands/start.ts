@@ -1,4 +1,5 @@
 import { flushCompileCache } from 'node:module';
+import { isatty } from 'node:tty';
 import { Command } from 'commander';
 import { createLog } from '../../core/log.ts';
 import { startDaemon } from '../../daemon.ts';
@@ -9,7 +10,9 @@ import { logLine } from '../words/log-line.ts';
 
 export function startCommand(): Command {
   return new Command('start')
-    .description('Runs the daemon in the foreground. SIGTERM lets requests under way finish; a second one ends it.')
+    .description(
+      'Runs the daemon in the foreground. SIGTERM lets requests under way finish; a second one ends it. SIGHUP reloads the certificates.',
+    )
     .option(
       '--listen <addr:port...>',
       'where clients reach the proxy; port 0 is any free one (default: 127.0.0.1:8740 and [::1]:8740)',
@@ -21,7 +24,7 @@ export function startCommand(): Command {
     .action(async (_options, command: Command) => {
       const settings = await loadSettings(command.optsWithGlobals(), process.env);
       const { level, format } = settings.log;
-      const pretty = (format ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty';
+      const pretty = (format ?? (isatty(1) ? 'pretty' : 'json')) === 'pretty';
       const log = createLog({ level, format: pretty ? logLine : 'json' });
       const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
@@ -31,6 +34,12 @@ export function startCommand(): Command {
         flushCompileCache();
         tuneCollector();
       }, 1_000).unref();
+      const onTerminal = isatty(1);
+      process.on('SIGHUP', () => {
+        // A terminal that is gone ends what runs in it; anybody else asks for a reload.
+        if (onTerminal && !isatty(1)) process.kill(process.pid, 'SIGTERM');
+        else daemon.reload();
+      });
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         let told = false;
         process.on(signal, () => {

@@ -1,3 +1,5 @@
+import 'reflect-metadata';
+import { Extension } from '@peculiar/x509';
 /**
  * Every kind of bad chain, made at run time and shown in a real handshake: what OpenSSL says of it is what the verdict is
  * given, and each row holds our list, and what an `allow` of single codes lets through, to it.
@@ -286,6 +288,24 @@ describe('judge', () => {
     const observed = observe([leaf.x509, twice.x509], { opensslError: 'CERT_HAS_EXPIRED' });
     expect(codesOf(judge(observed, expectation()))).toContain('INVALID_EXTENSION');
   });
+
+  test.each(['2.5.29.35', '2.5.29.14'])(
+    'a damaged key identifier (%s) is a problem, and ends nothing else',
+    async (oid) => {
+      // A SEQUENCE, or an OCTET STRING, longer than what holds it (found by fuzzing).
+      const damaged = new Extension(
+        oid,
+        false,
+        Buffer.from(oid.endsWith('35') ? '3006800a01020304' : '040a0102', 'hex'),
+      );
+      const middle = await root.intermediate({ noKeyIdentifiers: true, extensions: [damaged] });
+      const leaf = await middle.issue({ noKeyIdentifiers: true, extensions: [damaged] });
+      const observed = observe([leaf.x509, middle.x509], { opensslError: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' });
+      const verdict = judge(observed, expectation());
+      expect(verdict.authorized).toBe(false);
+      expect(codesOf(verdict)).toContain('INVALID_EXTENSION');
+    },
+  );
 
   test('a mesh of cross-signed certificates ends', async () => {
     const names = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6'];

@@ -1,0 +1,22 @@
+import type { Surface } from './surface.ts';
+import { api } from './surfaces/api.ts';
+import { authority } from './surfaces/authority.ts';
+import { certificatesYaml } from './surfaces/certificates-yaml.ts';
+import { clientHello } from './surfaces/client-hello.ts';
+import { der } from './surfaces/der.ts';
+import { pem } from './surfaces/pem.ts';
+import { pfx } from './surfaces/pfx.ts';
+import { settingsYaml } from './surfaces/settings-yaml.ts';
+import { tlsFlight } from './surfaces/tls-flight.ts';
+
+export const SURFACES: readonly Surface[] = [
+  pem,
+  der,
+  pfx,
+  certificatesYaml,
+  settingsYaml,
+  authority,
+  clientHello,
+  tlsFlight,
+  api,
+];

@@ -1,0 +1,34 @@
+/** The path of a UNIX socket that the admin API listens on. */
+import { lstat, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { MtlsdError, nativeCode } from '../core/errors.ts';
+
+/**
+ * Removes the socket that a killed daemon left.
+ * @throws MtlsdError BAD_CONFIGURATION where somebody listens there, or where the path is no socket
+ */
+export async function clearSocketPath(path: string): Promise<void> {
+  const stats = await lstat(path).catch(() => null);
+  if (stats === null) return;
+  if (!stats.isSocket())
+    throw new MtlsdError('BAD_CONFIGURATION', `${path} is there already, and is not a socket`, {
+      hint: 'remove it, or choose another path with --admin unix:PATH',
+    });
+  if (!(await isDead(path)))
+    throw new MtlsdError('BAD_CONFIGURATION', `another program listens on ${path}, perhaps another mtlsd`, {
+      hint: 'stop it, or choose another path with --admin unix:PATH',
+    });
+  await rm(path, { force: true });
+}
+
+/** Only what is certain: a full backlog, or a socket of another user, may be alive. */
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', (error) => resolve(['ECONNREFUSED', 'ENOENT'].includes(nativeCode(error) ?? '')));
+  });
+}
