@@ -86,6 +86,18 @@ export class UpstreamConnection {
     this.#doubtUntil = 0;
   }
 
+  /** We end it ourselves: what the server would have said of our certificate stays unknown, and is no refusal. */
+  end(): void {
+    this.abandon();
+    this.socket.destroy();
+  }
+
+  /** The same before the socket is ended in another way. */
+  abandon(): void {
+    if (this.#settlement === 'undecided') this.#settle('presumed');
+    this.#doubtUntil = 0;
+  }
+
   /** The connection ended; called as often as somebody notices. */
   lost(error: Error | null): void {
     this.error ??= error;

@@ -60,12 +60,7 @@ export class H1Connection implements UpstreamStream {
     this.#keepAliveMs = options.keepAliveMs;
     this.#reader = new ResponseReader({ headBytes: options.headerBytes });
     this.#writer = new MessageWriter(this.#socket);
-    this.#inside = new Boundary(
-      'upstream',
-      options.reportFault,
-      () => this.#socket.destroy(),
-      upstream.record?.connection,
-    );
+    this.#inside = new Boundary('upstream', options.reportFault, () => upstream.end(), upstream.record?.connection);
     this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
   }
 
@@ -134,21 +129,21 @@ export class H1Connection implements UpstreamStream {
 
   abort(): void {
     this.#active = null;
-    this.#socket.destroy();
+    this.upstream.end();
   }
 
   /** Carries no further request; what is under way finishes. */
   close(): void {
     if (this.#state !== 'open') return;
     this.#state = 'closing';
-    if (!this.#active) this.#socket.destroy();
+    if (!this.#active) this.upstream.end();
   }
 
   readonly #onData = (bytes: Buffer): void => {
     try {
       this.upstream.heard();
       // What comes unasked belongs to no request: a late 408, or an attempt to poison the next response.
-      if (!this.#active) return void this.#socket.destroy();
+      if (!this.#active) return void this.upstream.end();
       this.#reader.feed(bytes);
       this.#read();
     } catch (error) {
@@ -192,7 +187,7 @@ export class H1Connection implements UpstreamStream {
       }
     } catch (error) {
       this.#fail(new StreamFailure('invalid', (error as Error).message, null, error as Error));
-      this.#socket.destroy();
+      this.upstream.end();
     } finally {
       this.#reading = false;
     }
@@ -220,13 +215,13 @@ export class H1Connection implements UpstreamStream {
     this.#active = null;
     // The response to a request that was not sent whole ends the connection: what is left would read as the next request.
     if (active.head.keepAlive && active.sent && this.#reader.idle) this.#release();
-    else this.#socket.destroy();
+    else this.upstream.end();
     active.events.onEnd(trailers);
   }
 
   #release(): void {
     this.#idleSince = performance.now();
-    if (this.#state === 'closing') this.#socket.destroy();
+    if (this.#state === 'closing') this.upstream.end();
     else if (this.#state === 'open') this.#owner.onIdle(this);
   }
 
@@ -246,7 +241,7 @@ export class H1Connection implements UpstreamStream {
 
   #refuse(message: string): void {
     this.#fail(new StreamFailure('invalid', message));
-    this.#socket.destroy();
+    this.upstream.end();
   }
 
   #fail(failure: StreamFailure): void {

@@ -134,11 +134,13 @@ export class H2Session {
 
   /** Streams under way finish; nothing new begins. */
   close(): void {
+    this.upstream.abandon();
     this.#session.close();
     this.#end('closing');
   }
 
   destroy(): void {
+    this.upstream.abandon();
     this.#session.destroy();
   }
 

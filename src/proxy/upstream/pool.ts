@@ -294,9 +294,12 @@ export class Pool {
   }
 
   #connected(upstream: UpstreamConnection, version: Version): void {
-    if (this.#state === 'closed' || upstream.socket.destroyed) {
-      upstream.socket.destroy();
-      if (upstream.refusal) this.#failOldest(upstream.refusal);
+    if (this.#state === 'closed') return upstream.end();
+    if (upstream.socket.destroyed) {
+      upstream.lost(null);
+      this.#failOldest(
+        upstream.refusal ?? new MtlsdError('CONNECTION_CLOSED', `${this.route.authority.text} closed the connection`),
+      );
       return;
     }
     const negotiated = upstream.alpn === 'h2' ? 'h2' : 'h1';
