@@ -68,6 +68,8 @@ export interface CertificateOptions {
   /** Flips a bit of the signature. */
   readonly brokenSignature?: boolean;
   readonly extensions?: readonly x509.Extension[];
+  /** The key of a request, in place of one that is made here. */
+  readonly publicKey?: x509.PublicKey;
 }
 
 export interface Written {
@@ -168,7 +170,7 @@ export async function createPki(): Promise<Pki> {
       issuer: issuer?.subject ?? subject,
       notBefore: options.notBefore ?? ago(HOUR),
       notAfter: options.notAfter ?? ahead(30 * DAY),
-      publicKey: pair.keys.publicKey,
+      publicKey: options.publicKey ?? pair.keys.publicKey,
       signingKey: await signingKey(issuer?.pair ?? pair, options.digest ?? 'SHA-256'),
       signingAlgorithm: signingAlgorithm((issuer?.pair ?? pair).kind, options.digest ?? 'SHA-256'),
       extensions: await extensionsOf(options, role, pair, issuer),
@@ -265,7 +267,7 @@ async function extensionsOf(
     extensions.push(new x509.SubjectAlternativeNameExtension(sans.map(generalName), options.cn === null));
   }
   if (options.noKeyIdentifiers !== true) {
-    extensions.push(await x509.SubjectKeyIdentifierExtension.create(pair.keys.publicKey));
+    extensions.push(await x509.SubjectKeyIdentifierExtension.create(options.publicKey ?? pair.keys.publicKey));
     const signer = options.wrongAki === true ? '00'.repeat(20) : (issuer?.pair ?? pair).keys.publicKey;
     extensions.push(
       typeof signer === 'string'

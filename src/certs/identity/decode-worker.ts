@@ -7,21 +7,29 @@ import type { KeyPart } from './parts.ts';
 import { decodeError, decrypt, decryptTraditional } from './pbe.ts';
 import { toPem } from './pem.ts';
 import { decodePkcs12, passwords, type PfxContent } from './pkcs12.ts';
+import { encodePkcs12, type NewPfx } from './pkcs12-encode.ts';
 
 export type DecodeJob =
   | { readonly kind: 'key'; readonly part: Exclude<KeyPart, { form: 'plain' }>; readonly passphrase: string }
-  | { readonly kind: 'pfx'; readonly der: Uint8Array; readonly passphrase: string | null };
+  | { readonly kind: 'pfx'; readonly der: Uint8Array; readonly passphrase: string | null }
+  | ({ readonly kind: 'new-pfx' } & NewPfx);
+
+export interface DecodeAnswer extends PfxContent {
+  /** Of a `new-pfx`. */
+  readonly pfx?: Uint8Array;
+}
 
 /** @throws CodedError of DecodeCode */
-function decode(job: DecodeJob): PfxContent {
+function decode(job: DecodeJob): DecodeAnswer {
   try {
+    if (job.kind === 'new-pfx') return { keys: [], certificates: [], pfx: encodePkcs12(job) };
     if (job.kind === 'pfx') return decodePkcs12(job.der, job.passphrase);
     // A Buffer arrives in this thread as a plain Uint8Array.
     const key = openKey({ ...job.part, der: Buffer.from(job.part.der) }, job.passphrase);
     return { keys: [{ der: key.export({ type: 'pkcs8', format: 'der' }), friendlyName: null }], certificates: [] };
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    const code = job.kind === 'pfx' ? 'PFX_INVALID' : 'KEY_INVALID';
+    const code = job.kind !== 'key' ? 'PFX_INVALID' : 'KEY_INVALID';
     throw decodeError(code, nativeCode(error) ?? 'unexpected structure');
   }
 }

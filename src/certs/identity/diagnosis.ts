@@ -29,6 +29,7 @@ export const DIAGNOSES = {
   ENCRYPTION_UNSUPPORTED: 'error',
   DECRYPTION_TOO_COSTLY: 'error',
   RENEWAL_INCOMPLETE: 'warning',
+  RENEWAL_IMPOSSIBLE: 'warning',
   CERTIFICATE_EXPIRED: 'warning',
   CERTIFICATE_NOT_YET_VALID: 'warning',
   NOT_CLIENT_CERTIFICATE: 'warning',

@@ -1,9 +1,9 @@
 /** Where a passphrase comes from: the store itself, the environment, a file, or a program's output. */
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { CodedError, nativeCode } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import { shellWord, unusable } from './diagnosis.ts';
+import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
 
 export type PassphraseSource =
   | { readonly text: Secret }
@@ -13,8 +13,6 @@ export type PassphraseSource =
   /** Run without a shell, in the folder of the store. */
   | { readonly command: readonly string[]; readonly cwd: string };
 
-/** A password manager may ask its user for a fingerprint; longer than this and a start hangs on it. */
-const commandTimeoutMs = 10_000;
 /** Longer than any passphrase, shorter than a mistake such as `cat` of the wrong file. */
 const maxLength = 4096;
 
@@ -23,7 +21,7 @@ const maxLength = 4096;
  * @throws CodedError PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
  *   that may be the passphrase
  */
-export async function readPassphrase(source: PassphraseSource, timeoutMs = commandTimeoutMs): Promise<Secret> {
+export async function readPassphrase(source: PassphraseSource, timeoutMs = programTimeoutMs): Promise<Secret> {
   if ('text' in source) return source.text;
   if ('env' in source) return fromEnvironment(source.env);
   return 'file' in source ? fromFile(source.file) : fromCommand(source.command, source.cwd, timeoutMs);
@@ -59,52 +57,17 @@ async function fromFile(file: string): Promise<Secret> {
   }
 }
 
-function fromCommand(command: readonly string[], cwd: string, timeoutMs: number): Promise<Secret> {
-  const [program = '', ...args] = command;
-  // Without its arguments: some people have secrets there.
-  const hint = `run the command of the entry yourself, as the daemon's user; it has to write the passphrase and exit with 0`;
-  const failed = (why: string) => unavailable(null, `the passphrase command ${program} ${why}`, hint);
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      windowsHide: true,
-      detached: process.platform !== 'win32',
-    });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    let why: string | null = null;
-    const end = (reason: string) => {
-      why ??= reason;
-      killGroup(child.pid);
-      child.stdout.destroy();
-    };
-    const timer = setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs);
-    child.stdout.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxLength) end(`wrote more than ${maxLength} bytes`);
-      else chunks.push(chunk);
-    });
-    child.on('error', (error) => {
-      clearTimeout(timer);
-      reject(failed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
-    });
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      if (why !== null) reject(failed(why));
-      else if (code !== 0) reject(failed(code === null ? `was ended by ${signal}` : `failed with exit code ${code}`));
-      else resolve(new Secret(withoutLineBreak(Buffer.concat(chunks).toString('utf8'))));
-    });
-  });
-}
-
-/** The program's own children too: `sh -c` and wrappers leave them behind otherwise. */
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
+async function fromCommand(command: readonly string[], cwd: string, timeoutMs: number): Promise<Secret> {
   try {
-    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
-  } catch {
-    // Gone already.
+    const bytes = await runProgram({ command, cwd, timeoutMs, maxBytes: maxLength });
+    return new Secret(withoutLineBreak(bytes.toString('utf8')));
+  } catch (error) {
+    if (!(error instanceof ProgramFailed)) throw error;
+    throw unavailable(
+      null,
+      `the passphrase command ${command[0]} ${error.message}`,
+      `run the command of the entry yourself, as the daemon's user; it has to write the passphrase and exit with 0`,
+    );
   }
 }
 

@@ -62,6 +62,10 @@ export function utf8String(text: string): Buffer {
   return element(0x0c, Buffer.from(text, 'utf8'));
 }
 
+export function bmpString(text: string): Buffer {
+  return element(0x1e, Buffer.from(text, 'utf16le').swap16());
+}
+
 export function octetString(value: Buffer): Buffer {
   return element(0x04, value);
 }

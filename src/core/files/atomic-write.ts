@@ -14,7 +14,7 @@ export interface WriteOptions {
 /** @returns whether it was written */
 export async function writeAtomically(
   file: string,
-  content: string,
+  content: string | Buffer,
   { mode, proceed }: WriteOptions,
 ): Promise<boolean> {
   // In the same folder: rename is atomic within one file system only.
@@ -37,7 +37,7 @@ export async function writeAtomically(
 }
 
 /** @returns false where the file is there already, which is left as it is */
-export async function createFile(file: string, content: string, mode: number): Promise<boolean> {
+export async function createFile(file: string, content: string | Buffer, mode: number): Promise<boolean> {
   try {
     const handle = await open(file, 'wx', mode);
     try {
@@ -60,7 +60,7 @@ export function temporaryName(file: string): string {
 }
 
 /** A rename survives a power cut once its folder is on disk. Windows can't open folders. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {

@@ -1,0 +1,77 @@
+/**
+ * A program whose output is a secret: a passphrase, a key, a new certificate. Without a shell, with nothing on its input,
+ * bounded in time and size, and nothing of what it writes in any message.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
+import { nativeCode } from '../../core/errors.ts';
+
+/** A password manager may ask its user for a fingerprint; longer than this and a start hangs on it. */
+export const programTimeoutMs = 10_000;
+
+export interface Program {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+  /** Beside the daemon's own. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** `why` completes "the command NAME …"; arguments are not in it, since some people have secrets there. */
+export class ProgramFailed extends Error {}
+
+/** @throws ProgramFailed */
+export function runProgram({ command, cwd, timeoutMs, maxBytes, env }: Program): Promise<Buffer> {
+  const [program = '', ...args] = command;
+  return new Promise((resolve, reject) => {
+    let child: ChildProcessByStdio<null, Readable, null>;
+    try {
+      child = spawn(program, args, {
+        cwd,
+        stdio: ['ignore', 'pipe', 'ignore'],
+        windowsHide: true,
+        detached: process.platform !== 'win32',
+        ...(env && { env: { ...process.env, ...env } }),
+      });
+    } catch (error) {
+      // A NUL in an argument, and whatever else Node looks at before it asks the system.
+      return reject(new ProgramFailed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
+    }
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let why: string | null = null;
+    const end = (reason: string) => {
+      why ??= reason;
+      killGroup(child.pid);
+      child.stdout.destroy();
+    };
+    const timer = setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs);
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBytes) end(`wrote more than ${maxBytes} bytes`);
+      else chunks.push(chunk);
+    });
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(new ProgramFailed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      if (why !== null) reject(new ProgramFailed(why));
+      else if (code !== 0)
+        reject(new ProgramFailed(code === null ? `was ended by ${signal}` : `failed with exit code ${code}`));
+      else resolve(Buffer.concat(chunks));
+    });
+  });
+}
+
+/** The program's own children too: `sh -c` and wrappers leave them behind otherwise. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(process.platform === 'win32' ? pid : -pid, 'SIGKILL');
+  } catch {
+    // Gone already.
+  }
+}

@@ -1,0 +1,64 @@
+/** A program that renews: it prints the new certificate, or replaces the files itself. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { pemBlocks } from '../identity/pem.ts';
+import { ProgramFailed, runProgram } from '../identity/program.ts';
+import { RenewalFault } from './fault.ts';
+
+/** It talks to a CA, which may take its time. */
+const timeoutMs = 60_000;
+const maxBytes = 256 * 1024;
+
+export interface RenewalCommand {
+  readonly command: readonly string[];
+  /** The store's folder. */
+  readonly cwd: string;
+  readonly entry: string;
+  readonly host: string;
+  /** Paths of the certificate (or the PFX) and of the key. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export type CommandOutcome =
+  | { readonly is: 'printed'; readonly certificates: readonly X509Certificate[]; readonly key: KeyObject | null }
+  | { readonly is: 'wrote' };
+
+/** @throws RenewalFault COMMAND_FAILED, without anything of what it wrote, since that may be a key */
+export async function runRenewalCommand({
+  command,
+  cwd,
+  entry,
+  host,
+  cert,
+  key,
+}: RenewalCommand): Promise<CommandOutcome> {
+  const env = { MTLSD_ENTRY: entry, MTLSD_HOST: host, MTLSD_CERT: cert, MTLSD_KEY: key };
+  const output = await runProgram({ command, cwd, timeoutMs, maxBytes, env }).catch((error: unknown) => {
+    if (error instanceof ProgramFailed) throw failed(command, error.message);
+    throw error;
+  });
+  const text = output.toString('latin1');
+  if (!text.includes('-----BEGIN ')) return { is: 'wrote' };
+  try {
+    const blocks = pemBlocks(text, 'its output');
+    const keys = blocks.filter(({ label }) => label.endsWith('PRIVATE KEY'));
+    const certificates = blocks
+      .filter(({ label }) => label === 'CERTIFICATE')
+      .map(({ der }) => new X509Certificate(der));
+    if (certificates.length === 0) throw failed(command, 'printed PEM without a certificate');
+    const [own] = keys;
+    return { is: 'printed', certificates, key: own ? keyOfPem(text, own.label) : null };
+  } catch (error) {
+    if (error instanceof RenewalFault) throw error;
+    throw failed(command, 'printed PEM that is damaged');
+  }
+}
+
+function keyOfPem(text: string, label: string): KeyObject {
+  const start = text.indexOf(`-----BEGIN ${label}-----`);
+  return createPrivateKey(text.slice(start));
+}
+
+function failed([program = '']: readonly string[], why: string): RenewalFault {
+  return new RenewalFault('COMMAND_FAILED', `the renewal command ${program} ${why}`);
+}

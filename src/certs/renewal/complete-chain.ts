@@ -1,0 +1,102 @@
+/** The chain of a new certificate, from what the CA sent, what its predecessor came with, and the list of the CA's own. */
+import type { X509Certificate } from 'node:crypto';
+import { certificateFacts, isSelfSigned } from '../../core/facts.ts';
+import { authorityKeyIdentifier, certificateParts } from '../../core/extensions.ts';
+import { asRenewalFault, RenewalFault } from './fault.ts';
+
+/** As for chains that are loaded. */
+const longestChain = 16;
+
+export interface ChainSources {
+  /** What came with the new certificate. */
+  readonly sent: readonly X509Certificate[];
+  /** Of the certificate that is renewed, leaf first. */
+  readonly before: readonly X509Certificate[];
+  /** The CA's own certificates, asked for where the rest leaves a gap: an intermediate may be new. */
+  readonly ofCa: () => Promise<readonly X509Certificate[]>;
+  /** Whether a root among what was sent may end the chain: where a program of the user's sent it. */
+  readonly trustSentRoot: boolean;
+}
+
+/**
+ * Every link is verified by its signature. The chain ends at a root that the CA lists, or where the chain before ended: at
+ * the same issuer, whose certificate need not be there. A chain that ends elsewhere is another CA's.
+ * @returns leaf first, without the root
+ * @throws RenewalFault CHAIN_INCOMPLETE
+ */
+export async function completeChain(leaf: X509Certificate, sources: ChainSources): Promise<readonly X509Certificate[]> {
+  const { sent, before, ofCa, trustSentRoot } = sources;
+  const above = before.slice(1);
+  const last = before.at(-1);
+  const at = (pool: readonly X509Certificate[], roots: readonly X509Certificate[]) => walk(leaf, pool, roots, last);
+  const known = [...above, ...(last && isSelfSigned(last) ? [last] : []), ...(trustSentRoot ? sent : [])];
+  const first = at([...sent, ...above], known);
+  // The issuer that is not here but was there before: its name is proof enough only where nothing better can be had.
+  if (first.end === 'root' || (first.end === 'same issuer' && before.length > 1)) return first.chain;
+  let listed: readonly X509Certificate[] = [];
+  let unlisted = '';
+  try {
+    listed = await ofCa();
+  } catch (error) {
+    unlisted = `; ${asRenewalFault(error).message}`;
+  }
+  const second = at([...sent, ...above, ...listed], [...known, ...listed]);
+  if (second.end !== 'unknown') return second.chain;
+  const top = second.chain.at(-1) ?? leaf;
+  const { subject, issuer } = certificateFacts(top);
+  const why = isSelfSigned(top)
+    ? `it ends at ${subject}, a root that the CA does not list`
+    : `the certificate of its issuer ${issuer} is missing, or did not sign it`;
+  throw new RenewalFault('CHAIN_INCOMPLETE', `the chain of the new certificate is not complete: ${why}${unlisted}`);
+}
+
+interface Walked {
+  readonly chain: readonly X509Certificate[];
+  readonly end: 'root' | 'same issuer' | 'unknown';
+}
+
+function walk(
+  leaf: X509Certificate,
+  pool: readonly X509Certificate[],
+  roots: readonly X509Certificate[],
+  lastBefore: X509Certificate | undefined,
+): Walked {
+  const isRoot = (candidate: X509Certificate): boolean =>
+    isSelfSigned(candidate) && roots.some(({ fingerprint256 }) => fingerprint256 === candidate.fingerprint256);
+  const chain = [leaf];
+  for (let top = leaf; chain.length <= longestChain; ) {
+    if (isSelfSigned(top)) return { chain, end: isRoot(top) ? 'root' : 'unknown' };
+    const issuers = [...roots, ...pool].filter((candidate) => issued(candidate, top));
+    if (issuers.some(isRoot)) return { chain, end: 'root' };
+    const issuer = issuers.find((candidate) => !chain.includes(candidate));
+    if (!issuer) {
+      // One of that name that did not sign it: whoever signed it borrowed the name.
+      const impostor = [...roots, ...pool].some(({ subject }) => subject === top.issuer);
+      return { chain, end: !impostor && lastBefore && sameIssuer(top, lastBefore) ? 'same issuer' : 'unknown' };
+    }
+    chain.push(issuer);
+    top = issuer;
+  }
+  return { chain, end: 'unknown' };
+}
+
+function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
+  try {
+    return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function sameIssuer(a: X509Certificate, b: X509Certificate): boolean {
+  if (a.fingerprint256 === b.fingerprint256) return true;
+  if (a.issuer !== b.issuer) return false;
+  const [one, other] = [a, b].map((certificate) => {
+    try {
+      return authorityKeyIdentifier(certificateParts(certificate));
+    } catch {
+      return null;
+    }
+  });
+  return one === null || one === undefined || !other ? !one && !other : one.equals(other);
+}

@@ -1,0 +1,85 @@
+/** When to renew, and when to try again. Pure: all times are ms since 1970. */
+import { createHash } from 'node:crypto';
+
+const secondMs = 1000;
+const minuteMs = 60 * secondMs;
+const hourMs = 60 * minuteMs;
+
+/** Part of the lifetime by which the moment is moved, so that a fleet issued at once does not come back at once. */
+const spread = 0.05;
+/** A CA that says "in a year" has a wrong clock or a fault; a certificate is worth one question a day. */
+export const longestRetryAfterMs = 24 * hourMs;
+const firstRetryMs = minuteMs;
+const longestRetryMs = hourMs;
+const shortestRetryMs = secondMs;
+/** Timers stand still while a machine sleeps, and a clock may be set: wall-clock times are compared this often. */
+const longestLookMs = 30 * secondMs;
+
+export interface Validity {
+  readonly fingerprint256: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/**
+ * The moment of the first try: the same at each asking and after a restart, since it is drawn from the fingerprint.
+ * @param after share of the lifetime, between 0 and 1
+ */
+export function dueAt({ fingerprint256, notBefore, notAfter }: Validity, after: number): number {
+  const share = after + spread * drawn(fingerprint256);
+  return Math.round(notBefore + (notAfter - notBefore) * Math.min(Math.max(share, 0), 1));
+}
+
+/** From -1 to 1, evenly. */
+function drawn(text: string): number {
+  return createHash('sha256').update(text).digest().readUInt32BE() / 0x7fff_ffff - 1;
+}
+
+export interface FailedTry {
+  readonly now: number;
+  /** In a row, this one included. */
+  readonly failures: number;
+  readonly notAfter: number;
+  /** What the CA asked for. */
+  readonly retryAfterMs: number | null;
+  /** From 0 to 1. */
+  readonly random: number;
+}
+
+/**
+ * After one minute or a tenth of what remains, whichever is less, doubling to one hour. While the certificate is valid never
+ * after half of what remains, so that a short outage near the end is survived. Up to 10 % later, and never before
+ * Retry-After.
+ */
+export function retryAt({ now, failures, notAfter, retryAfterMs, random }: FailedTry): number {
+  const left = notAfter - now;
+  const first = left > 0 ? Math.min(firstRetryMs, left / 10) : firstRetryMs;
+  // 2^20 minutes are more than the hour; a larger exponent only overflows.
+  const doubled = Math.min(first * 2 ** Math.min(failures - 1, 20), longestRetryMs);
+  const wait = Math.max(left > 0 ? Math.min(doubled, left / 2) : doubled, shortestRetryMs);
+  const asked = Math.min(retryAfterMs ?? 0, longestRetryAfterMs);
+  return Math.round(now + Math.max(wait, asked) * (1 + random / 10));
+}
+
+/** A time that was planned, after the clock was set back: no plan lies further ahead than the longest wait. */
+export function notBeyond(planned: number, now: number): number {
+  return Math.min(planned, now + longestRetryAfterMs * 1.1);
+}
+
+/** How long to sleep until the next look at the clock. */
+export function nextLookMs(now: number, times: readonly number[]): number {
+  const next = Math.min(...times, now + longestLookMs);
+  return Math.max(next - now, 0);
+}
+
+/** RFC 9110 §10.2.3: seconds or a date. null where it is neither, or past; at most one day. */
+export function parseRetryAfter(field: string | null, now: number): number | null {
+  if (field === null) return null;
+  const text = field.trim();
+  const ms = /^\d{1,12}$/.test(text)
+    ? Number(text) * secondMs
+    : /^[A-Za-z]{3,9}, /.test(text)
+      ? Date.parse(text) - now
+      : NaN;
+  return ms > 0 ? Math.min(ms, longestRetryAfterMs) : null;
+}

@@ -1,0 +1,78 @@
+/** The files that a renewal replaces, and whether it may. */
+import { constants, type Stats } from 'node:fs';
+import { access, lstat, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { nativeCode } from '../../core/errors.ts';
+import { diagnosis, shellWord } from '../identity/diagnosis.ts';
+import type { Diagnosis } from '../identity/identity.ts';
+import type { PassphraseSource } from '../identity/passphrase.ts';
+
+/** Absolute paths. `pem` has the key in a file of its own, or with the certificate: then `key` is null. */
+export type RenewalTarget = { readonly passphrase: PassphraseSource | null } & (
+  | { readonly kind: 'pem'; readonly cert: string; readonly key: string | null }
+  | { readonly kind: 'pfx'; readonly pfx: string; readonly alias: string | null }
+);
+
+export function filesOfTarget(target: RenewalTarget): string[] {
+  if (target.kind === 'pfx') return [target.pfx];
+  return target.key === null || target.key === target.cert ? [target.cert] : [target.key, target.cert];
+}
+
+/** The file under whose name writers take turns: two entries that share a certificate share it. */
+export const mainFile = (target: RenewalTarget): string => (target.kind === 'pfx' ? target.pfx : target.cert);
+
+/**
+ * Why files can't be renewed in place, found at load rather than at the end of a lifetime; null where they can.
+ */
+export async function refusalOf(target: RenewalTarget): Promise<Diagnosis | null> {
+  if (target.kind === 'pfx' && target.alias !== null)
+    return refused(target.pfx, 'holds several keys, and the others would be lost', 'give this entry a PFX of its own');
+  for (const file of filesOfTarget(target)) {
+    const refusal = await refusalOfFile(file);
+    if (refusal !== null) return refusal;
+  }
+  return null;
+}
+
+const elsewhere =
+  'renew it where it comes from, and leave renew: out: the new files are used as soon as they are there (docs/renewal.md)';
+
+async function refusalOfFile(file: string): Promise<Diagnosis | null> {
+  try {
+    if (await isSecretVolume(file)) return refused(file, 'is in a Kubernetes volume, which is read-only', elsewhere);
+    const real = await realpath(file);
+    await access(path.dirname(real), constants.W_OK);
+    const stats = await stat(real);
+    if (!mayOwn(stats)) return refused(file, `belongs to the user ${stats.uid}, not to the daemon`, elsewhere);
+    return null;
+  } catch (error) {
+    const code = nativeCode(error) ?? 'unknown error';
+    // What is missing is told by the loader, in better words.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    const why =
+      code === 'EROFS'
+        ? 'is on a file system that is mounted read-only'
+        : `is in a folder that the daemon can't write (${code})`;
+    return refused(file, why, elsewhere);
+  }
+}
+
+/** root gives a file back to its owner; anybody else would take it away. */
+function mayOwn({ uid }: Stats): boolean {
+  const own = process.geteuid?.();
+  return own === undefined || own === 0 || own === uid;
+}
+
+/** The kubelet leads every name of a volume through the link `..data`, and would undo what anybody else changes. */
+async function isSecretVolume(file: string): Promise<boolean> {
+  const entry = path.join(path.dirname(file), '..data');
+  try {
+    return (await lstat(entry)).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+function refused(file: string, why: string, hint: string): Diagnosis {
+  return diagnosis('RENEWAL_IMPOSSIBLE', file, `the certificate can't be renewed: ${shellWord(file)} ${why}`, hint);
+}

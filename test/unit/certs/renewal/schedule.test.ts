@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import {
+  dueAt,
+  longestRetryAfterMs,
+  nextLookMs,
+  notBeyond,
+  parseRetryAfter,
+  retryAt,
+} from '../../../../src/certs/renewal/schedule.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const now = Date.UTC(2026, 7, 1);
+
+describe('the first try', () => {
+  const validity = (fingerprint256: string) => ({ fingerprint256, notBefore: now, notAfter: now + 90 * day });
+  const shares = Array.from({ length: 2000 }, (_, i) => (dueAt(validity(`F${i}`), 2 / 3) - now) / (90 * day));
+
+  test('comes after the share of the lifetime, 5 % earlier or later, evenly', () => {
+    const offsets = shares.map((share) => share - 2 / 3);
+    expect(Math.max(...offsets)).toBeLessThanOrEqual(0.05 + 1e-9);
+    expect(Math.min(...offsets)).toBeGreaterThanOrEqual(-0.05 - 1e-9);
+    const tenths = Array.from(
+      { length: 10 },
+      (_, i) => offsets.filter((o) => Math.floor((o + 0.05) * 100) === i).length,
+    );
+    for (const count of tenths) expect(count).toBeGreaterThan(120);
+  });
+
+  test('is the same at each asking', () => {
+    expect(dueAt(validity('F1'), 0.5)).toBe(dueAt(validity('F1'), 0.5));
+  });
+
+  test('is never outside the lifetime', () => {
+    for (const after of [0.01, 0.99])
+      for (let i = 0; i < 100; i++) {
+        const at = dueAt(validity(`G${i}`), after);
+        expect(at).toBeGreaterThanOrEqual(now);
+        expect(at).toBeLessThanOrEqual(now + 90 * day);
+      }
+  });
+});
+
+describe('the next try', () => {
+  const wait = (failures: number, leftMs: number, retryAfterMs: number | null = null, random = 0): number =>
+    retryAt({ now, failures, notAfter: now + leftMs, retryAfterMs, random }) - now;
+
+  test('starts at a minute and doubles to an hour', () => {
+    expect([1, 2, 3, 4, 5, 6, 7, 8, 100].map((failures) => wait(failures, 30 * day) / minute)).toEqual([
+      1, 2, 4, 8, 16, 32, 60, 60, 60,
+    ]);
+  });
+
+  test('starts at a tenth of what remains, where that is less', () => {
+    expect(wait(1, 20_000)).toBe(2000);
+    expect(wait(2, 20_000)).toBe(4000);
+  });
+
+  test('never waits for more than half of what remains, and never less than a second', () => {
+    expect(wait(9, hour)).toBe(hour / 2);
+    expect(wait(9, 500)).toBe(1000);
+  });
+
+  test('goes on after the end as before', () => {
+    expect([1, 2, 9].map((failures) => wait(failures, -day) / minute)).toEqual([1, 2, 60]);
+  });
+
+  test('is never before Retry-After, and at most 10 % later', () => {
+    expect(wait(1, 30 * day, 2 * hour)).toBe(2 * hour);
+    expect(wait(1, 30 * day, 2 * hour, 1)).toBe(132 * minute);
+    expect(wait(1, 30 * day, 1000)).toBe(minute);
+  });
+
+  test('is within a day, whatever a CA asks for', () => {
+    expect(wait(1, 30 * day, 365 * day)).toBe(day);
+  });
+});
+
+describe('Retry-After', () => {
+  test.each([
+    ['120', 120_000],
+    [' 3 ', 3000],
+    [new Date(now + hour).toUTCString(), hour],
+    [new Date(now - hour).toUTCString(), null],
+    ['0', null],
+    ['-5', null],
+    ['1e9', null],
+    ['soon', null],
+    ['', null],
+    ['Sat, 99 Foo 2026', null],
+    ['999999999999', longestRetryAfterMs],
+    ['9'.repeat(400), null],
+    [new Date(now + 400 * day).toUTCString(), longestRetryAfterMs],
+    [null, null],
+  ])('%j', (field, ms) => {
+    expect(parseRetryAfter(field, now)).toBe(ms);
+  });
+});
+
+describe('the clock', () => {
+  test('is looked at every 30 seconds, and at the moment of a try', () => {
+    expect(nextLookMs(now, [])).toBe(30_000);
+    expect(nextLookMs(now, [now + hour, now + 500])).toBe(500);
+    expect(nextLookMs(now, [now - hour])).toBe(0);
+  });
+
+  test('set back, leaves no try further away than a day', () => {
+    expect(notBeyond(now + 365 * day, now)).toBeLessThan(now + 1.2 * day);
+    expect(notBeyond(now + minute, now)).toBe(now + minute);
+  });
+});
