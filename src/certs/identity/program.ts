@@ -16,15 +16,18 @@ export interface Program {
   readonly maxBytes: number;
   /** Beside the daemon's own. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
 }
 
 /** `why` completes "the command NAME …"; arguments are not in it, since some people have secrets there. */
 export class ProgramFailed extends Error {}
 
 /** @throws ProgramFailed */
-export function runProgram({ command, cwd, timeoutMs, maxBytes, env }: Program): Promise<Buffer> {
+export function runProgram({ command, cwd, timeoutMs, maxBytes, env, signal }: Program): Promise<Buffer> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new ProgramFailed('was not started, as the daemon is stopping'));
     let child: ChildProcessByStdio<null, Readable, null>;
     try {
       child = spawn(program, args, {
@@ -46,6 +49,8 @@ export function runProgram({ command, cwd, timeoutMs, maxBytes, env }: Program):
       killGroup(child.pid);
       child.stdout.destroy();
     };
+    const cancel = (): void => end('was ended, as the daemon is stopping');
+    signal?.addEventListener('abort', cancel, { once: true });
     const timer = setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs);
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
@@ -56,11 +61,12 @@ export function runProgram({ command, cwd, timeoutMs, maxBytes, env }: Program):
       clearTimeout(timer);
       reject(new ProgramFailed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
     });
-    child.on('close', (code, signal) => {
+    child.on('close', (code, ended) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', cancel);
       if (why !== null) reject(new ProgramFailed(why));
       else if (code !== 0)
-        reject(new ProgramFailed(code === null ? `was ended by ${signal}` : `failed with exit code ${code}`));
+        reject(new ProgramFailed(code === null ? `was ended by ${ended}` : `failed with exit code ${code}`));
       else resolve(Buffer.concat(chunks));
     });
   });

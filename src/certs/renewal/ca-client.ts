@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { type Authority, authorityOf } from '../../core/authority.ts';
+import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { asRenewalFault, RenewalFault, said } from './fault.ts';
 import { parseRetryAfter } from './schedule.ts';
 
@@ -112,12 +113,16 @@ export function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> 
 function explained(error: unknown, connecting: unknown, { host }: URL, signal: AbortSignal): RenewalFault {
   if (error instanceof RenewalFault) return error;
   if (signal.aborted) return new RenewalFault('CA_TIMEOUT', `${host} did not answer in time`, { cause: error });
-  if (error === connecting) return asRenewalFault(error);
+  if (error === connecting && error instanceof MtlsdError) return asRenewalFault(error);
+  if (error === connecting)
+    return new RenewalFault('CA_UNREACHABLE', `${host} can't be reached: ${nativeCode(error) ?? 'unknown error'}`, {
+      cause: error,
+    });
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
     return invalid(`${host} sent more than ${maxBodyBytes / 1024} KiB`, error);
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return invalid(`${host} sent fields of more than 16 KiB`, error);
-  if (code.startsWith('HPE_') || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
+  if ((error as Error).name === 'HTTPParserError' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
     return invalid(`${host} sent something that is not HTTP`, error);
   return new RenewalFault('CA_UNREACHABLE', `${host} closed the connection before it answered`, { cause: error });
 }

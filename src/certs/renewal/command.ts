@@ -4,8 +4,8 @@ import { pemBlocks } from '../identity/pem.ts';
 import { ProgramFailed, runProgram } from '../identity/program.ts';
 import { RenewalFault } from './fault.ts';
 
-/** It talks to a CA, which may take its time. */
-const timeoutMs = 60_000;
+/** It talks to a CA, which may take its time; less than a lock lasts whose owner can't be asked. */
+const timeoutMs = 45_000;
 const maxBytes = 256 * 1024;
 
 export interface RenewalCommand {
@@ -17,6 +17,7 @@ export interface RenewalCommand {
   /** Paths of the certificate (or the PFX) and of the key. */
   readonly cert: string;
   readonly key: string;
+  readonly signal: AbortSignal;
 }
 
 export type CommandOutcome =
@@ -24,16 +25,10 @@ export type CommandOutcome =
   | { readonly is: 'wrote' };
 
 /** @throws RenewalFault COMMAND_FAILED, without anything of what it wrote, since that may be a key */
-export async function runRenewalCommand({
-  command,
-  cwd,
-  entry,
-  host,
-  cert,
-  key,
-}: RenewalCommand): Promise<CommandOutcome> {
+export async function runRenewalCommand(renewal: RenewalCommand): Promise<CommandOutcome> {
+  const { command, cwd, entry, host, cert, key, signal } = renewal;
   const env = { MTLSD_ENTRY: entry, MTLSD_HOST: host, MTLSD_CERT: cert, MTLSD_KEY: key };
-  const output = await runProgram({ command, cwd, timeoutMs, maxBytes, env }).catch((error: unknown) => {
+  const output = await runProgram({ command, cwd, timeoutMs, maxBytes, env, signal }).catch((error: unknown) => {
     if (error instanceof ProgramFailed) throw failed(command, error.message);
     throw error;
   });

@@ -7,6 +7,7 @@ export const RENEWAL_FAULTS = {
   CA_UNREACHABLE: 'check the address under renew: and that this machine reaches it',
   CA_TIMEOUT: 'the CA is slow or hangs; look at its log',
   CA_REFUSED: 'look at the log of the CA',
+  CA_PENDING: 'approve the request at the CA; it is sent again by itself',
   CA_ANSWER_INVALID: 'check that the address under renew: is the one of the CA',
   COMMAND_FAILED: 'run the command of the entry as the user of the daemon',
   KEY_MISMATCH: 'the CA has to certify the key of the request',
@@ -19,6 +20,8 @@ export const RENEWAL_FAULTS = {
   CERTIFICATE_UNUSABLE: 'look at what the CA issued',
   REQUEST_IMPOSSIBLE: 'renew it with a command: renew: { command: [...] }',
   FILES_NOT_WRITABLE: 'put the certificate and its key into files that the daemon alone writes',
+  LOCKED: 'it is tried again by itself',
+  CANCELLED: 'it is tried again at the next start',
   ENTRY_UNUSABLE: 'mtlsd cert show NAME says what is wrong with it',
   INTERNAL: 'this is a fault of mtlsd; please report it',
 } as const;

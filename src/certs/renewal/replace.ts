@@ -8,7 +8,7 @@
  * A crash before 3 leaves the old pair, and between two renames of 3 the new key with the old certificate: the new one is
  * at `FILE.next` then, where `loadWithNext` finds it and `completeReplacement` puts it in its place.
  */
-import { chown, copyFile, link, realpath, rename, rm, stat } from 'node:fs/promises';
+import { chown, copyFile, link, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { nativeCode } from '../../core/errors.ts';
 import type { ClientIdentity } from '../identity/identity.ts';
@@ -52,6 +52,11 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
       cause: error,
     });
   }
+}
+
+/** Files as they are, to put them back. */
+export function readFiles(files: readonly string[]): Promise<readonly NewFile[]> {
+  return Promise.all(files.map(async (file) => ({ file, content: await readFile(file) })));
 }
 
 /**
