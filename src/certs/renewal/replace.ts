@@ -34,24 +34,36 @@ const previousOf = (file: string): string => `${file}.previous`;
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const resolved = await Promise.all(files.map(async ({ file, content }) => ({ file: await realFile(file), content })));
   try {
-    for (const { file, content } of resolved) {
-      await removeLeftovers(file);
-      const { mode, uid, gid } = await stat(file);
-      await writeDurably(nextOf(file), content, { mode: mode & 0o777 });
-      // Only root can, and only root has to.
-      if (process.geteuid?.() === 0) await chown(nextOf(file), uid, gid);
-    }
+    for (const { file, content } of resolved) await writeNext(file, content);
     for (const { file } of resolved) await keepPrevious(file);
+  } catch (error) {
+    for (const { file } of resolved) await rm(nextOf(file), { force: true });
+    throw notWritten(error, resolved[0]?.file);
+  }
+  // From here on it is completed, now or after a crash.
+  try {
     for (const { file } of resolved) await rename(nextOf(file), file);
     for (const folder of new Set(resolved.map(({ file }) => path.dirname(file)))) await syncFolder(folder);
   } catch (error) {
-    const code = nativeCode(error) ?? 'unknown error';
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    throw new RenewalFault('FILES_NOT_WRITABLE', `the new certificate can't be written: ${code}`, {
-      ...(full && { hint: `free some space on the disk of ${path.dirname(resolved[0]?.file ?? '.')}` }),
-      cause: error,
-    });
+    throw notWritten(error, resolved[0]?.file);
   }
+}
+
+async function writeNext(file: string, content: string | Buffer): Promise<void> {
+  await removeLeftovers(file);
+  const { mode, uid, gid } = await stat(file);
+  await writeDurably(nextOf(file), content, { mode: mode & 0o777 });
+  // Only root can, and only root has to.
+  if (process.geteuid?.() === 0) await chown(nextOf(file), uid, gid);
+}
+
+function notWritten(error: unknown, file = '.'): RenewalFault {
+  const code = nativeCode(error) ?? 'unknown error';
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  return new RenewalFault('FILES_NOT_WRITABLE', `the new certificate can't be written: ${code}`, {
+    ...(full && { hint: `free some space on the disk of ${path.dirname(file)}` }),
+    cause: error,
+  });
 }
 
 /** Files as they are, to put them back. */
