@@ -5,15 +5,16 @@ import { certificateFacts, printable } from '../../core/facts.ts';
 import type { Secret } from '../../core/secret.ts';
 import { WorkerThread } from '../../core/worker.ts';
 import { diagnosis, shellWord, unusable } from './diagnosis.ts';
-import type { DecodeJob } from './decode-worker.ts';
+import type { DecodeAnswer, DecodeJob } from './decode-worker.ts';
 import type { Diagnosis } from './identity.ts';
 import { keyOf } from './keys.ts';
 import { certificateOf, type KeyPart } from './parts.ts';
 import type { DecodeCode } from './pbe.ts';
 import type { PfxContent } from './pkcs12.ts';
+import type { NewPfx } from './pkcs12-encode.ts';
 
 /** One for the process: it holds nothing between two jobs, and ends when it is idle. */
-const thread = new WorkerThread<DecodeJob, PfxContent>(new URL('./decode-worker.ts', import.meta.url), {
+const thread = new WorkerThread<DecodeJob, DecodeAnswer>(new URL('./decode-worker.ts', import.meta.url), {
   // Five million rounds of SHA-512, the most that is tried, take about 4 s.
   timeLimitMs: 10_000,
   // The largest file that is read has 1 MiB, and its tree a hundred times that.
@@ -49,8 +50,19 @@ export async function decodePfx(
   alias: string | null,
   problems: Diagnosis[],
 ): Promise<PfxIdentity> {
+  return chooseKey(await pfxContent(bytes, passphrase, file), file, alias, problems);
+}
+
+/** @throws CodedError as of decodePfx */
+export function pfxContent(bytes: Buffer, passphrase: Secret | null, file: string): Promise<PfxContent> {
   const job = { kind: 'pfx', der: bytes, passphrase: passphrase?.reveal() ?? null } as const;
-  return chooseKey(await decode(job, file, passphrase !== null), file, alias, problems);
+  return decode(job, file, passphrase !== null);
+}
+
+/** A new PFX with one key. */
+export async function makePfx(pfx: NewPfx): Promise<Buffer> {
+  const answer = await thread.run({ kind: 'new-pfx', ...pfx });
+  return Buffer.from(answer.pfx ?? []);
 }
 
 async function decode(job: DecodeJob, file: string, given: boolean): Promise<PfxContent> {

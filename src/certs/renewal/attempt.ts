@@ -5,8 +5,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { loadIdentity } from '../identity/load.ts';
 import type { ClientIdentity } from '../identity/identity.ts';
-import { EditError } from '../store/edit-error.ts';
-import { lockFile } from '../store/lock.ts';
+import { CodedError } from '../../core/errors.ts';
+import { lockFile } from '../../core/files/lock.ts';
 import { type CaClient, type ConnectToCa, openCa } from './ca-client.ts';
 import { checkRenewed, checkReplaced, type NewMaterial } from './check.ts';
 import { runRenewalCommand } from './command.ts';
@@ -177,7 +177,7 @@ async function locked(file: string): Promise<() => Promise<void>> {
   try {
     return await lockFile(file);
   } catch (error) {
-    if (!(error instanceof EditError)) throw error;
+    if (!(error instanceof CodedError)) throw error;
     if (error.code === 'LOCKED')
       throw new RenewalFault('LOCKED', `another process is renewing ${file}`, { cause: error });
     throw new RenewalFault('FILES_NOT_WRITABLE', error.message, { hint: error.hint, cause: error });

@@ -1,5 +1,5 @@
 /** Why a renewal came to nothing: one table of codes, which `docs/renewal.md` is held to by a test. */
-import { type ErrorCode, MtlsdError } from '../../core/errors.ts';
+import { CodedError, type ErrorCode, MtlsdError } from '../../core/errors.ts';
 import { printable } from '../../core/facts.ts';
 
 // biome-ignore format: a table reads best as a table
@@ -35,17 +35,12 @@ export interface RenewalFaultData {
   readonly cause?: unknown;
 }
 
-export class RenewalFault extends Error {
-  readonly code: RenewalFaultCode;
-  readonly hint: string;
+export class RenewalFault extends CodedError<RenewalFaultCode> {
   readonly retryAfterMs: number | null;
 
   /** @param message one sentence, lower case, no full stop; text of the other side goes through `said` first */
   constructor(code: RenewalFaultCode, message: string, data: RenewalFaultData = {}) {
-    super(message, data.cause === undefined ? undefined : { cause: data.cause });
-    this.name = 'RenewalFault';
-    this.code = code;
-    this.hint = data.hint ?? RENEWAL_FAULTS[code];
+    super(code, message, data.hint ?? RENEWAL_FAULTS[code], { cause: data.cause });
     this.retryAfterMs = data.retryAfterMs ?? null;
   }
 }

@@ -1,6 +1,6 @@
 /** What became of renewals, kept across restarts; of no other use, so that a file that is lost or damaged costs a question. */
 import { readFile } from 'node:fs/promises';
-import { writeDurably } from '../store/durable-write.ts';
+import { writeAtomically } from '../../core/files/atomic-write.ts';
 
 export interface Remembered {
   /** Of the certificate that the rest is about. */
@@ -28,7 +28,7 @@ export async function readHistory(file: string): Promise<Map<string, Remembered>
 
 export async function writeHistory(file: string, history: ReadonlyMap<string, Remembered>): Promise<void> {
   try {
-    await writeDurably(file, `${JSON.stringify(Object.fromEntries(history), null, 2)}\n`, { mode: 0o600 });
+    await writeAtomically(file, `${JSON.stringify(Object.fromEntries(history), null, 2)}\n`, { mode: 0o600 });
   } catch {
     // It is known until the next restart.
   }

@@ -1,12 +1,12 @@
 /** The contents of the files that a renewal writes: of the kinds that were there, with today's encryption. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { Secret } from '../../core/secret.ts';
-import { decodeInThread } from '../identity/decode-thread.ts';
+import { CodedError } from '../../core/errors.ts';
+import { makePfx, pfxContent } from '../identity/decoder.ts';
 import type { ClientIdentity } from '../identity/identity.ts';
 import { partsOf } from '../identity/parts.ts';
 import { readPassphrase } from '../identity/passphrase.ts';
 import { type ReadFile, readIdentityFile } from '../identity/read-file.ts';
-import { Unusable } from '../identity/diagnosis.ts';
 import { RenewalFault } from './fault.ts';
 import type { NewFile } from './replace.ts';
 import type { RenewalTarget } from './target.ts';
@@ -37,9 +37,8 @@ export async function renderFiles(
     const keyFile = await readIdentityFile({ path: target.key }, true);
     return [{ file: target.key, content: keyContent(keyFile, key, passphrase) }, renewed];
   } catch (error) {
-    if (error instanceof Unusable)
-      throw new RenewalFault('FILES_NOT_WRITABLE', error.message, { hint: error.diagnosis.hint, cause: error });
-    throw error;
+    if (error instanceof RenewalFault || !(error instanceof CodedError)) throw error;
+    throw new RenewalFault('FILES_NOT_WRITABLE', error.message, { hint: error.hint, cause: error });
   }
 }
 
@@ -73,19 +72,15 @@ async function newPfx(
   passphrase: Secret | null,
 ): Promise<Buffer> {
   const { bytes } = await readIdentityFile({ path: file }, true);
-  const before = await decodeInThread({ kind: 'pfx', der: bytes, passphrase: passphrase?.reveal() ?? null });
-  if (!before.ok) throw new RenewalFault('FILES_NOT_WRITABLE', `${file} can't be opened any more: ${before.detail}`);
-  if (before.content.keys.length > 1)
+  const { keys } = await pfxContent(bytes, passphrase, file);
+  if (keys.length > 1)
     throw new RenewalFault('FILES_NOT_WRITABLE', `${file} holds several keys, and the others would be lost`, {
       hint: 'give this entry a PFX of its own',
     });
-  const answer = await decodeInThread({
-    kind: 'new-pfx',
+  return makePfx({
     key: key.export({ type: 'pkcs8', format: 'der' }),
     certificates: chain.map(({ raw }) => raw),
     passphrase: passphrase?.reveal() ?? '',
-    friendlyName: before.content.keys[0]?.friendlyName ?? null,
+    friendlyName: keys[0]?.friendlyName ?? null,
   });
-  if (answer.ok && answer.pfx) return Buffer.from(answer.pfx);
-  throw new RenewalFault('INTERNAL', 'the new PFX could not be made');
 }

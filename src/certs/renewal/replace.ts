@@ -14,7 +14,7 @@ import { nativeCode } from '../../core/errors.ts';
 import type { ClientIdentity } from '../identity/identity.ts';
 import type { IdentitySource, LoadedIdentity } from '../identity/load.ts';
 import type { FileSource } from '../identity/read-file.ts';
-import { removeLeftovers, syncFolder, writeDurably } from '../store/durable-write.ts';
+import { removeLeftovers, syncFolder, writeAtomically } from '../../core/files/atomic-write.ts';
 import { RenewalFault } from './fault.ts';
 
 export interface NewFile {
@@ -52,7 +52,7 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
 async function writeNext(file: string, content: string | Buffer): Promise<void> {
   await removeLeftovers(file);
   const { mode, uid, gid } = await stat(file);
-  await writeDurably(nextOf(file), content, { mode: mode & 0o777 });
+  await writeAtomically(nextOf(file), content, { mode: mode & 0o777 });
   // Only root can, and only root has to.
   if (process.geteuid?.() === 0) await chown(nextOf(file), uid, gid);
 }
