@@ -8,6 +8,7 @@ import { createUsage } from './admin/usage.ts';
 import { decide } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { type Renewed, type RenewalFailed, Renewer } from './certs/renewal/renewer.ts';
 import { distinctProblems } from './certs/store/changes.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
@@ -30,6 +31,7 @@ import type { TunnelRecord } from './proxy/listen/tunnel.ts';
 import type { Refusal } from './proxy/listen/connect.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
+import { connectForRenewal } from './proxy/upstream/renewal.ts';
 import {
   connectToProxy,
   type ProxyChoice,
@@ -143,6 +145,40 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       }),
   });
   opened.defer(() => expiry.close());
+  const renewer = new Renewer({
+    stateFile: join(home, 'renewals.json'),
+    connect: connectForRenewal(dial, (name) => store.current.entries.find((entry) => entry.name === name) ?? null),
+    reload: () => store.reload(true),
+    onRenewed: contained('daemon', reportFault, (renewed: Renewed) => {
+      const { name, subject, via, fingerprintBefore, fingerprintAfter, notAfter, next } = renewed;
+      metrics.renewal(name, true);
+      log('info', 'certificate.renewed', {
+        name,
+        subject,
+        via,
+        fingerprint_before: fingerprintBefore,
+        fingerprint_after: fingerprintAfter,
+        not_after: notAfter.toISOString(),
+        next: next.toISOString(),
+      });
+    }),
+    onFailed: contained('daemon', reportFault, (failed: RenewalFailed) => {
+      const { name, subject, via, fingerprintBefore, code, message, hint, failures, notAfter, next } = failed;
+      metrics.renewal(name, false);
+      log(notAfter.getTime() < Date.now() ? 'error' : 'warn', 'certificate.renewal_failed', {
+        name,
+        subject,
+        via,
+        fingerprint_before: fingerprintBefore,
+        code,
+        message,
+        hint,
+        failures,
+        not_after: notAfter.toISOString(),
+        next: next.toISOString(),
+      });
+    }),
+  });
   const retire = (next: StoreSnapshot): void => {
     try {
       pools.retire(next);
@@ -156,12 +192,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const store = await openStore({
     file: join(home, 'certificates.yaml'),
     onFault: faultIn('reload'),
-    onLoaded: contained('reload', reportFault, (next: StoreSnapshot, _previous: unknown, change: StoreChange) => {
+    onLoaded: contained('reload', reportFault, (next: StoreSnapshot, previous: unknown, change: StoreChange) => {
       retire(next);
       proxy?.storeChanged(next);
       usage.retain(next.entries);
       metrics.reload(true);
       void expiry.update(next);
+      // The first time when everything else is up.
+      if (previous) void renewer.update(next.entries);
       log('info', 'store.loaded', change);
       for (const { name, entries, problem } of distinctProblems(next.entries)) {
         const message = entries > 1 ? `${problem.message} (${entries} entries)` : problem.message;
@@ -174,6 +212,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     }),
   });
   opened.defer(() => store.close());
+  opened.defer(() => renewer.close());
   opened.defer(() => pools.close());
   const leaves = leafCache(ca, { max: limits.leafCertificates });
   const onTunnel = contained('daemon', reportFault, (record: TunnelRecord) => {
@@ -240,6 +279,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       ca,
       recorder,
       store,
+      renewals: renewer,
       usage,
       metrics,
       settle: () => finished.flush(),
@@ -286,6 +326,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     certificates: store.current.entries.length,
   });
 
+  void renewer.update(store.current.entries);
   // Not before: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
   setImmediate(() => {
     ca.refreshBundle().catch((error: Error) =>

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { LocalCa } from '../certs/local-ca/local-ca.ts';
+import type { Renewer } from '../certs/renewal/renewer.ts';
 import type { Policy } from '../certs/store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Store } from '../certs/store/store.ts';
@@ -21,6 +22,7 @@ export interface AdminContext {
   readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath'>;
   readonly recorder: Recorder;
   readonly store: Store;
+  readonly renewals: Pick<Renewer, 'statusOf' | 'renew' | 'rehearse'>;
   readonly usage: Usage;
   readonly metrics: Metrics;
   /** Brings records, usage and metrics up to the last exchange that has ended. */

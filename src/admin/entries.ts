@@ -2,10 +2,14 @@
 import { daysLeft } from '../certs/store/expiry.ts';
 import type { EntrySource, StoreEntry, StoreSnapshot } from '../certs/store/snapshot.ts';
 import type { EntryAnswer } from './schemas/certificate.ts';
-import type { Usage } from './usage.ts';
+import type { AdminContext } from './context.ts';
 
-export function describeEntry(entry: StoreEntry, store: StoreSnapshot, usage: Usage): EntryAnswer {
-  const { cert, key, pfx, alias } = entry.source;
+export function describeEntry(
+  entry: StoreEntry,
+  store: StoreSnapshot,
+  { usage, renewals }: Pick<AdminContext, 'usage' | 'renewals'>,
+): EntryAnswer {
+  const { cert, key, pfx, alias, renew } = entry.source;
   return {
     name: entry.name,
     host: entry.host,
@@ -19,6 +23,7 @@ export function describeEntry(entry: StoreEntry, store: StoreSnapshot, usage: Us
     profile: entry.profile,
     withhold_unverified: entry.withholdUnverified,
     cross_site: entry.crossSite,
+    renew,
     line: entry.line,
     usable: entry.identity !== null,
     facts: entry.identity?.facts ?? [],
@@ -26,6 +31,7 @@ export function describeEntry(entry: StoreEntry, store: StoreSnapshot, usage: Us
     days_left: entry.identity ? daysLeft(entry.identity.leaf.validToDate) : null,
     shadowed_by: store.shadowedBy(entry)?.name ?? null,
     last_used: usage.lastUsed(entry.name),
+    renewal: renewals.statusOf(entry.name),
   };
 }
 

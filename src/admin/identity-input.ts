@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type IdentitySource, loadIdentity } from '../certs/identity/load.ts';
 import type { PassphraseSource } from '../certs/identity/passphrase.ts';
 import type { FileSource } from '../certs/identity/read-file.ts';
+import { materialSource } from '../certs/store/material.ts';
 import type { PassphraseFields } from '../certs/store/schema.ts';
 import type { EntrySource } from '../certs/store/snapshot.ts';
 import { Secret } from '../core/secret.ts';
@@ -17,14 +18,16 @@ const MAIN = ['cert', 'cert_pem', 'pfx', 'pfx_base64'] as const;
 
 /** @throws AdminError 400 where fields exclude each other, or where none says what is meant */
 export function refuseContradiction(body: InputFields, needsMain: boolean): void {
-  const main = MAIN.filter((field) => typeof body[field] === 'string');
+  const main = MAIN.filter((field) => isGiven(body[field]));
   if (main.length > 1) throw contradiction(`${main.join(' and ')} are both given`);
   if (needsMain && main.length === 0) throw contradiction(`none of ${MAIN.join(', ')} is given`);
-  const key = (['key', 'key_pem'] as const).filter((field) => typeof body[field] === 'string');
+  const key = (['key', 'key_pem'] as const).filter((field) => isGiven(body[field]));
   if (key.length > 1) throw contradiction('key and key_pem are both given');
   if (key.length > 0 && (main[0] === 'pfx' || main[0] === 'pfx_base64'))
     throw contradiction(`${key[0]} does not go with ${main[0]}, which holds its own key`);
 }
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
 function contradiction(what: string): AdminError {
   return new AdminError(400, 'BAD_REQUEST', what, 'give cert (and key), cert_pem (and key_pem), pfx or pfx_base64');
@@ -36,11 +39,10 @@ function contradiction(what: string): AdminError {
  * @returns null where the passphrase stands in certificates.yaml, so that only the store itself can tell
  */
 export function sourceOf(fields: InputFields, before: EntrySource | null, home: string): IdentitySource | null {
-  const at = (file: string | null): FileSource | null => (file === null ? null : { path: path.resolve(home, file) });
   const changed = withoutOpposite(fields, before);
   const pick = (name: 'cert' | 'key' | 'pfx', upload: string | null | undefined, bytes: () => FileSource) => {
     if (typeof upload === 'string') return bytes();
-    return at(name in changed ? (changed[name] ?? null) : (before?.[name] ?? null));
+    return materialSource(name in changed ? (changed[name] ?? null) : (before?.[name] ?? null), home);
   };
   const { cert_pem, key_pem, pfx_base64 } = fields;
   const passphrase = passphraseOf(fields.passphrase, before, home);

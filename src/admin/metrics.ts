@@ -24,6 +24,8 @@ export interface Metrics {
   tunnel(failed: boolean): void;
   reload(ok: boolean): void;
   fault(scope: FaultScope): void;
+  /** @param name of the entry */
+  renewal(name: string, ok: boolean): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -63,6 +65,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const tunnels = counter('tunnels_total', 'Connections passed through untouched, by outcome.', ['outcome']);
   const reloads = counter('store_reloads_total', 'Reloads of the store, by outcome.', ['outcome']);
   const faults = counter('faults_total', 'Faults of mtlsd itself, by what they ended.', ['scope']);
+  const renewals = counter('certificate_renewals_total', 'Renewals of certificates, by entry and outcome.', [
+    'name',
+    'outcome',
+  ]);
   const durations = new Histogram({
     name: 'mtlsd_exchange_duration_seconds',
     help: 'From the head of a request to the end of its response.',
@@ -133,6 +139,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     refused: (code) => refusals.inc({ code }),
     tunnel: (failed) => tunnels.inc({ outcome: failed ? 'failed' : 'ended' }),
     fault: (scope) => faults.inc({ scope }),
+    renewal: (name, ok) => renewals.inc({ name, outcome: ok ? 'renewed' : 'failed' }),
     reload: (ok) => reloads.inc({ outcome: ok ? 'loaded' : 'rejected' }),
     contentType: registry.contentType,
     text: () => registry.metrics(),

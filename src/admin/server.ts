@@ -16,6 +16,7 @@ import { inspectRoutes } from './routes/inspect.ts';
 import { matchRoutes } from './routes/match.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { probeRoutes } from './routes/probe.ts';
+import { RenewalAnswer, renewalRoutes } from './routes/renewal.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { sectionRoutes } from './routes/sections.ts';
 import { statusRoutes, StatusSchema } from './routes/status.ts';
@@ -50,6 +51,7 @@ const ROUTES = [
   statusRoutes,
   inspectRoutes,
   certificateRoutes,
+  renewalRoutes,
   sectionRoutes,
   ruleRoutes,
   matchRoutes,
@@ -74,6 +76,7 @@ const SHARED = [
   RejectedSchema,
   EntryListSchema,
   InspectAnswer,
+  RenewalAnswer,
   MatchSchema,
   ProbeSchema,
   ExchangeList,

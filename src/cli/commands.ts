@@ -25,7 +25,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'cert',
-    summary: 'client certificates: list, show, add, set, remove, enable, disable, inspect',
+    summary: 'client certificates: list, show, add, set, remove, enable, disable, inspect, renew, enroll',
     load: async () => (await import('./commands/cert.ts')).certCommand(),
   },
   {

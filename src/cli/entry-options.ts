@@ -64,6 +64,20 @@ export async function fileFields(options: FileOptions): Promise<{ fields: FileFi
   return { fields, passphrase: options.passphraseStdin ? new Secret(await readStdin()) : null };
 }
 
+/** @throws CliError */
+export function renewFields({
+  renewEst,
+  renewStep,
+}: {
+  readonly renewEst?: string;
+  readonly renewStep?: string;
+}): Pick<EntryPatch, 'renew'> {
+  if (renewEst !== undefined && renewStep !== undefined)
+    throw usage('--renew-est and --renew-step are both given', 'give one of them');
+  if (renewEst !== undefined) return { renew: { est: renewEst } };
+  return renewStep === undefined ? {} : { renew: { step: renewStep } };
+}
+
 async function content(file: string): Promise<Buffer> {
   try {
     return await readFile(file);

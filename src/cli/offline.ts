@@ -32,6 +32,11 @@ export async function offlineApi(home: string): Promise<Api> {
     },
     recorder,
     store,
+    renewals: {
+      statusOf: () => null,
+      renew: () => Promise.reject(notRunning(home)),
+      rehearse: () => Promise.reject(notRunning(home)),
+    },
     usage: createUsage((id) => recorder.connection(id)),
     metrics: createMetrics({
       version: VERSION,

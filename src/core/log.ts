@@ -16,6 +16,8 @@ export const LOG_EVENTS = [
   'exchange',
   'certificate.expiring',
   'certificate.expired',
+  'certificate.renewed',
+  'certificate.renewal_failed',
   'tunnel',
   'admin',
   'proxy.refused',

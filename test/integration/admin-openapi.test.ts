@@ -101,6 +101,8 @@ describe('the OpenAPI document', () => {
       host: 'localhost',
       port: origin.port,
     });
+    await call('PATCH', '/api/v1/certificates/a', { renew: { command: ['true'] } });
+    await call('POST', '/api/v1/certificates/a/renew?dry_run=true');
     await call('POST', '/api/v1/certificates/inspect', { cert: own.cert, key: own.key });
     await curl(`${origin.url}/told?query=secret`, [
       ...through(daemon),

@@ -14,7 +14,7 @@ test('docs/log-events.schema.json is what the definitions make (npm run schema)'
 describe('docs/log-events.md', () => {
   const cells = (row: string): string[] => [...row.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
   const rows = new Map(
-    [...docs('log-events.md').matchAll(/^\| `([a-z.]+)` \| [a-z, ]+ \| [^|]+ \| (`.+) \|$/gm)].map(
+    [...docs('log-events.md').matchAll(/^\| `([a-z._]+)` \| [a-z, ]+ \| [^|]+ \| (`.+) \|$/gm)].map(
       ([, event = '', holds = '']) => [event, cells(holds)],
     ),
   );

@@ -25,7 +25,7 @@ import { closed, failures, named, WriteHeaders } from '../schemas/common.ts';
 import { Uploads } from '../uploads.ts';
 
 const tags = ['certificates'];
-const Params = Type.Object({
+export const NameParams = Type.Object({
   name: Type.String({
     pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$',
     description: 'The name of the entry.',
@@ -82,12 +82,12 @@ export const EntryListSchema = Type.Object(
 );
 
 export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
-  const { store, usage } = context;
+  const { store } = context;
   const uploads = new Uploads(context.home);
 
   const answer = (name: string, snapshot: StoreSnapshot) => {
-    const entry = find(snapshot, name);
-    return { entry, body: describeEntry(entry, snapshot, usage), etag: quoted(entry.etag) };
+    const entry = findEntry(snapshot, name);
+    return { entry, body: describeEntry(entry, snapshot, context), etag: quoted(entry.etag) };
   };
 
   app.get(
@@ -115,7 +115,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
       const start = query.after === undefined ? 0 : fitting.findIndex(({ name }) => name === query.after) + 1;
       const page = query.after !== undefined && start === 0 ? [] : fitting.slice(start, start + limit);
       const next = start + limit < fitting.length ? (page.at(-1)?.name ?? null) : null;
-      const certificates = page.map((entry) => describeEntry(entry, snapshot, usage));
+      const certificates = page.map((entry) => describeEntry(entry, snapshot, context));
       return { certificates, next, total: fitting.length };
     },
   );
@@ -158,7 +158,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         summary: 'One entry',
         description: 'Its ETag stands for its settings, not for what its files hold.',
         tags,
-        params: Params,
+        params: NameParams,
         response: { 200: named(EntrySchema), ...failures },
       },
     },
@@ -178,7 +178,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         description:
           'All of it; what is left out gets its default. Files that were uploaded for it before are removed.',
         tags,
-        params: Params,
+        params: NameParams,
         headers: WriteHeaders,
         querystring: WriteQuery,
         body: EntryBody,
@@ -188,7 +188,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
     async (request, reply) => {
       const { body, params } = request;
       refuseContradiction(body, true);
-      const before = find(store.current, params.name);
+      const before = findEntry(store.current, params.name);
       const name = body.name ?? params.name;
       await check(request.query, body, null, body.enabled !== false);
       const kept = await keepContent(body, uploads);
@@ -218,7 +218,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         summary: 'Edit an entry',
         description: 'The fields given; null takes one out, and what is left out stays.',
         tags,
-        params: Params,
+        params: NameParams,
         headers: WriteHeaders,
         querystring: WriteQuery,
         body: EntryPatch,
@@ -228,7 +228,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
     async (request, reply) => {
       const { body, params } = request;
       refuseContradiction(body, false);
-      const before = find(store.current, params.name);
+      const before = findEntry(store.current, params.name);
       // What its files hold is no business of who only switches it on, or gives it another name.
       if (FILE_FIELDS.some((field) => field in body))
         await check(request.query, body, before, body.enabled ?? before.enabled);
@@ -258,14 +258,14 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         description:
           'And the files that were uploaded for it, unless another entry names them; files named by path stay.',
         tags,
-        params: Params,
+        params: NameParams,
         headers: WriteHeaders,
         response: { 204: Type.Null({ description: 'Removed.' }), ...failures },
       },
     },
     async (request, reply) => {
       const { name } = request.params;
-      const before = find(store.current, name);
+      const before = findEntry(store.current, name);
       const snapshot = await changeStore(context, request, {
         etagOf: (now) => etagOf(now, name),
         edit: { do: 'remove-certificate', name },
@@ -315,7 +315,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
 
 const FILE_FIELDS = ['cert', 'cert_pem', 'key', 'key_pem', 'pfx', 'pfx_base64', 'alias', 'passphrase'] as const;
 
-function find({ entries }: StoreSnapshot, name: string): StoreEntry {
+export function findEntry({ entries }: StoreSnapshot, name: string): StoreEntry {
   const entry = entries.find((entry) => entry.name === name);
   if (entry) return entry;
   throw new AdminError(

@@ -1,7 +1,8 @@
 /** An entry of the store as the API takes and gives it. */
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Diagnosis } from '../../certs/identity/identity.ts';
-import { CertificateSchema } from '../../certs/store/schema.ts';
+import type { RenewalStatus } from '../../certs/renewal/renewer.ts';
+import { CertificateSchema, type MaterialFields, type RenewFields, RenewSchema } from '../../certs/store/schema.ts';
 import type { CrossSite } from '../../certs/store/snapshot.ts';
 import type { CertificateFacts } from '../../core/facts.ts';
 import { closed, named, nullable, shapeOf, Time } from './common.ts';
@@ -68,14 +69,55 @@ const Passphrase = Type.Union(
   { description: 'Where the passphrase comes from; never the passphrase.' },
 );
 
+/** A path, or where the content comes from. */
+const material = (description: string) =>
+  shapeOf<MaterialFields | null>(
+    Type.Union(
+      [
+        Type.String(),
+        Type.Object({ env: Type.String() }, closed),
+        Type.Object({ command: Type.Array(Type.String()), refresh: Type.Optional(Type.String()) }, closed),
+        Type.Null(),
+      ],
+      { description },
+    ),
+  );
+
+/** That one of est, step and command is given is the store's to say: linters of OpenAPI take `required` in a choice for a slip. */
+const Renew = shapeOf<RenewFields>(
+  Type.Object(RenewSchema.properties, {
+    ...closed,
+    description: 'How it is renewed: one of est, step and command.',
+    errorMessage: '{ est: URL }, { step: URL } or { command: [PROGRAM, ARGUMENT, ...] }',
+  }),
+);
+
+const RenewalStatusSchema = shapeOf<RenewalStatus | null>(
+  nullable(
+    Type.Object(
+      {
+        last: nullable({ ...Time, description: 'The last renewal.' }),
+        next: nullable({ ...Time, description: 'The next try; null while one is under way.' }),
+        last_error: nullable(Type.String({ description: 'Why the last try failed; null where it did not.' })),
+        failures: Type.Integer({ description: 'Tries that failed in a row.' }),
+        fingerprint_before: nullable(
+          Type.String({ description: 'Of the certificate that the last renewal replaced.' }),
+        ),
+        fingerprint_after: nullable(Type.String()),
+      },
+      { ...closed, description: 'null where it is not renewed, or no daemon runs.' },
+    ),
+  ),
+);
+
 export const EntrySchema = Type.Object(
   {
     name: Type.String(),
     host: Type.String(),
     port: Type.Union([Type.Integer(), Type.Literal('*')]),
-    cert: nullable(Type.String({ description: 'Path as written; relative to certificates.yaml.' })),
-    key: nullable(Type.String()),
-    pfx: nullable(Type.String()),
+    cert: material('As written; a path is relative to certificates.yaml.'),
+    key: material('The private key, where it is not with the certificate.'),
+    pfx: material('A PKCS#12 file.'),
     alias: nullable(Type.String()),
     passphrase: Passphrase,
     enabled: Type.Boolean(),
@@ -86,6 +128,7 @@ export const EntrySchema = Type.Object(
         description: "Requests of other sites' pages; a list holds the origins that are allowed.",
       }),
     ),
+    renew: shapeOf<RenewFields | null>(nullable(Renew)),
     line: Type.Integer({ description: 'Where it stands in certificates.yaml.' }),
     usable: Type.Boolean({ description: 'False: it still matches, and its exchanges fail closed.' }),
     facts: shapeOf<readonly CertificateFacts[]>(
@@ -95,6 +138,7 @@ export const EntrySchema = Type.Object(
     days_left: nullable(Type.Integer({ description: 'Whole days, rounded down; negative after the end.' })),
     shadowed_by: nullable(Type.String({ description: 'The entry that wins wherever this one matches.' })),
     last_used: nullable(Time),
+    renewal: RenewalStatusSchema,
   },
   { ...closed, $id: 'Entry', description: 'A client certificate and the hosts that it is for.' },
 );
@@ -130,7 +174,7 @@ const uploads = {
 
 /** The store's own fields, and the content of a file in place of its path. */
 export const EntryBody = Type.Object(
-  { ...CertificateSchema.properties, ...uploads },
+  { ...CertificateSchema.properties, renew: Type.Optional(Renew), ...uploads },
   {
     ...closed,
     description:

@@ -1,5 +1,6 @@
 /** Every line of the log, one shape an event. Records look in the log as they do in the API, and have one schema. */
 import { type TSchema, Type } from 'typebox';
+import { RENEWAL_FAULTS, type RenewalFaultCode } from '../../certs/renewal/fault.ts';
 import { FAULT_SCOPES } from '../../core/boundary.ts';
 import { ERROR_CODES } from '../../core/errors.ts';
 import { LOG_EVENTS, type LogEvent } from '../../core/log.ts';
@@ -27,6 +28,13 @@ const threshold = {
   days_left: Type.Integer(),
   not_after: Time,
   threshold: Type.Enum([30, 14, 7, 1, 0]),
+};
+
+const renewal = {
+  name: text,
+  subject: text,
+  via: Type.Enum(['est', 'step', 'command']),
+  fingerprint_before: text,
 };
 
 /** What each event holds besides `time`, `level` and `event`. */
@@ -65,6 +73,21 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
   exchange: fieldsOf(ExchangeSchema),
   'certificate.expiring': threshold,
   'certificate.expired': threshold,
+  'certificate.renewed': {
+    ...renewal,
+    fingerprint_after: text,
+    not_after: Time,
+    next: Time,
+  },
+  'certificate.renewal_failed': {
+    ...renewal,
+    code: Type.Enum(Object.keys(RENEWAL_FAULTS) as RenewalFaultCode[]),
+    message: text,
+    hint: text,
+    failures: count,
+    not_after: Time,
+    next: Time,
+  },
   tunnel: {
     tunnel: text,
     started: Time,

@@ -4,9 +4,18 @@ import { CodedError, nativeCode } from '../../core/errors.ts';
 import { detect, type Detected } from './detect.ts';
 import { diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
+import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
 
-/** On disk, or in hand (an upload that is looked at before it is kept); `label` names it in messages. */
-export type FileSource = { readonly path: string } | { readonly bytes: Buffer; readonly label: string };
+/**
+ * On disk, in hand (an upload that is looked at before it is kept), in a variable, or what a program writes; `label` names it
+ * in messages.
+ */
+export type FileSource =
+  | { readonly path: string }
+  | { readonly bytes: Buffer; readonly label: string }
+  | { readonly env: string; readonly label: string }
+  /** Run without a shell, in the folder of the store. */
+  | { readonly command: readonly string[]; readonly cwd: string; readonly label: string };
 
 /** A key, a chain and a PFX have a few KiB; a bundle of all public CAs has a quarter of one MiB. */
 const MOST_BYTES = 1024 * 1024;
@@ -19,17 +28,52 @@ export interface ReadFile extends Detected {
 
 /**
  * @param secret whether it holds a key, so that others must not read it
- * @throws CodedError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE, FILE_EMPTY
+ * @throws CodedError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE, FILE_EMPTY, MATERIAL_UNAVAILABLE
  */
 export async function readIdentityFile(source: FileSource, secret: boolean): Promise<ReadFile> {
   const file = 'path' in source ? source.path : source.label;
-  const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: source.bytes, mode: 0 };
+  const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: await contentOf(source), mode: 0 };
   if (bytes.length > MOST_BYTES) throw tooLarge(file, bytes.length);
   const detected = detect(bytes);
   if (detected.kind === 'empty')
     throw unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
   const exposed = secret && holdsKey(detected) && (mode & 0o004) !== 0 && process.platform !== 'win32';
   return { ...detected, file, bytes, problems: exposed ? [readableByEveryone(file)] : [] };
+}
+
+async function contentOf(source: Exclude<FileSource, { readonly path: string }>): Promise<Buffer> {
+  if ('bytes' in source) return source.bytes;
+  return plain('env' in source ? variable(source.env) : await output(source.command, source.cwd));
+}
+
+function variable(name: string): Buffer {
+  const value = process.env[name];
+  if (value !== undefined) return Buffer.from(value);
+  throw unusable(
+    'MATERIAL_UNAVAILABLE',
+    null,
+    `the variable ${name} is not set in the daemon's environment`,
+    `start the daemon with ${name} set`,
+  );
+}
+
+async function output(command: readonly string[], cwd: string): Promise<Buffer> {
+  try {
+    return await runProgram({ command, cwd, timeoutMs: programTimeoutMs, maxBytes: MOST_BYTES });
+  } catch (error) {
+    if (!(error instanceof ProgramFailed)) throw error;
+    throw unusable(
+      'MATERIAL_UNAVAILABLE',
+      null,
+      `the command ${command[0]} ${error.message}`,
+      "run the command of the entry yourself, as the daemon's user; it has to write what the file would hold and exit with 0",
+    );
+  }
+}
+
+/** A variable holds no zero bytes and secret managers hand out text: what is not PEM may come in base64. */
+function plain(bytes: Buffer): Buffer {
+  return detect(bytes).kind === 'base64' ? Buffer.from(bytes.toString('latin1'), 'base64') : bytes;
 }
 
 export function readableByEveryone(file: string): Diagnosis {

@@ -15,7 +15,7 @@ import { RenewalFault } from './fault.ts';
 import { newKeyLike } from './key.ts';
 import { caUrl, type RenewalEntry } from './plan.ts';
 import { renderFiles } from './render.ts';
-import { completeReplacement, readFiles, replaceFiles } from './replace.ts';
+import { completeReplacement, isInterrupted, readFiles, replaceFiles } from './replace.ts';
 import { rekeyByStep, renewByStep, stepRoots } from './step-ca.ts';
 import { filesOfTarget, mainFile, refusalOf } from './target.ts';
 
@@ -53,6 +53,17 @@ export async function attemptRenewal(attempt: Attempt): Promise<Outcome> {
   const release = await locked(mainFile(renew.target));
   try {
     return await underLock(attempt);
+  } finally {
+    await release();
+  }
+}
+
+/** Completes what a crash interrupted, so that other programs that read the files find a pair as well. */
+export async function completeInterrupted({ renew }: RenewalEntry): Promise<void> {
+  if (!(await isInterrupted(renew.source))) return;
+  const release = await locked(mainFile(renew.target));
+  try {
+    await completeReplacement(renew.source, loadIdentity);
   } finally {
     await release();
   }

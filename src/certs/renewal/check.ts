@@ -26,6 +26,17 @@ export async function checkRenewed(
   return identityOf(chain, key);
 }
 
+/**
+ * The same for a first certificate, which has none to be compared with.
+ * @throws RenewalFault
+ */
+export async function checkIssued({ key, ...sources }: NewMaterial, now: number): Promise<ClientIdentity> {
+  const leaf = leafOf(sources.sent, key);
+  checkUsage(leaf, false);
+  checkDates(leaf, now);
+  return identityOf(await completeChain(leaf, { ...sources, before: [] }), key);
+}
+
 /** The same for files that a program wrote by itself: there is no telling what it had from the CA. */
 export function checkReplaced(
   before: ClientIdentity,
@@ -53,37 +64,50 @@ function checkLeaf(before: X509Certificate, after: X509Certificate, now: number)
   const missing = old.sans.filter((name) => !facts.sans.includes(name));
   if (missing.length > 0)
     throw new RenewalFault('NAMES_MISSING', `the certificate that came is not for ${missing.slice(0, 5).join(', ')}`);
-  const usages = facts.extended_key_usage;
+  checkUsage(after, before.ca);
+  if (!(after.validToDate.getTime() > before.validToDate.getTime()))
+    throw new RenewalFault(
+      'NOT_LATER',
+      `the certificate that came ends ${facts.not_after}, not later than the present one (${old.not_after})`,
+    );
+  checkDates(after, now);
+}
+
+function checkUsage(after: X509Certificate, mayBeCa: boolean): void {
+  const usages = certificateFacts(after).extended_key_usage;
   if (usages && !usages.includes('clientAuth') && !usages.includes('anyExtendedKeyUsage'))
     throw new RenewalFault(
       'NOT_CLIENT_CERTIFICATE',
       `the certificate that came is for ${usages.slice(0, 5).join(', ')}, not for clientAuth`,
     );
-  if (after.ca && !before.ca)
+  if (after.ca && !mayBeCa)
     throw new RenewalFault('NOT_CLIENT_CERTIFICATE', 'the certificate that came is a CA certificate');
-  const [from, until] = [after.validFromDate.getTime(), after.validToDate.getTime()];
-  if (!(until > before.validToDate.getTime()))
-    throw new RenewalFault(
-      'NOT_LATER',
-      `the certificate that came ends ${facts.not_after}, not later than the present one (${old.not_after})`,
-    );
-  if (!(from <= now && now < until))
-    throw new RenewalFault(
-      'NOT_VALID_NOW',
-      `the certificate that came is valid from ${facts.not_before} to ${facts.not_after}; it is ${rfc3339(new Date(Math.floor(now / 1000) * 1000))}`,
-    );
+}
+
+function checkDates(after: X509Certificate, now: number): void {
+  const { not_before, not_after } = certificateFacts(after);
+  if (after.validFromDate.getTime() <= now && now < after.validToDate.getTime()) return;
+  const time = rfc3339(new Date(Math.floor(now / 1000) * 1000));
+  throw new RenewalFault(
+    'NOT_VALID_NOW',
+    `the certificate that came is valid from ${not_before} to ${not_after}; it is ${time}`,
+  );
 }
 
 /** By the loader itself, which finds keys that OpenSSL refuses. */
 async function identityOf(chain: readonly X509Certificate[], key: KeyObject): Promise<ClientIdentity> {
   const bytes = (pem: string, label: string) => ({ bytes: Buffer.from(pem), label });
-  const { identity, problems } = await loadIdentity({
-    cert: bytes(chain.map((certificate) => certificate.toString()).join(''), 'the new certificate'),
-    key: bytes(key.export({ type: 'pkcs8', format: 'pem' }).toString(), 'the new key'),
-    pfx: null,
-    alias: null,
-    passphrase: null,
-  });
+  const { identity, problems } = await loadIdentity(
+    {
+      cert: bytes(chain.map((certificate) => certificate.toString()).join(''), 'the new certificate'),
+      key: bytes(key.export({ type: 'pkcs8', format: 'pem' }).toString(), 'the new key'),
+      pfx: null,
+      alias: null,
+      passphrase: null,
+      // The chain is complete; the loader has nothing to find out of it.
+    },
+    { certificates: [] },
+  );
   if (identity) return identity;
   const fault = problems.find(({ severity }) => severity === 'error');
   throw new RenewalFault('CERTIFICATE_UNUSABLE', fault?.message ?? 'the new certificate can not be used');

@@ -15,7 +15,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Authority } from '../../core/authority.ts';
 import { certificateFacts } from '../../core/facts.ts';
-import { attemptRenewal, type Outcome, type PendingRequest, rehearseRenewal } from './attempt.ts';
+import { attemptRenewal, completeInterrupted, type Outcome, type PendingRequest, rehearseRenewal } from './attempt.ts';
 import { asRenewalFault, RenewalFault } from './fault.ts';
 import { forget, readHistory, type Remembered, writeHistory } from './history.ts';
 import type { RenewalEntry } from './plan.ts';
@@ -124,6 +124,8 @@ export class Renewer {
     const slot = this.#slots.get(entry.name);
     if (!slot) {
       this.#slots.set(entry.name, { entry, state: this.#firstState(entry) });
+      // One that another process is renewing is completed by it; what can't be written is told by the next attempt.
+      completeInterrupted(entry).catch(() => undefined);
       return;
     }
     const same = slot.entry.identity.id === entry.identity.id && slot.entry.etag === entry.etag;

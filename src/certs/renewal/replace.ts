@@ -110,6 +110,11 @@ interface WithNext {
   readonly real: string;
 }
 
+/** Whether a crash left something for `completeReplacement`. */
+export async function isInterrupted(source: IdentitySource): Promise<boolean> {
+  return (await withNext(source)).length > 0;
+}
+
 /** The files that have a `.next`, the key's first. */
 async function withNext({ cert, key, pfx }: IdentitySource): Promise<WithNext[]> {
   const found: WithNext[] = [];

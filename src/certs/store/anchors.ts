@@ -1,4 +1,4 @@
-/** Trust anchors of the store and of its rules; a CA file that can't be read is a mistake in the store, with its place. */
+/** Trust anchors of the store, of its rules and of renewals; a CA file that can't be read is a mistake in the store, with its place. */
 import path from 'node:path';
 import { CodedError } from '../../core/errors.ts';
 import { type FileProblem, toldOnce } from '../../core/yaml/read.ts';
@@ -6,7 +6,7 @@ import { detect } from '../identity/detect.ts';
 import { toPem } from '../identity/pem.ts';
 import { readIdentityFile } from '../identity/read-file.ts';
 import { loadTrust, type TrustAnchors } from '../trust.ts';
-import type { ParsedSections, ParsedTrust } from './compile.ts';
+import type { ParsedStore, ParsedTrust } from './compile.ts';
 
 export type Anchors = { readonly files: readonly string[] } & (
   | { readonly ok: true; readonly of: (trust: ParsedTrust) => TrustAnchors }
@@ -14,9 +14,13 @@ export type Anchors = { readonly files: readonly string[] } & (
 );
 
 /** @param file of the store; paths in it are relative to its folder */
-export async function loadAnchors(sections: ParsedSections, file: string): Promise<Anchors> {
+export async function loadAnchors(store: ParsedStore, file: string): Promise<Anchors> {
   const folder = path.dirname(file);
-  const trusts = [sections.trust, ...sections.rules.flatMap((rule) => rule.trust ?? [])];
+  const trusts = [
+    store.trust,
+    ...store.rules.flatMap((rule) => rule.trust ?? []),
+    ...store.entries.flatMap(({ renewal }) => renewal?.trust ?? []),
+  ];
   const pems = new Map<string, string>();
   const problems: FileProblem[] = [];
   for (const ca of trusts.flatMap((trust) => trust.ca)) {

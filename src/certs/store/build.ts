@@ -5,6 +5,7 @@ import { coversHost, coversPort, HostIndex, hostPortText, reasonOf } from '../..
 import { TimeSlice } from '../../core/time-slice.ts';
 import { dateProblems } from '../identity/chain.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
+import type { RenewalPlan } from '../renewal/plan.ts';
 import type { ParsedEntry, ParsedSections } from './compile.ts';
 import type { Policies, Policy, PolicyPair } from './policy.ts';
 import type {
@@ -21,7 +22,12 @@ const NONE_ASKED: CertificateChoice = Object.freeze({ entry: null, reason: 'none
 const NONE_MATCHES: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
 
 /** A parsed entry and what was loaded for it -> the entry in force. */
-export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: number): StoreEntry {
+export function storeEntry(
+  parsed: ParsedEntry,
+  loaded: LoadedIdentity,
+  renew: RenewalPlan | null,
+  index: number,
+): StoreEntry {
   const { identity, file } = loaded;
   const { name, host, port, enabled, profile, withholdUnverified, crossSite, line, signature, cert, key, pfx, alias } =
     parsed;
@@ -42,7 +48,8 @@ export function storeEntry(parsed: ParsedEntry, loaded: LoadedIdentity, index: n
     },
     index,
     line,
-    source: { cert, key, pfx, alias, passphrase },
+    source: { cert, key, pfx, alias, passphrase, renew: parsed.renew },
+    renew,
     etag: signature,
   };
 }

@@ -6,7 +6,16 @@ import { nearestOf } from '../../core/nearest.ts';
 import { ALLOWABLE_CODES } from '../../core/problem-codes.ts';
 import type { Mistake, Path } from '../../core/validate.ts';
 import type { FileProblem, Place, Yaml } from '../../core/yaml/read.ts';
-import type { CertificateFields, PassphraseFields, RuleFields, StoreFile, TrustFields } from './schema.ts';
+import { caUrl, type RenewalVia } from '../renewal/plan.ts';
+import type {
+  CertificateFields,
+  MaterialFields,
+  PassphraseFields,
+  RenewFields,
+  RuleFields,
+  StoreFile,
+  TrustFields,
+} from './schema.ts';
 import type { CrossSite, StoreSections } from './snapshot.ts';
 
 /** Where a passphrase comes from; `text` is the secret itself and is wrapped as soon as it is used. */
@@ -22,14 +31,25 @@ export interface ParsedEntry extends Place, HostPort {
   readonly profile: string | null;
   readonly withholdUnverified: boolean;
   readonly crossSite: CrossSite;
-  /** Paths as written. */
-  readonly cert: string | null;
-  readonly key: string | null;
-  readonly pfx: string | null;
+  /** As written. */
+  readonly cert: MaterialFields | null;
+  readonly key: MaterialFields | null;
+  readonly pfx: MaterialFields | null;
   readonly alias: string | null;
   readonly passphrase: ParsedPassphrase | null;
+  /** As written. */
+  readonly renew: RenewFields | null;
+  readonly renewal: ParsedRenewal | null;
   /** Differs whenever a field does. A hash, since it covers the passphrase. */
   readonly signature: string;
+}
+
+export interface ParsedRenewal {
+  readonly via: RenewalVia;
+  readonly after: number;
+  readonly rekey: boolean;
+  /** null for the store's. */
+  readonly trust: ParsedTrust | null;
 }
 
 export interface ParsedTrust {
@@ -106,15 +126,49 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
       pfx: fields.pfx ?? null,
       alias: fields.alias ?? null,
       passphrase: passphraseOf(fields.passphrase),
+      renew: fields.renew ?? null,
     };
+    const renewal = fields.renew ? renewalOf(fields.renew, fields, [...path, 'renew']) : null;
     const name = fields.name ?? names.free(nameFor(written));
-    return { ...written, name, signature: hash('sha256', JSON.stringify({ name, ...written })), ...yaml.placeOf(path) };
+    const signature = hash('sha256', JSON.stringify({ name, ...written }));
+    return { ...written, name, renewal, signature, ...yaml.placeOf(path) };
   });
 
-  const trustOf = (fields: TrustFields | undefined, path: Path): ParsedTrust => ({
-    system: fields?.system ?? true,
-    ca: (fields?.ca ?? []).map((text, i) => ({ path: text, ...yaml.placeOf([...path, 'ca', i]) })),
-  });
+  function renewalOf(renew: RenewFields, entry: CertificateFields, path: Path): ParsedRenewal {
+    for (const field of ['cert', 'key', 'pfx'] as const)
+      if (typeof entry[field] === 'object')
+        note(path, `${field} is no file, and renew replaces files`, 'no renew; a command has refresh: 15m');
+    const { est, step, command = [], trust, after = '2/3', rekey } = renew;
+    const url = est ?? step;
+    const kind = est === undefined ? 'step' : 'est';
+    if (url === undefined)
+      for (const field of ['trust', 'rekey'] as const)
+        if (field in renew) note([...path, field], `${field} goes with est or step`, 'it is up to the command');
+    if (url !== undefined && caUrl(kind, url) === null)
+      note(
+        [...path, kind],
+        `${JSON.stringify(url)} is not the URL of a CA`,
+        'https://HOST[:PORT][/PATH] and nothing else',
+      );
+    const [parts = 0, of = 1] = typeof after === 'string' ? after.split('/').map(Number) : [after];
+    const share = parts / of;
+    if (!(share >= 0.05 && share <= 0.95))
+      note([...path, 'after'], `after is ${after}`, 'a share between 0.05 and 0.95, such as 2/3 or 0.5');
+    return {
+      via: url === undefined ? { kind: 'command', command } : { kind, url },
+      after: share,
+      rekey: rekey ?? true,
+      trust: trust ? trustOf({ system: false, ca: trust }, path, 'trust') : null,
+    };
+  }
+
+  /** @param list the name of the list of paths */
+  function trustOf(fields: TrustFields | undefined, path: Path, list = 'ca'): ParsedTrust {
+    return {
+      system: fields?.system ?? true,
+      ca: (fields?.ca ?? []).map((text, i) => ({ path: text, ...yaml.placeOf([...path, list, i]) })),
+    };
+  }
   const ruleOf = (rule: RuleFields, path: Path): ParsedRule => {
     if (rule.min_version === 'TLSv1.3' && rule.max_version === 'TLSv1.2')
       note([...path, 'min_version'], 'min_version is above max_version', 'a version up to TLSv1.2');

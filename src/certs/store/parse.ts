@@ -21,7 +21,10 @@ export function storeOf(yaml: Yaml): ParseOutcome {
 /** Every mistake of the value; none where it is a `StoreFile`. */
 export const validateStore = validatorFor(StoreFile, {
   empty: 'version: 1, then the sections of a store',
-  relation: (keyword, path, entry) => (keyword === 'oneOf' ? eitherOr(path, entry) : dependent(path, entry)),
+  relation: (keyword, path, entry) => {
+    if (keyword !== 'oneOf') return dependent(path, entry);
+    return path.at(-1) === 'renew' ? oneWay(path, entry) : eitherOr(path, entry);
+  },
   expected: hinted,
   nearest,
   secret: new Set(['passphrase']),
@@ -37,6 +40,19 @@ function eitherOr(path: Path, entry: object): Mistake {
   const expected = 'either cert (with key), or pfx';
   if ('cert' in entry) return { path: [...path, 'pfx'], atKey: true, message: 'cert and pfx are both given', expected };
   return { path, atKey: false, message: 'neither cert nor pfx is given', expected };
+}
+
+function oneWay(path: Path, renew: object): Mistake {
+  const [first, second] = ['est', 'step', 'command'].filter((key) => key in renew);
+  const expected = 'one of est, step and command';
+  if (second === undefined)
+    return {
+      path,
+      atKey: false,
+      message: first === undefined ? 'no way to renew is given' : 'renew is not known',
+      expected,
+    };
+  return { path: [...path, second], atKey: true, message: `${first} and ${second} are both given`, expected };
 }
 
 /** For the mistakes that people make most, what to write instead. */

@@ -64,6 +64,91 @@ const Passphrase = Type.Union(
   },
 );
 
+/** A file, or where its content comes from; nothing of the latter is written to disk. */
+const material = (description: string) =>
+  Type.Union(
+    [
+      path(description),
+      Type.Object(
+        {
+          env: Type.String({
+            pattern: '^[^=\\s]+$',
+            description: "A variable of the daemon's environment: PEM text, or base64.",
+          }),
+        },
+        closed,
+      ),
+      Type.Object(
+        {
+          command: Type.Array(Type.String(), {
+            minItems: 1,
+            description: 'A program and its arguments, run without a shell; its output is what the file would hold.',
+          }),
+          refresh: Type.Optional(
+            Type.String({
+              pattern: '^[1-9]\\d{0,5}(s|m|h)$',
+              description: 'How often it is run again; only at the start and when the entry changes where left out.',
+              errorMessage: 'a duration such as 30s, 15m or 12h',
+            }),
+          ),
+        },
+        closed,
+      ),
+    ],
+    {
+      description,
+      errorMessage:
+        'a path, relative to this file or absolute; or { env: NAME }, or { command: [PROGRAM, ARGUMENT, ...] }',
+    },
+  );
+
+const caAddress = (description: string) =>
+  Type.String({
+    // The loader looks at the rest: no user, no query.
+    pattern: '^https://[^\\s/?#]+',
+    description,
+    errorMessage: 'an https URL',
+  });
+
+const Renew = Type.Object(
+  {
+    est: Type.Optional(
+      caAddress('An EST server (RFC 7030): https://ca.example/.well-known/est, with a label where there is one.'),
+    ),
+    step: Type.Optional(caAddress('A step-ca: https://ca.example.')),
+    command: Type.Optional(
+      Type.Array(Type.String(), {
+        minItems: 1,
+        description:
+          'A program that prints the new certificate as PEM, with its key where that is new, or replaces the files. It gets MTLSD_ENTRY, MTLSD_HOST, MTLSD_CERT and MTLSD_KEY.',
+        errorMessage: 'a program and its arguments such as [./renew.sh]',
+      }),
+    ),
+    trust: Type.Optional(
+      Type.Array(path('A PEM or DER file of CA certificates.'), {
+        description: "Whom the CA's server may be certified by; what the store trusts where left out.",
+        errorMessage: 'a list of paths of CA certificates',
+      }),
+    ),
+    after: Type.Optional(
+      Type.Union([Type.String({ pattern: '^\\d{1,3}/\\d{1,3}$' }), Type.Number({ minimum: 0.05, maximum: 0.95 })], {
+        default: '2/3',
+        description: 'The share of the lifetime after which it is renewed.',
+        errorMessage: 'a share between 0.05 and 0.95, such as 2/3 or 0.5',
+      }),
+    ),
+    rekey: Type.Optional(
+      Type.Boolean({ default: true, description: 'false keeps the key.', errorMessage: 'true or false' }),
+    ),
+  },
+  {
+    ...closed,
+    description: 'How the certificate is renewed.',
+    errorMessage: '{ est: URL }, { step: URL } or { command: [PROGRAM, ARGUMENT, ...] }',
+    oneOf: [{ required: ['est'] }, { required: ['step'] }, { required: ['command'] }],
+  },
+);
+
 const CrossSite = Type.Union(
   [
     Type.Enum(['withhold', 'allow', 'refuse']),
@@ -89,10 +174,10 @@ const Certificate = Type.Object(
     host: hostPattern,
     port: Type.Optional(port),
     cert: Type.Optional(
-      path('The certificate, PEM or DER, with or without its chain (and, when key is left out, the key).'),
+      material('The certificate, PEM or DER, with or without its chain (and, when key is left out, the key).'),
     ),
-    key: Type.Optional(path('The private key; left out when the cert file holds it too.')),
-    pfx: Type.Optional(path('A PKCS#12 file (.pfx, .p12) in place of cert and key.')),
+    key: Type.Optional(material('The private key; left out when the cert file holds it too.')),
+    pfx: Type.Optional(material('A PKCS#12 file (.pfx, .p12) in place of cert and key.')),
     alias: Type.Optional(
       Type.String({
         minLength: 1,
@@ -117,6 +202,7 @@ const Certificate = Type.Object(
       }),
     ),
     cross_site: Type.Optional(CrossSite),
+    renew: Type.Optional(Renew),
   },
   {
     ...closed,
@@ -270,10 +356,12 @@ export const StoreFile = Type.Object(
 export type StoreFile = Static<typeof StoreFile>;
 export type CertificateFields = Static<typeof Certificate>;
 export type PassphraseFields = Static<typeof Passphrase>;
+export type MaterialFields = NonNullable<CertificateFields['cert']>;
+export type RenewFields = Static<typeof Renew>;
 export type TrustFields = Static<typeof Trust>;
 export type VerificationFields = Static<typeof Verification>;
 export type RuleFields = Static<typeof Rule>;
 export type InterceptionFields = Static<typeof Interception>;
 
-export { Certificate as CertificateSchema, Rule as RuleSchema, Trust as TrustSchema };
+export { Certificate as CertificateSchema, Renew as RenewSchema, Rule as RuleSchema, Trust as TrustSchema };
 export { Interception as InterceptionSchema, Verification as VerificationSchema };

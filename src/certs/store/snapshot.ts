@@ -2,7 +2,8 @@
 import type { Authority } from '../../core/authority.ts';
 import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
-import type { InterceptionFields, RuleFields, TrustFields } from './schema.ts';
+import type { RenewalPlan } from '../renewal/plan.ts';
+import type { InterceptionFields, MaterialFields, RenewFields, RuleFields, TrustFields } from './schema.ts';
 
 /**
  * What a browser's request from another site's page gets: `withhold` goes without the certificate, `refuse` is answered with
@@ -28,15 +29,17 @@ export interface StoreEntry {
   readonly line: number;
   /** What it names, as written. */
   readonly source: EntrySource;
+  /** null where it is not renewed. */
+  readonly renew: RenewalPlan | null;
   /** Differs whenever a field of the entry does; for `ifMatch` of an edit. */
   readonly etag: string;
 }
 
-/** Paths as written in the file; where the passphrase comes from and never the passphrase. */
+/** As written in the file; where the passphrase comes from and never the passphrase. */
 export interface EntrySource {
-  readonly cert: string | null;
-  readonly key: string | null;
-  readonly pfx: string | null;
+  readonly cert: MaterialFields | null;
+  readonly key: MaterialFields | null;
+  readonly pfx: MaterialFields | null;
   readonly alias: string | null;
   readonly passphrase:
     | 'text'
@@ -44,6 +47,7 @@ export interface EntrySource {
     | { readonly file: string }
     | { readonly command: readonly string[] }
     | null;
+  readonly renew: RenewFields | null;
 }
 
 /** The sections as written, with their defaults; field names are the file's own. */

@@ -15,11 +15,11 @@ import type { TrustAnchors } from '../trust.ts';
 import { loadAnchors } from './anchors.ts';
 import { buildSnapshot, storeEntry } from './build.ts';
 import { changeBetween, type Comparable, isEmpty, sectionPrints, type StoreChange } from './changes.ts';
-import type { ParsedEntry, ParsedStore, ParseOutcome } from './compile.ts';
+import type { ParsedEntry, ParsedStore, ParsedTrust, ParseOutcome } from './compile.ts';
 import { type EditOptions, editStore, versionOf } from './edit.ts';
 import type { StoreEdit } from './edit-value.ts';
 import { watchedFolders } from './files.ts';
-import { filesOf, Identities } from './identities.ts';
+import { filesOf, Identities, renewalPlan } from './identities.ts';
 import { parseOffThread } from './parse-thread.ts';
 import { compilePolicies } from './policy.ts';
 import { RenewalGrace } from './renewal-grace.ts';
@@ -58,8 +58,12 @@ export interface Store {
   readonly current: StoreSnapshot;
   /** Why the file as it is now is not in force; null where it is. */
   readonly lastRejection: Rejection | null;
-  /** Reads everything anew, now. Calls one after another; each sees the file as it is after the call. */
-  reload(): Promise<ReloadResult>;
+  /**
+   * Reads everything anew, now. Calls one after another; each sees the file as it is after the call.
+   * @param gently as after a change of a file: a certificate whose files don't fit stays for its grace, and no program is run
+   *   again whose refresh is not due
+   */
+  reload(gently?: boolean): Promise<ReloadResult>;
   /**
    * Changes the file and puts it in force.
    * @throws CodedError of EditErrorCode; nothing has changed then
@@ -70,6 +74,9 @@ export interface Store {
 
 /** Long enough to copy two files by hand. */
 const DEFAULT_GRACE_MS = 10_000;
+
+/** A machine that slept sees within this time what is to be read again. */
+const LONGEST_WAIT_MS = 30_000;
 
 /** @throws MtlsdError BAD_CONFIGURATION with a line per mistake where the file does not validate */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -108,7 +115,7 @@ class FileStore implements Store {
   #rejection: Rejection | null = null;
   /** The last text that validated, so that a renewed certificate costs no parsing. */
   #parsed: Parsed | null = null;
-  #graceTimer: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | null = null;
   #waiting: Promise<ReloadResult> | null = null;
   #closed = false;
 
@@ -128,8 +135,8 @@ class FileStore implements Store {
     return this.#rejection;
   }
 
-  reload(): Promise<ReloadResult> {
-    return this.#enqueue(false);
+  reload(gently = false): Promise<ReloadResult> {
+    return this.#enqueue(gently);
   }
 
   async edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult> {
@@ -164,7 +171,7 @@ class FileStore implements Store {
     this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
     const roots = anchors.of(store.trust);
-    const { entries, identities } = await this.#loadEntries(store, files, roots, graceful);
+    const { entries, identities } = await this.#loadEntries(store, files, anchors.of, graceful);
     const policies = compilePolicies(store, anchors.of);
     const sections = sectionPrints(store, roots.id);
     const next: Comparable = { entries, sections };
@@ -191,11 +198,12 @@ class FileStore implements Store {
   async #loadEntries(
     store: ParsedStore,
     files: readonly (readonly string[])[],
-    roots: TrustAnchors,
+    trust: (trust: ParsedTrust) => TrustAnchors,
     graceful: boolean,
   ) {
     const before = this.#loaded;
-    const loaded = await this.#identities.load(store.entries, files, this.file, roots);
+    const folder = path.dirname(this.file);
+    const loaded = await this.#identities.load(store.entries, files, this.file, trust(store.trust), !graceful);
     const slice = new TimeSlice();
     const entries = new Map<string, StoreEntry>();
     const identities: LoadedIdentity[] = [];
@@ -205,10 +213,16 @@ class FileStore implements Store {
       const identity = this.#grace.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
       identities.push(identity);
       // The same object where nothing changed is cheap to compare and leaves no garbage.
-      const same = old?.index === i && before?.parsed[i] === parsed && before.identities[i] === identity;
-      entries.set(parsed.name, same ? old : storeEntry(parsed, identity, i));
+      const anchors = parsed.renewal ? trust(parsed.renewal.trust ?? store.trust) : null;
+      const same =
+        old?.index === i &&
+        before?.parsed[i] === parsed &&
+        before.identities[i] === identity &&
+        (old.renew?.trust ?? null) === anchors;
+      const plan = anchors && renewalPlan(parsed, folder, anchors);
+      entries.set(parsed.name, same ? old : storeEntry(parsed, identity, plan, i));
     }
-    this.#armGrace();
+    this.#armTimer();
     return { entries, identities };
   }
 
@@ -246,16 +260,19 @@ class FileStore implements Store {
     return this.#reject([this.#problem(message, 'no fault of mtlsd; please report it')]);
   }
 
-  #armGrace(): void {
-    if (this.#graceTimer) clearTimeout(this.#graceTimer);
-    const ms = this.#grace.nextEndMs();
-    this.#graceTimer = ms === null || this.#closed ? null : setTimeout(() => void this.#soon(), ms).unref();
+  /** For the end of a grace, and for what a program wrote that is to be read again. */
+  #armTimer(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    const times = [this.#grace.nextEndMs(), this.#identities.nextRefreshMs()].filter((ms) => ms !== null);
+    // setTimeout fires at once beyond 2^31 ms; a look too many does no harm.
+    const ms = Math.min(...times, LONGEST_WAIT_MS);
+    this.#timer = times.length === 0 || this.#closed ? null : setTimeout(() => void this.#soon(), ms).unref();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#watcher?.close();
-    if (this.#graceTimer) clearTimeout(this.#graceTimer);
+    if (this.#timer) clearTimeout(this.#timer);
     await this.#queue;
   }
 }

@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import { addCommand } from './cert/add.ts';
+import { enrollCommand } from './cert/enroll.ts';
 import { inspectCommand } from './cert/inspect.ts';
 import { listCommand, showCommand } from './cert/list.ts';
 import { removeCommand, switchCommand } from './cert/remove.ts';
+import { renewCommand } from './cert/renew.ts';
 import { setCommand } from './cert/set.ts';
 
 /** Works on the daemon that runs, else on certificates.yaml itself. */
@@ -19,5 +21,10 @@ Examples:
   mtlsd cert show corp`,
     );
   for (const make of [listCommand, showCommand, addCommand, setCommand, removeCommand]) cert.addCommand(make());
-  return cert.addCommand(switchCommand('enable')).addCommand(switchCommand('disable')).addCommand(inspectCommand());
+  return cert
+    .addCommand(switchCommand('enable'))
+    .addCommand(switchCommand('disable'))
+    .addCommand(inspectCommand())
+    .addCommand(renewCommand())
+    .addCommand(enrollCommand());
 }

@@ -25,12 +25,20 @@ export async function checkStore(api: Api): Promise<Finding[]> {
     await api.call<{ certificates: EntryAnswer[]; total: number }>('GET', '/api/v1/certificates?limit=10000')
   ).body;
   const enabled = certificates.filter((entry) => entry.enabled);
-  for (const { name, usable, problems, shadowed_by } of enabled) {
+  for (const { name, usable, problems, shadowed_by, renewal, days_left } of enabled) {
     const next = `mtlsd cert show ${name}`;
     for (const { code, severity, message, hint } of problems) {
       if (/^CERTIFICATE_EXPIRED$/.test(code)) continue; // told below
       findings.push((severity === 'error' ? failed : warning)('store', `${name}: ${message}`, hint));
     }
+    if (renewal?.last_error)
+      findings.push(
+        (days_left !== null && days_left < 1 ? failed : warning)(
+          'store',
+          `${name} could not be renewed: ${renewal.last_error}`,
+          `mtlsd cert renew ${name} --dry-run`,
+        ),
+      );
     if (!usable && problems.length === 0) findings.push(failed('store', `${name} can't be used`, next));
     if (shadowed_by !== null)
       findings.push(

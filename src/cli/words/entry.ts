@@ -1,6 +1,7 @@
 /** An entry of the store in words. */
 import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { Diagnosis } from '../../certs/identity/identity.ts';
+import type { MaterialFields } from '../../certs/store/schema.ts';
 import type { CertificateFacts } from '../../core/facts.ts';
 import { inDays, localTime, paint, pairs, table } from '../output.ts';
 
@@ -37,6 +38,7 @@ export function entryText(entry: EntryAnswer): string {
     ['files', filesText(entry)],
     ['passphrase', passphraseText(entry.passphrase)],
     ['sent', entry.withhold_unverified ? 'only to servers that pass verification' : null],
+    ['renewed', renewText(entry)],
     ['last used', entry.last_used === null ? 'not since the daemon started' : localTime(entry.last_used)],
     ['line', `${entry.line} of certificates.yaml`],
   ]);
@@ -72,8 +74,32 @@ export const placeText = ({ host, port }: Pick<EntryAnswer, 'host' | 'port'>): s
   port === '*' ? `${host}, any port` : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
 function filesText({ cert, key, pfx, alias }: EntryAnswer): string {
-  if (pfx !== null) return alias === null ? pfx : `${pfx}, the key named ${alias}`;
-  return key === null ? `${cert}` : `${cert} and ${key}`;
+  if (pfx !== null) return alias === null ? materialText(pfx) : `${materialText(pfx)}, the key named ${alias}`;
+  return [cert, key].flatMap((material) => (material === null ? [] : materialText(material))).join(' and ');
+}
+
+function materialText(material: MaterialFields): string {
+  if (typeof material === 'string') return material;
+  if ('env' in material) return `the variable ${material.env}`;
+  const { command, refresh } = material;
+  return `the command ${command.join(' ')}${refresh === undefined ? '' : `, again every ${refresh}`}`;
+}
+
+function renewText({ renew, renewal }: EntryAnswer): string | null {
+  if (renew === null) return null;
+  const { est, step, command = [] } = renew;
+  const via =
+    est === undefined ? (step === undefined ? `by ${command.join(' ')}` : `by step-ca ${step}`) : `by EST ${est}`;
+  if (renewal === null) return `${via}; not while no daemon runs, or the entry can't be used`;
+  const { last, next, last_error, failures } = renewal;
+  return [
+    via,
+    ...(last === null ? [] : [`last ${localTime(last)}`]),
+    next === null ? 'under way now' : `next ${localTime(next)}`,
+    ...(last_error === null
+      ? []
+      : [paint('red', `failed ${failures === 1 ? 'once' : `${failures} times`}: ${last_error}`)]),
+  ].join('\n');
 }
 
 function passphraseText(source: EntryAnswer['passphrase']): string | null {

@@ -2,7 +2,7 @@
 import { escapeControls } from '../../core/line-writer.ts';
 import type { LogEvent, LogLine } from '../../core/log.ts';
 import type { ConnectionRecord, ExchangeRecord, RecordError } from '../../inspect/records.ts';
-import { clock, count, inDays, listed, paint } from '../output.ts';
+import { clock, count, inDays, listed, localTime, paint } from '../output.ts';
 import { verdictOf } from './record.ts';
 
 interface Words {
@@ -15,7 +15,7 @@ interface Words {
 }
 
 const COLOURS = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
-/** `certificate.expiring`, the longest. */
+/** `certificate.expiring`, the longest but one: a renewal that failed may stand out. */
 const EVENT_WIDTH = 20;
 const INDENT = ' '.repeat(10);
 
@@ -128,6 +128,14 @@ const WORDS = {
   },
   'certificate.expiring': expiry,
   'certificate.expired': expiry,
+  'certificate.renewed': ({ name, not_after, next }: { name: string; not_after: string; next: string }) => ({
+    about: name,
+    outcome: `valid until ${localTime(not_after)}, renewed next ${localTime(next)}`,
+  }),
+  'certificate.renewal_failed': (line: Record<'name' | 'code' | 'message' | 'hint' | 'next', string>) => {
+    const { outcome, next } = failure(line);
+    return { about: line.name, outcome: `${outcome}; tried again ${localTime(line.next)}`, next };
+  },
   tunnel: (line: {
     authority: string;
     sent_bytes: number;

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
 import { homeDirectory } from '../../../home.ts';
 import { type Api, anyApi, withApi } from '../../api.ts';
-import { type FileOptions, fileFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
 import { inDays, paint, print, printJson } from '../../output.ts';
 import { parsePattern } from '../../target.ts';
@@ -13,6 +13,8 @@ interface Options extends FileOptions {
   readonly name?: string;
   readonly profile?: string;
   readonly withholdUnverified?: boolean;
+  readonly renewEst?: string;
+  readonly renewStep?: string;
   readonly disabled?: boolean;
   readonly check: boolean;
   readonly json?: boolean;
@@ -27,6 +29,8 @@ export function addCommand(): Command {
     .option('--name <name>', 'what to call it (default: made from the host)')
     .option('--profile <name>', 'only for clients that ask for this profile')
     .option('--withhold-unverified', 'send it only to servers that pass verification')
+    .option('--renew-est <url>', 'renew it by itself, from this EST server')
+    .option('--renew-step <url>', 'renew it by itself, from this step-ca')
     .option('--disabled', 'add it without using it')
     .option('--upload', 'keep a copy in the home folder, rather than the path')
     .option('--no-check', 'add it although its files would not load (yet)')
@@ -61,6 +65,7 @@ Examples:
                 ...(options.name !== undefined && { name: options.name }),
                 ...(options.profile !== undefined && { profile: options.profile }),
                 ...(options.withholdUnverified && { withhold_unverified: true }),
+                ...renewFields(options),
                 ...(options.disabled && { enabled: false }),
               },
             }),

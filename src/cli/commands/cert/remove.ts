@@ -27,7 +27,7 @@ export function removeCommand(): Command {
         for (const name of names) {
           const { body, headers } = await api.call<EntryAnswer>('GET', entryPath(name));
           const uploaded = [body.cert, body.key, body.pfx].some(
-            (file) => file !== null && /^files\/[0-9a-f]{32}\./.test(file),
+            (file) => typeof file === 'string' && /^files\/[0-9a-f]{32}\./.test(file),
           );
           // Whoever has no other copy of the key would need a new certificate.
           if (

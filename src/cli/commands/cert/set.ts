@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { EntryAnswer, EntryPatch } from '../../../admin/schemas/certificate.ts';
 import { homeDirectory } from '../../../home.ts';
 import { anyApi, withApi } from '../../api.ts';
-import { type FileOptions, fileFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { parsePattern } from '../../target.ts';
@@ -17,6 +17,10 @@ interface Options extends FileOptions {
   readonly profile?: string | false;
   readonly passphrase?: false;
   readonly withholdUnverified?: boolean;
+  readonly renewEst?: string;
+  readonly renewStep?: string;
+  /** false for --no-renew. */
+  readonly renew?: false;
   readonly check: boolean;
   readonly json?: boolean;
 }
@@ -34,6 +38,9 @@ export function setCommand(): Command {
     .option('--no-profile', 'for every client')
     .option('--withhold-unverified', 'send it only to servers that pass verification')
     .option('--no-withhold-unverified', 'send it whether or not they pass')
+    .option('--renew-est <url>', 'renew it by itself, from this EST server')
+    .option('--renew-step <url>', 'renew it by itself, from this step-ca')
+    .option('--no-renew', 'renew it no more')
     .option('--upload', 'keep a copy in the home folder, rather than the path')
     .option('--no-check', 'change it although its files would not load (yet)')
     .option('--json', 'as JSON')
@@ -48,7 +55,12 @@ Examples:
     .action(async (name: string, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const { fields, passphrase } = await fileFields(options);
-      const changes: EntryPatch = { ...fields, ...otherFields(options) };
+      const changes: EntryPatch = {
+        ...fields,
+        ...otherFields(options),
+        ...renewFields(options),
+        ...(options.renew === false && { renew: null }),
+      };
       if (Object.keys(changes).length === 0 && passphrase === null)
         throw usage('nothing to change is given', 'mtlsd cert set --help lists what can be');
       await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {

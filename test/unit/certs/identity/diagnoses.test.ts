@@ -81,9 +81,9 @@ async function diagnose({ cert, key, pfx, alias, passphrase }: Files): Promise<r
 
 const leaf = { cert: 'leaf.crt', key: 'leaf.key' };
 
-/** What provokes each. Those of a renewal are the store's own: reload.test.ts, renewal/target.test.ts. */
+/** What provokes each. Those of renewals and of material are the store's own: reload, material and renewal/target.test.ts. */
 const provoke: Record<
-  Exclude<DiagnosisCode, 'RENEWAL_INCOMPLETE' | 'RENEWAL_IMPOSSIBLE'>,
+  Exclude<DiagnosisCode, 'RENEWAL_INCOMPLETE' | 'RENEWAL_IMPOSSIBLE' | 'MATERIAL_STALE' | 'MATERIAL_UNAVAILABLE'>,
   readonly [how: string, files: () => Promise<Files> | Files][]
 > = {
   FILE_MISSING: [

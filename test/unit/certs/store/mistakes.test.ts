@@ -113,7 +113,7 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
     'crt',
     entry('{ host: a, crt: b, cert: c }'),
     [
-      '3:16: "crt" is not known here; expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site (cert?)',
+      '3:16: "crt" is not known here; expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site, renew (cert?)',
     ],
   ],
   [
@@ -142,7 +142,9 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
   [
     'a path that is a number',
     entry('{ host: a, cert: 5 }'),
-    ['3:22: cert is 5; expected a path, relative to this file or absolute'],
+    [
+      '3:22: cert is 5; expected a path, relative to this file or absolute; or { env: NAME }, or { command: [PROGRAM, ARGUMENT, ...] }',
+    ],
   ],
   [
     'a passphrase that is a number',
@@ -254,7 +256,7 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
     'the same mistake in many entries, told once',
     `version: 1\ncertificates:\n${'  - { host: a, crt: a, cert: a, port: 0 }\n'.repeat(41)}  - { host: a, cert: a, port: 70000 }\n`,
     [
-      '3:16: "crt" is not known here (41 times); expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site (cert?)',
+      '3:16: "crt" is not known here (41 times); expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site, renew (cert?)',
       '3:39: port is 0 (41 times); expected a port from 1 to 65535, or "*" in quotes for any port',
       '44:31: port is 70000; expected a port from 1 to 65535, or "*" in quotes for any port',
     ],
