@@ -3,15 +3,13 @@
  * request: no request fails, and none carries an identity that no store in force during it named.
  */
 import { writeFileSync } from 'node:fs';
-import { Agent, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 import { throughTunnel } from '../support/tunnel.ts';
+import { answerTo, TunnelAgent } from '../support/tunnel-agent.ts';
 
 const RELOADS = 100;
 const CLIENTS = 50;
@@ -121,33 +119,3 @@ trust: { system: false, ca: [${dir}/root.crt] }
     expect(daemon.log.filter(({ event }) => event === 'tls.failed')).toEqual([]);
   });
 });
-
-/** Sockets through the daemon: one for all requests, or one a request. */
-class TunnelAgent extends Agent {
-  readonly #open: () => Promise<TLSSocket>;
-  constructor(open: () => Promise<TLSSocket>, keepAlive: boolean) {
-    super({ keepAlive, maxSockets: 1 });
-    this.#open = open;
-  }
-  override createConnection(_options: object, callback: (error: Error | null, socket: Duplex) => void): undefined {
-    this.#open().then(
-      (socket) => callback(null, socket),
-      (error: Error) => callback(error, null as never),
-    );
-  }
-}
-
-function answerTo(agent: Agent, authority: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest({ agent, path: '/', headers: { host: authority } }, (response) => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => {
-        body += chunk;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on('error', reject);
-    });
-    outgoing.on('error', reject);
-    outgoing.end();
-  });
-}

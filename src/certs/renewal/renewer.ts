@@ -19,7 +19,7 @@ import { attemptRenewal, completeInterrupted, type Outcome, type PendingRequest,
 import { asRenewalFault, RenewalFault } from './fault.ts';
 import { forget, readHistory, type Remembered, writeHistory } from './history.ts';
 import type { RenewalEntry } from './plan.ts';
-import { dueAt, nextLookMs, notBeyond, retryAt } from './schedule.ts';
+import { dueAfterRenewal, dueAt, nextLookMs, notBeyond, retryAt } from './schedule.ts';
 
 export interface RenewalNotice {
   readonly name: string;
@@ -237,7 +237,7 @@ export class Renewer {
     const { after } = outcome;
     // From now on it is the new one, also where the reload finds that somebody changed it once more.
     slot.entry = { ...entry, identity: after };
-    const next = dueAt(validityOf(slot.entry), entry.renew.after);
+    const next = dueAfterRenewal(validityOf(slot.entry), entry.renew.after, Date.now());
     slot.state = { is: 'waiting', at: next };
     if (outcome.is === 'renewed')
       await this.#remember(entry.name, {

@@ -7,6 +7,8 @@ const hourMs = 60 * minuteMs;
 
 /** Part of the lifetime by which the moment is moved, so that a fleet issued at once does not come back at once. */
 const spread = 0.05;
+/** Of what remains of a certificate that is due when it comes. */
+const leastShare = 1 / 3;
 /** A CA that says "in a year" has a wrong clock or a fault; a certificate is worth one question a day. */
 export const longestRetryAfterMs = 24 * hourMs;
 const firstRetryMs = minuteMs;
@@ -28,6 +30,16 @@ export interface Validity {
 export function dueAt({ fingerprint256, notBefore, notAfter }: Validity, after: number): number {
   const share = after + spread * drawn(fingerprint256);
   return Math.round(notBefore + (notAfter - notBefore) * Math.min(Math.max(share, 0), 1));
+}
+
+/**
+ * The first try for a certificate that has just come. Some CAs begin the lifetime in the past (step-ca one minute), so that a
+ * short one is due when it arrives: it is used for a part of what remains, or each renewal would ask for the next at once.
+ */
+export function dueAfterRenewal(validity: Validity, after: number, now: number): number {
+  const due = dueAt(validity, after);
+  const remaining = Math.max(validity.notAfter - now, shortestRetryMs);
+  return Math.max(due, Math.round(now + remaining * leastShare));
 }
 
 /** From -1 to 1, evenly. */

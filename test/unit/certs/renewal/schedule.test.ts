@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  dueAfterRenewal,
   dueAt,
   longestRetryAfterMs,
   nextLookMs,
@@ -40,6 +41,16 @@ describe('the first try', () => {
         expect(at).toBeLessThanOrEqual(now + 90 * day);
       }
   });
+});
+
+test('a certificate that is due when it comes is used for a third of what remains', () => {
+  const born = { fingerprint256: 'F', notBefore: now - minute, notAfter: now + 30_000 };
+  expect(dueAt(born, 2 / 3)).toBeLessThanOrEqual(now + 5000);
+  expect(dueAfterRenewal(born, 2 / 3, now)).toBe(now + 10_000);
+  const expired = { fingerprint256: 'F', notBefore: now - minute, notAfter: now - 1 };
+  expect(dueAfterRenewal(expired, 2 / 3, now)).toBeGreaterThan(now);
+  const usual = { fingerprint256: 'F', notBefore: now, notAfter: now + 90 * day };
+  expect(dueAfterRenewal(usual, 2 / 3, now)).toBe(dueAt(usual, 2 / 3));
 });
 
 describe('the next try', () => {
