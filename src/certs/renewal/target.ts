@@ -1,5 +1,5 @@
 /** The files that a renewal replaces, and whether it may. */
-import { constants, type Stats } from 'node:fs';
+import { constants } from 'node:fs';
 import { access, lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { nativeCode } from '../../core/errors.ts';
@@ -42,25 +42,24 @@ async function refusalOfFile(file: string): Promise<Diagnosis | null> {
     if (await isSecretVolume(file)) return refused(file, 'is in a Kubernetes volume, which is read-only', elsewhere);
     const real = await realpath(file);
     await access(path.dirname(real), constants.W_OK);
-    const stats = await stat(real);
-    if (!mayOwn(stats)) return refused(file, `belongs to the user ${stats.uid}, not to the daemon`, elsewhere);
-    return null;
+    return refusalOfOwner(file, (await stat(real)).uid, process.geteuid?.());
   } catch (error) {
-    const code = nativeCode(error) ?? 'unknown error';
-    // What is missing is told by the loader, in better words.
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    const why =
-      code === 'EROFS'
-        ? 'is on a file system that is mounted read-only'
-        : `is in a folder that the daemon can't write (${code})`;
-    return refused(file, why, elsewhere);
+    return refusalOfAccess(file, nativeCode(error) ?? 'unknown error');
   }
 }
 
-/** root gives a file back to its owner; anybody else would take it away. */
-function mayOwn({ uid }: Stats): boolean {
-  const own = process.geteuid?.();
-  return own === undefined || own === 0 || own === uid;
+/** @param code of the error that said so */
+export function refusalOfAccess(file: string, code: string): Diagnosis | null {
+  // What is missing is told by the loader, in better words.
+  if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+  if (code === 'EROFS') return refused(file, 'is on a file system that is mounted read-only', elsewhere);
+  return refused(file, `is in a folder that the daemon can't write (${code})`, elsewhere);
+}
+
+/** root gives a file back to its owner; anybody else would take it away. @param own undefined where there are no users (Windows) */
+export function refusalOfOwner(file: string, owner: number, own: number | undefined): Diagnosis | null {
+  if (own === undefined || own === 0 || own === owner) return null;
+  return refused(file, `belongs to the user ${owner}, not to the daemon`, elsewhere);
 }
 
 /** The kubelet leads every name of a volume through the link `..data`, and would undo what anybody else changes. */

@@ -143,11 +143,12 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
     const kind = est === undefined ? 'step' : 'est';
     if (url === undefined)
       for (const field of ['trust', 'rekey'] as const)
-        if (field in renew) note([...path, field], `${field} goes with est or step`, 'it is up to the command');
+        if (field in renew) note([...path, field], `${field} goes with est or step`, 'command alone');
+    // Without the URL itself: somebody may have written a password into it.
     if (url !== undefined && caUrl(kind, url) === null)
       note(
         [...path, kind],
-        `${JSON.stringify(url)} is not the URL of a CA`,
+        'the URL of a CA has more than an address in it',
         'https://HOST[:PORT][/PATH] and nothing else',
       );
     const [parts = 0, of = 1] = typeof after === 'string' ? after.split('/').map(Number) : [after];

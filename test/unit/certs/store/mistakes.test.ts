@@ -19,11 +19,57 @@ const beyondSchema = new Set([
   'wildcard over addresses',
   'a problem code that is none, close to one that is',
   'cross_site with origins that browsers write otherwise',
+  'renew with a URL that is more than an address',
+  'renew with a share that is none',
+  'renew of a certificate that is no file',
+  'renew by a command with what is for a CA',
 ]);
 
 const entry = (text: string) => `version: 1\ncertificates:\n  - ${text}\n`;
 
 const mistakes: readonly [what: string, text: string, told: readonly string[]][] = [
+  [
+    'renew without a way',
+    entry('{ host: a, cert: b, renew: {} }'),
+    ['3:32: no way to renew is given; expected one of est, step and command'],
+  ],
+  [
+    'renew by two ways',
+    entry('{ host: a, cert: b, renew: { est: "https://a", step: "https://b" } }'),
+    ['3:52: est and step are both given; expected one of est, step and command'],
+  ],
+  [
+    'renew over plain HTTP',
+    entry('{ host: a, cert: b, renew: { est: "http://a" } }'),
+    ['3:39: est is "http://a"; expected an https URL'],
+  ],
+  [
+    'renew with a URL that is more than an address',
+    entry('{ host: a, cert: b, renew: { step: "https://me:pass@a/x" } }'),
+    ['3:40: the URL of a CA has more than an address in it; expected https://HOST[:PORT][/PATH] and nothing else'],
+  ],
+  [
+    'renew with a share that is none',
+    entry('{ host: a, cert: b, renew: { est: "https://a", after: 3/2 } }'),
+    ['3:59: after is 3/2; expected a share between 0.05 and 0.95, such as 2/3 or 0.5'],
+  ],
+  [
+    'renew of a certificate that is no file',
+    entry('{ host: a, cert: { command: [x] }, renew: { est: "https://a" } }'),
+    ['3:47: cert is no file, and renew replaces files; expected no renew; a command has refresh: 15m'],
+  ],
+  [
+    'renew by a command with what is for a CA',
+    entry('{ host: a, cert: b, renew: { command: [x], rekey: true } }'),
+    ['3:55: rekey goes with est or step; expected command alone'],
+  ],
+  [
+    'refresh that is no duration',
+    entry('{ host: a, cert: { command: [x], refresh: soon } }'),
+    [
+      '3:22: cert is a mapping with "command", "refresh"; expected a path, relative to this file or absolute; or { env: NAME }, or { command: [PROGRAM, ARGUMENT, ...] }',
+    ],
+  ],
   ['nothing', '', ['1:1: the file is empty; expected version: 1, then the sections of a store']],
   ['comments alone', '# hello\n', ['1:1: the file is empty; expected version: 1, then the sections of a store']],
   ['a list', '- a\n', ['1:1: the file is a list; expected version: 1 and the sections of a store']],
