@@ -2,7 +2,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { type CaAnswer, type CaClient, refusedBy } from './ca-client.ts';
 import { RenewalFault } from './fault.ts';
-import { certificatesOfPkcs7 } from './pkcs7.ts';
 
 /** What a CA says to a request. */
 export type Issued =
@@ -35,7 +34,7 @@ export async function enrollByEst(ca: CaClient, { operation, request, authorizat
     body: inLines(request.toString('base64')),
   });
   if (answer.status === 202) return { is: 'pending', retryAfterMs: answer.retryAfterMs };
-  return { is: 'issued', certificates: certificatesOf(ca, answer) };
+  return { is: 'issued', certificates: await certificatesOf(ca, answer) };
 }
 
 /** The CA's own certificates (RFC 7030 §4.1), to complete a chain with; they make nobody trusted. */
@@ -43,7 +42,7 @@ export async function estCaCertificates(ca: CaClient): Promise<readonly X509Cert
   return certificatesOf(ca, await ca.ask({ method: 'GET', path: 'cacerts', headers: { accept: pkcs7Type } }));
 }
 
-function certificatesOf({ url }: CaClient, answer: CaAnswer): X509Certificate[] {
+async function certificatesOf({ url }: CaClient, answer: CaAnswer): Promise<X509Certificate[]> {
   const { status, contentType, body } = answer;
   if (status !== 200) {
     // RFC 7030 §4.2.3: a human-readable reason, as text.
@@ -54,6 +53,8 @@ function certificatesOf({ url }: CaClient, answer: CaAnswer): X509Certificate[] 
   const base64 = body.toString('latin1').replaceAll(/\s+/g, '');
   if (base64 === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     throw new RenewalFault('CA_ANSWER_INVALID', `${url} answered with something that is not base64`);
+  // The library that reads it is loaded when the first answer needs it: 60 ms and 16 MB.
+  const { certificatesOfPkcs7 } = await import('./pkcs7.ts');
   return certificatesOfPkcs7(Buffer.from(base64, 'base64'), url);
 }
 

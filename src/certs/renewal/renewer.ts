@@ -73,7 +73,8 @@ export interface RenewerOptions {
 const mostAtOnce = 4;
 
 type State =
-  | { readonly is: 'waiting'; readonly at: number }
+  /** Failures are those of tries by hand, before it is due. */
+  | { readonly is: 'waiting'; readonly at: number; readonly failures: number }
   | { readonly is: 'running'; readonly done: Promise<Renewed | null> }
   | { readonly is: 'retrying'; readonly at: number; readonly failures: number }
   | { readonly is: 'pending'; readonly at: number; readonly failures: number; readonly request: PendingRequest };
@@ -137,9 +138,10 @@ export class Renewer {
   #firstState(entry: RenewalEntry): State {
     const known = this.#history?.get(entry.name);
     const now = Date.now();
-    if (known && known.failures > 0 && known.fingerprint === entry.identity.leaf.fingerprint256)
-      return { is: 'retrying', at: notBeyond(known.next, now), failures: known.failures };
-    return waiting(entry);
+    const due = waiting(entry);
+    if (!known || known.failures === 0 || known.fingerprint !== entry.identity.leaf.fingerprint256) return due;
+    const { failures } = known;
+    return due.at > now ? { ...due, failures } : { is: 'retrying', at: notBeyond(known.next, now), failures };
   }
 
   /**
@@ -200,9 +202,10 @@ export class Renewer {
     // One that is running ends by itself, and is forgotten then.
     for (const [name, { state }] of this.#slots)
       if (!this.#wanted.has(name) && state.is !== 'running') this.#slots.delete(name);
-    const resting = [...this.#slots.values()].flatMap((slot) =>
-      slot.state.is === 'running' ? [] : [{ slot, at: timeOf(slot.state, now) }],
-    );
+    const resting = [...this.#slots.values()].flatMap((slot) => {
+      slot.state = withinReach(slot.state, now);
+      return slot.state.is === 'running' ? [] : [{ slot, at: slot.state.at }];
+    });
     let free = mostAtOnce - (this.#slots.size - resting.length);
     for (const { slot, at } of resting.sort((a, b) => a.at - b.at)) {
       if (at > now || free <= 0) break;
@@ -216,7 +219,7 @@ export class Renewer {
 
   #start(slot: Slot): Promise<Renewed | null> {
     const { entry, state } = slot;
-    const failures = state.is === 'retrying' || state.is === 'pending' ? state.failures : 0;
+    const failures = state.is === 'running' ? 0 : state.failures;
     const pending = state.is === 'pending' ? state.request : null;
     const connect = this.#connectFor(entry);
     const attempt = attemptRenewal({ entry, connect, pending, ...this.#limits() });
@@ -238,7 +241,7 @@ export class Renewer {
     // From now on it is the new one, also where the reload finds that somebody changed it once more.
     slot.entry = { ...entry, identity: after };
     const next = dueAfterRenewal(validityOf(slot.entry), entry.renew.after, Date.now());
-    slot.state = { is: 'waiting', at: next };
+    slot.state = { is: 'waiting', at: next, failures: 0 };
     if (outcome.is === 'renewed')
       await this.#remember(entry.name, {
         fingerprint: after.leaf.fingerprint256,
@@ -278,11 +281,11 @@ export class Renewer {
     const failures = before + 1;
     const { retryAfterMs } = fault;
     const retry = retryAt({ now, failures, notAfter: notAfter.getTime(), retryAfterMs, random: Math.random() });
-    // Somebody tried it by hand before it was due: that it failed is no reason to go on trying.
-    const at = request ? retry : Math.max(retry, dueAt(validityOf(entry), entry.renew.after));
     // A new certificate came in between, by other hands: the failure of the old one is no reason to try again.
-    if (slot.entry.identity.id !== entry.identity.id) slot.state = waiting(slot.entry);
-    else slot.state = request ? { is: 'pending', at, failures, request } : { is: 'retrying', at, failures };
+    const stale = slot.entry.identity.id !== entry.identity.id;
+    const state = stale ? waiting(slot.entry) : stateAfterFailure(entry, retry, failures, request);
+    slot.state = state;
+    const { at } = state;
     const expired = notAfter.getTime() <= now;
     const message = expired
       ? `${fault.message}; the certificate expired ${notAfter.toISOString().replace('.000Z', 'Z')}`
@@ -336,13 +339,22 @@ function validityOf({ identity: { leaf } }: RenewalEntry) {
   return { fingerprint256, notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
 }
 
-function waiting(entry: RenewalEntry): State {
-  return { is: 'waiting', at: dueAt(validityOf(entry), entry.renew.after) };
+type Resting = Exclude<State, { is: 'running' }>;
+
+function stateAfterFailure(entry: RenewalEntry, at: number, failures: number, request: PendingRequest | null): Resting {
+  if (request) return { is: 'pending', at, failures, request };
+  // Somebody tried it by hand before it was due: that it failed is no reason to go on trying.
+  const due = waiting(entry);
+  return due.at > at ? { ...due, failures } : { is: 'retrying', at, failures };
+}
+
+function waiting(entry: RenewalEntry): Extract<State, { is: 'waiting' }> {
+  return { is: 'waiting', at: dueAt(validityOf(entry), entry.renew.after), failures: 0 };
 }
 
 /** What a CA or a backoff asked for may lie too far ahead once the clock was set back; what a certificate says does not. */
-function timeOf(state: Exclude<State, { is: 'running' }>, now: number): number {
-  return state.is === 'waiting' ? state.at : notBeyond(state.at, now);
+function withinReach(state: State, now: number): State {
+  return state.is === 'retrying' || state.is === 'pending' ? { ...state, at: notBeyond(state.at, now) } : state;
 }
 
 function noticeOf({ name, identity, renew }: RenewalEntry): RenewalNotice {

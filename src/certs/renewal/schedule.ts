@@ -5,6 +5,8 @@ const secondMs = 1000;
 const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 
+/** The last that a Date can be. */
+const lastDate = 8.64e15;
 /** Part of the lifetime by which the moment is moved, so that a fleet issued at once does not come back at once. */
 const spread = 0.05;
 /** Of what remains of a certificate that is due when it comes. */
@@ -29,7 +31,9 @@ export interface Validity {
  */
 export function dueAt({ fingerprint256, notBefore, notAfter }: Validity, after: number): number {
   const share = after + spread * drawn(fingerprint256);
-  return Math.round(notBefore + (notAfter - notBefore) * Math.min(Math.max(share, 0), 1));
+  const due = Math.round(notBefore + (notAfter - notBefore) * Math.min(Math.max(share, 0), 1));
+  // A certificate whose dates can't be read is not renewed by itself.
+  return Number.isFinite(due) ? due : lastDate;
 }
 
 /**

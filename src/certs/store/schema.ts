@@ -126,6 +126,7 @@ const Renew = Type.Object(
     ),
     trust: Type.Optional(
       Type.Array(path('A PEM or DER file of CA certificates.'), {
+        minItems: 1,
         description: "Whom the CA's server may be certified by; what the store trusts where left out.",
         errorMessage: 'a list of paths of CA certificates',
       }),

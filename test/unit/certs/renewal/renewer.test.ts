@@ -1,7 +1,7 @@
 /** When the renewer tries, what it remembers, and that two of them do not both renew. */
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type RenewalFault } from '../../../../src/certs/renewal/fault.ts';
 import { dueAt } from '../../../../src/certs/renewal/schedule.ts';
 import type { RenewalTarget } from '../../../../src/certs/renewal/target.ts';
@@ -64,6 +64,33 @@ describe('it is time', () => {
     await renewal;
     expect(est.times[0]).toBeGreaterThanOrEqual(at);
     expect((est.times[0] ?? 0) - at).toBeLessThan(500);
+  });
+
+  test('when the clock says so: after a suspend, in which timers stand still', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { folder, entry } = await entryFor(await fresh(), { via: { kind: 'command', command: ['false'] } });
+    const bench = benchOf(folder);
+    await bench.renewer.update([entry]);
+    const failure = bench.nextFailure();
+    vi.setSystemTime(Date.now() + 40 * HOUR);
+    // Until the next look at the clock.
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await failure).toMatchObject({ code: 'COMMAND_FAILED' });
+  });
+
+  test('when the clock says so: set back, an entry that waits for its next try does not wait for years', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { folder, entry } = await entryFor(await due(), { via: { kind: 'command', command: ['false'] } });
+    const bench = benchOf(folder);
+    const first = bench.nextFailure();
+    await bench.renewer.update([entry]);
+    await first;
+    const second = bench.nextFailure();
+    vi.setSystemTime(Date.now() - 1000 * DAY);
+    for (let i = 0; i < 60 && bench.failed.length < 2; i++) await vi.advanceTimersByTimeAsync(30 * 60_000);
+    await second;
   });
 
   test('not before', async () => {

@@ -33,6 +33,12 @@ describe('the first try', () => {
     expect(dueAt(validity('F1'), 0.5)).toBe(dueAt(validity('F1'), 0.5));
   });
 
+  test('of a certificate whose dates can not be read never comes', () => {
+    const due = dueAt({ fingerprint256: 'F', notBefore: Number.NaN, notAfter: Number.NaN }, 0.5);
+    expect(due).toBeGreaterThan(now + 1000 * 365 * day);
+    expect(new Date(due).toISOString()).toMatch(/^\+/);
+  });
+
   test('is never outside the lifetime', () => {
     for (const after of [0.01, 0.99])
       for (let i = 0; i < 100; i++) {
