@@ -20,7 +20,7 @@ describe.skipIf(!hasStepCa())('step-ca', () => {
     root = await (await createPki()).root();
     issuer = await root.intermediate();
     ca = await stepCa(root, issuer);
-  }, 180_000);
+  }, 240_000);
   afterAll(() => ca.close());
 
   const issue = (options = {}): Promise<Issued> =>

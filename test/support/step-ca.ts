@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryDirectory } from './daemon.ts';
@@ -25,16 +24,17 @@ export function hasStepCa(): boolean {
   return false;
 }
 
-/** Built once for a version of the source and of the packages: it takes half a minute. */
+/** Built once for a version of the source and of the packages, beside the libraries: it takes half a minute. */
 function binary(): string {
   const stamp = createHash('sha256')
-    .update(`${statSync(source).mtimeMs} ${statSync(packages).mtimeMs} ${process.getuid?.()}`)
+    .update(`${statSync(source).mtimeMs} ${statSync(packages).mtimeMs}`)
     .digest('hex')
     .slice(0, 16);
-  const folder = join(tmpdir(), `mtlsd-test-step-ca-${stamp}`);
-  const file = join(folder, 'step-ca');
+  const folder = new URL('../../node_modules/.cache/mtlsd-test', import.meta.url).pathname;
+  const file = join(folder, `step-ca-${stamp}`);
   if (existsSync(file)) return file;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(folder, { recursive: true });
+  // Two test files may build it at once; each has its own until it is whole.
   const fresh = `${file}.${process.pid}`;
   const { status, stderr } = spawnSync('go', ['build', '-o', fresh, source], {
     env: { ...process.env, GO111MODULE: 'off', GOFLAGS: '', GOPATH: '/usr/share/gocode' },

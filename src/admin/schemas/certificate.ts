@@ -97,7 +97,10 @@ const RenewalStatusSchema = shapeOf<RenewalStatus | null>(
     Type.Object(
       {
         last: nullable({ ...Time, description: 'The last renewal.' }),
-        next: nullable({ ...Time, description: 'The next try; null while one is under way.' }),
+        next: nullable({
+          ...Time,
+          description: 'The next try; null while one is under way, and where none is possible.',
+        }),
         last_error: nullable(Type.String({ description: 'Why the last try failed; null where it did not.' })),
         failures: Type.Integer({ description: 'Tries that failed in a row.' }),
         fingerprint_before: nullable(

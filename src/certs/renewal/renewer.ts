@@ -1,5 +1,5 @@
 /**
- * Renews the certificates of the store when it is time. Each entry with `renew:` is in one of four states:
+ * Renews the certificates of the store when it is time. Each entry with `renew:` is in one of five states:
  *
  * | state | until | then |
  * |---|---|---|
@@ -7,6 +7,7 @@
  * | running | the attempt settles, at the latest at its time limit | waiting, retrying, pending |
  * | retrying | the time of the next try | running |
  * | pending | the time that the CA asked for | running, with the same request |
+ * | impossible | the store changes: its files can't be replaced | waiting |
  *
  * A new certificate, from wherever, puts an entry back to waiting. Times are compared with the wall clock every 30 seconds, so
  * a suspend or a clock that is set changes nothing.
@@ -15,6 +16,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Authority } from '../../core/authority.ts';
 import { certificateFacts } from '../../core/facts.ts';
+import type { Diagnosis } from '../identity/identity.ts';
 import { attemptRenewal, completeInterrupted, type Outcome, type PendingRequest, rehearseRenewal } from './attempt.ts';
 import { asRenewalFault, RenewalFault } from './fault.ts';
 import { forget, readHistory, type Remembered, writeHistory } from './history.ts';
@@ -77,7 +79,8 @@ type State =
   | { readonly is: 'waiting'; readonly at: number; readonly failures: number }
   | { readonly is: 'running'; readonly done: Promise<Renewed | null> }
   | { readonly is: 'retrying'; readonly at: number; readonly failures: number }
-  | { readonly is: 'pending'; readonly at: number; readonly failures: number; readonly request: PendingRequest };
+  | { readonly is: 'pending'; readonly at: number; readonly failures: number; readonly request: PendingRequest }
+  | { readonly is: 'impossible'; readonly why: string };
 
 interface Slot {
   entry: RenewalEntry;
@@ -87,6 +90,7 @@ interface Slot {
 /** An entry of the store, with what the renewer looks at. */
 export interface Renewable extends Omit<RenewalEntry, 'identity' | 'renew'> {
   readonly enabled: boolean;
+  readonly problems: readonly Diagnosis[];
   readonly identity: RenewalEntry['identity'] | null;
   readonly renew: RenewalEntry['renew'] | null;
 }
@@ -112,26 +116,31 @@ export class Renewer {
     if (this.#closing.signal.aborted) return;
     const wanted = new Set<string>();
     for (const entry of entries) {
-      const { name, enabled, identity, renew } = entry;
+      const { name, host, etag, enabled, identity, renew } = entry;
       if (!enabled || !identity || !renew) continue;
       wanted.add(name);
-      this.#place({ ...entry, name, host: entry.host, etag: entry.etag, identity, renew });
+      const refusal = entry.problems.find(({ code }) => code === 'RENEWAL_IMPOSSIBLE');
+      this.#place({ name, host, etag, identity, renew }, refusal?.message ?? null);
     }
     this.#wanted = wanted;
     this.#look();
   }
 
-  #place(entry: RenewalEntry): void {
+  /** @param why it can't be renewed; null where it can */
+  #place(entry: RenewalEntry, why: string | null): void {
     const slot = this.#slots.get(entry.name);
+    const impossible = why === null ? null : ({ is: 'impossible', why } as const);
     if (!slot) {
-      this.#slots.set(entry.name, { entry, state: this.#firstState(entry) });
+      this.#slots.set(entry.name, { entry, state: impossible ?? this.#firstState(entry) });
       // One that another process is renewing is completed by it; what can't be written is told by the next attempt.
-      completeInterrupted(entry).catch(() => undefined);
+      if (!impossible) completeInterrupted(entry).catch(() => undefined);
       return;
     }
     const same = slot.entry.identity.id === entry.identity.id && slot.entry.etag === entry.etag;
     slot.entry = entry;
-    if (!same && slot.state.is !== 'running') slot.state = waiting(entry);
+    if (slot.state.is === 'running') return;
+    if (impossible) slot.state = impossible;
+    else if (!same || slot.state.is === 'impossible') slot.state = waiting(entry);
   }
 
   /** Where a restart left off: a CA that is down is not asked at each start. */
@@ -172,8 +181,8 @@ export class Renewer {
     const { state } = slot;
     return {
       last: known?.last ?? null,
-      next: state.is === 'running' ? null : new Date(state.at).toISOString(),
-      last_error: known?.error ?? null,
+      next: 'at' in state ? new Date(state.at).toISOString() : null,
+      last_error: state.is === 'impossible' ? state.why : (known?.error ?? null),
       failures: known?.failures ?? 0,
       fingerprint_before: known?.before ?? null,
       fingerprint_after: known?.after ?? null,
@@ -184,9 +193,12 @@ export class Renewer {
   async close(): Promise<void> {
     this.#closing.abort(new RenewalFault('CANCELLED', 'the daemon is stopping'));
     if (this.#timer) clearTimeout(this.#timer);
-    const running = [...this.#slots.values()].flatMap(({ state }) => (state.is === 'running' ? [state.done] : []));
-    await Promise.allSettled(running);
+    await Promise.allSettled(this.#running());
     await this.#queue;
+  }
+
+  #running(): Promise<unknown>[] {
+    return [...this.#slots.values()].flatMap(({ state }) => (state.is === 'running' ? [state.done] : []));
   }
 
   #need(name: string): Slot {
@@ -204,22 +216,22 @@ export class Renewer {
       if (!this.#wanted.has(name) && state.is !== 'running') this.#slots.delete(name);
     const resting = [...this.#slots.values()].flatMap((slot) => {
       slot.state = withinReach(slot.state, now);
-      return slot.state.is === 'running' ? [] : [{ slot, at: slot.state.at }];
+      return 'at' in slot.state ? [{ slot, at: slot.state.at }] : [];
     });
-    let free = mostAtOnce - (this.#slots.size - resting.length);
+    let free = mostAtOnce - this.#running().length;
     for (const { slot, at } of resting.sort((a, b) => a.at - b.at)) {
       if (at > now || free <= 0) break;
       free--;
       // Told by onFailed; nobody waits for it here.
       this.#start(slot).catch(() => undefined);
     }
-    const times = [...this.#slots.values()].flatMap(({ state }) => (state.is === 'running' ? [] : [state.at]));
+    const times = [...this.#slots.values()].flatMap(({ state }) => ('at' in state ? [state.at] : []));
     this.#timer = setTimeout(() => this.#look(), Math.max(nextLookMs(now, free > 0 ? times : []), 1)).unref();
   }
 
   #start(slot: Slot): Promise<Renewed | null> {
     const { entry, state } = slot;
-    const failures = state.is === 'running' ? 0 : state.failures;
+    const failures = 'failures' in state ? state.failures : 0;
     const pending = state.is === 'pending' ? state.request : null;
     const connect = this.#connectFor(entry);
     const attempt = attemptRenewal({ entry, connect, pending, ...this.#limits() });
@@ -339,7 +351,7 @@ function validityOf({ identity: { leaf } }: RenewalEntry) {
   return { fingerprint256, notBefore: validFromDate.getTime(), notAfter: validToDate.getTime() };
 }
 
-type Resting = Exclude<State, { is: 'running' }>;
+type Resting = Exclude<State, { is: 'running' | 'impossible' }>;
 
 function stateAfterFailure(entry: RenewalEntry, at: number, failures: number, request: PendingRequest | null): Resting {
   if (request) return { is: 'pending', at, failures, request };

@@ -95,7 +95,7 @@ function renewText({ renew, renewal }: EntryAnswer): string | null {
   return [
     via,
     ...(last === null ? [] : [`last ${localTime(last)}`]),
-    next === null ? 'under way now' : `next ${localTime(next)}`,
+    ...(next !== null ? [`next ${localTime(next)}`] : last_error === null ? ['under way now'] : []),
     ...(last_error === null
       ? []
       : [paint('red', `failed ${failures === 1 ? 'once' : `${failures} times`}: ${last_error}`)]),

@@ -67,6 +67,7 @@ export async function entryOf(
     host: 'api.example',
     etag: 'e1',
     enabled: true,
+    problems: [],
     identity: await loaded(target),
     renew: {
       via,
