@@ -85,6 +85,11 @@ function materialText(material: MaterialFields): string {
   return `the command ${command.join(' ')}${refresh === undefined ? '' : `, again every ${refresh}`}`;
 }
 
+function failureText(error: string, failures: number): string {
+  if (failures === 0) return error;
+  return `failed ${failures === 1 ? 'once' : `${failures} times`}: ${error}`;
+}
+
 function renewText({ renew, renewal }: EntryAnswer): string | null {
   if (renew === null) return null;
   const { est, step, command = [] } = renew;
@@ -96,9 +101,7 @@ function renewText({ renew, renewal }: EntryAnswer): string | null {
     via,
     ...(last === null ? [] : [`last ${localTime(last)}`]),
     ...(next !== null ? [`next ${localTime(next)}`] : last_error === null ? ['under way now'] : []),
-    ...(last_error === null
-      ? []
-      : [paint('red', `failed ${failures === 1 ? 'once' : `${failures} times`}: ${last_error}`)]),
+    ...(last_error === null ? [] : [paint('red', failureText(last_error, failures))]),
   ].join('\n');
 }
 
