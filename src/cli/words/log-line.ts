@@ -15,7 +15,7 @@ interface Words {
 }
 
 const COLOURS = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
-/** `certificate.expiring`, the longest but one: a renewal that failed may stand out. */
+/** `certificate.expiring`; the one that is longer, `certificate.renewal_failed`, moves its own line alone. */
 const EVENT_WIDTH = 20;
 const INDENT = ' '.repeat(10);
 
