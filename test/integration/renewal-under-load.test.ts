@@ -20,7 +20,7 @@ const CLIENTS = 50;
 const seconds = Number(process.env.MTLSD_TEST_RENEWAL_SECONDS ?? 45);
 const long = seconds >= 300;
 // step-ca begins a lifetime one minute early: of 75 s there are 15 to use.
-const lifetimes = long ? { est: 60, step: 180 } : { est: 8, step: 75 };
+const lifetimes = long ? { est: 60, step: 180 } : { est: 10, step: 75 };
 const stepAfter = long ? '2/3' : '0.9';
 
 /** An origin, and the certificates that it was shown, in their order. */
