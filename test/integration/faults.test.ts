@@ -472,8 +472,11 @@ describe('messages that no program expects', () => {
     expect(await tunnelled(h1.port, `GET / HTTP/1.1\r\nHost: a\r\nX: ${long}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
     const before = echo.seen.length;
     const session = await openH2(echo.port);
-    expect(await onStream(session, pseudoOf(echo.port, 'GET', ['x', long]))).toMatchObject({ status: 431 });
-    expect(await onStream(session, pseudoOf(echo.port, 'GET', [], `/${long}`))).toMatchObject({ status: 431 });
+    // One field of HTTP/2 above 64 KB ends its session in nghttp2; several do not.
+    const many = Array.from({ length: 7 }, (_, i) => [`x-${i}`, long.slice(0, 10_000)]).flat();
+    expect(await onStream(session, pseudoOf(echo.port, 'GET', many))).toMatchObject({ status: 431 });
+    const path = `/${long.slice(0, 40_000)}`;
+    expect(await onStream(session, pseudoOf(echo.port, 'GET', many.slice(0, 6), path))).toMatchObject({ status: 431 });
     expect(echo.seen.length).toBe(before);
     expect((await onStream(session, pseudoOf(echo.port, 'GET'))).status).toBe(200);
     session.destroy();
