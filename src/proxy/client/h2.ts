@@ -50,6 +50,7 @@ export class H2ClientConnection {
         maxHeaderListSize: listSize(options.headerBytes),
       },
       maxHeaderListPairs: MOST_FIELD_PAIRS,
+      maxSendHeaderBlockLength: listSize(options.headerBytes), // else a long response is a reset
       ...LENIENT,
     });
     this.#session = session;
