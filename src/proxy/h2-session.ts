@@ -84,15 +84,18 @@ const PING_MS = 10_000;
 export function watchSession(session: Http2Session, idleMs: number, streams: () => number): void {
   let idleFor = 0;
   const stepMs = Math.min(SILENCE_MS, idleMs);
-  session.setTimeout(stepMs, () => {
+  session.setTimeout(stepMs);
+  session.on('timeout', () => {
+    if (session.destroyed || session.connecting) return;
+    session.setTimeout(stepMs); // each fires once, and so does a callback given to it
     if (streams() === 0) {
       idleFor += stepMs;
-      if (idleFor >= idleMs) session.close();
-      else session.setTimeout(stepMs);
+      // A header block that never ends keeps a closed session open.
+      if (session.closed) session.destroy();
+      else if (idleFor >= idleMs) session.close();
       return;
     }
     idleFor = 0;
-    if (session.destroyed || session.connecting) return;
     const timer = setTimeout(() => session.destroy(), PING_MS);
     try {
       session.ping(() => clearTimeout(timer));

@@ -52,6 +52,7 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
     }),
   );
   return new Promise((resolve) => {
+    let over = false;
     const timer = setTimeout(() => finish('timeout'), options.timeoutMs);
     const onSecure = (): void => finish(null);
     const onError = (error: Error): void => finish(error);
@@ -88,7 +89,6 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
       );
     if (signal?.aborted) finish('stopped');
 
-    let over = false;
     function finish(failure: HandshakeFailure | null): void {
       if (over) return;
       over = true;

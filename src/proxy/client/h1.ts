@@ -300,6 +300,7 @@ export class H1ClientStream implements ClientStream {
   readonly fields: readonly string[];
   readonly hasBody: boolean;
   readonly tunnel: string | null;
+  readonly refusal = null;
   events: ClientEvents | null = null;
   responded = false;
   wantsBody = false;
@@ -375,9 +376,9 @@ export class H1ClientStream implements ClientStream {
     this.#connection.done(this.#close);
   }
 
-  acceptTunnel(fields: readonly string[]): Duplex {
+  acceptTunnel(fields: readonly string[], protocol: string): Duplex {
     this.#connection.writer.interim(
-      responseHead(101, 'Switching Protocols', [...fields, 'Connection', 'Upgrade', 'Upgrade', this.tunnel ?? '']),
+      responseHead(101, 'Switching Protocols', [...fields, 'Connection', 'Upgrade', 'Upgrade', protocol]),
     );
     return this.#connection.detach();
   }
@@ -434,4 +435,4 @@ function checkHost({ version, fields }: RequestHead): void {
 }
 
 /** RFC 3986 §3.2.2 and §3.2.3: reg-name or IP-literal, and a port. */
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d{0,5})?$/;
+export const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::\d{0,5})?$/;

@@ -8,6 +8,8 @@ import http2, {
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
+import { MtlsdError } from '../../core/errors.ts';
+import { fieldValue, sizeOf } from '../exchange/fields.ts';
 import {
   flatHeaders,
   headersObject,
@@ -19,6 +21,7 @@ import {
   watchSession,
   withoutPseudo,
 } from '../h2-session.ts';
+import { HOST } from './h1.ts';
 import type { ClientEvents, ClientStream } from './stream.ts';
 
 export interface H2ClientOptions {
@@ -31,6 +34,8 @@ export interface H2ClientOptions {
 
 /** Announced, and held by nghttp2: so many of one client's requests reach an origin at once. */
 const MAX_STREAMS = 100;
+/** Frames that wait for a client that does not read; above it, interim responses are dropped. */
+const MOST_QUEUED_FRAMES = 16;
 
 export class H2ClientConnection {
   readonly #session: ServerHttp2Session;
@@ -45,6 +50,7 @@ export class H2ClientConnection {
         maxHeaderListSize: listSize(options.headerBytes),
       },
       maxHeaderListPairs: MOST_FIELD_PAIRS,
+      maxSendHeaderBlockLength: listSize(options.headerBytes), // else a long response is a reset
       ...LENIENT,
     });
     this.#session = session;
@@ -64,7 +70,7 @@ export class H2ClientConnection {
         stream.once('close', () => {
           this.#streams -= 1;
         });
-        options.onRequest(new H2ClientStream(stream, args[1] as IncomingHttpHeaders, args, inside));
+        options.onRequest(new H2ClientStream(stream, args, inside, options.headerBytes));
       }),
     );
   }
@@ -91,6 +97,7 @@ export class H2ClientStream implements ClientStream {
   readonly hasBody: boolean;
   readonly host: string | undefined;
   readonly tunnel: string | null;
+  readonly refusal: MtlsdError | null;
   events: ClientEvents | null = null;
   readonly #stream: ServerHttp2Stream;
   #state: 'open' | 'ended' | 'over' = 'open';
@@ -99,15 +106,19 @@ export class H2ClientStream implements ClientStream {
   #responseTrailers: readonly string[] = [];
 
   /** @param args of the 'stream' event: with the flat list, pseudo-fields in front */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, args: readonly unknown[], inside: Boundary) {
+  constructor(stream: ServerHttp2Stream, args: readonly unknown[], inside: Boundary, headerBytes: number) {
+    const headers = args[1] as IncomingHttpHeaders;
     this.#stream = stream;
     this.method = pseudo(headers, ':method') ?? 'GET';
     this.path = pseudo(headers, ':path') ?? '';
-    this.fields = withoutPseudo(rawHeaders(args));
-    this.host = pseudo(headers, ':authority') ?? headers.host;
+    const fields = withoutPseudo(rawHeaders(args));
     const connect = this.method === 'CONNECT';
+    // nghttp2 ignores the length of a CONNECT; behind an Upgrade in HTTP/1.1 it would take the next request for a body.
+    this.fields = connect ? fields.filter((_, i) => fields[i - (i % 2)] !== 'content-length') : fields;
+    this.host = pseudo(headers, ':authority') ?? headers.host;
     this.hasBody = (Number(args[2]) & constants.NGHTTP2_FLAG_END_STREAM) === 0 && !connect;
     this.tunnel = connect ? (pseudo(headers, ':protocol') ?? '') : null;
+    this.refusal = refusalOf(this, headerBytes);
     stream.on(
       'trailers',
       inside.guard((...rest: unknown[]) => {
@@ -153,27 +164,29 @@ export class H2ClientStream implements ClientStream {
 
   inform(status: number, fields: readonly string[]): void {
     const stream = this.#stream;
-    if (stream.destroyed || stream.headersSent || stream.writableNeedDrain) return;
+    if (this.#closed || stream.headersSent || stream.writableNeedDrain) return;
+    // 1xx responses take no part in flow control (RFC 9113 §5.2).
+    if ((stream.session?.state.outboundQueueSize ?? 0) > MOST_QUEUED_FRAMES) return;
     stream.additionalHeaders({ ...headersObject(fields), ':status': status });
   }
 
   respond(status: number, _reason: string, fields: string[], ended: boolean): void {
     const stream = this.#stream;
-    if (stream.destroyed) return;
+    if (this.#closed) return;
     const headers = flatHeaders([':status', String(status)], fields) as never;
     if (ended) this.#state = 'ended';
     stream.respond(headers, { endStream: ended, waitForTrailers: !ended, sendDate: false } as object);
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.destroyed || this.#stream.write(chunk);
+    return this.#closed || this.#stream.write(chunk);
   }
 
   end(trailers: readonly string[]): void {
     this.#responseTrailers = trailers;
     this.#state = 'ended';
     const stream = this.#stream;
-    if (stream.destroyed) return;
+    if (this.#closed) return;
     stream.end();
     // What is left of the request has nowhere to go; unread, it would hold the stream open.
     stream.resume();
@@ -185,7 +198,7 @@ export class H2ClientStream implements ClientStream {
     const answer = flatHeaders([':status', '200'], fields).filter(
       (_, i, all) => all[i - (i % 2)] !== 'sec-websocket-accept',
     );
-    this.#stream.respond(answer, { sendDate: false } as object);
+    if (!this.#closed) this.#stream.respond(answer, { sendDate: false } as object);
     return this.#stream;
   }
 
@@ -198,6 +211,25 @@ export class H2ClientStream implements ClientStream {
   #gone(): void {
     if (this.#state !== 'open') return;
     this.#state = 'over';
-    this.events?.onGone(this.#stream.rstCode);
+    // Of a connection that was lost the code is NO_ERROR, which would let the origin go on.
+    this.events?.onGone(this.#stream.rstCode || constants.NGHTTP2_CANCEL);
   }
+
+  /** Reset by the client, though its 'close' may not have come yet. */
+  get #closed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+}
+
+/** What HTTP/1.1 refuses while it reads, and nghttp2 lets through. */
+function refusalOf({ path, fields, host, tunnel }: ClientStream, headerBytes: number): MtlsdError | null {
+  if (path.length + sizeOf(fields) > headerBytes)
+    return new MtlsdError('REQUEST_TOO_LARGE', `the request's fields exceed ${headerBytes} bytes`);
+  if (tunnel === '') return new MtlsdError('BAD_REQUEST', 'CONNECT inside an intercepted connection');
+  if (host === undefined || !HOST.test(host))
+    return new MtlsdError('BAD_REQUEST', 'a request without a valid :authority is refused (RFC 9113 §8.3.1)');
+  const field = fieldValue(fields, 'host');
+  if (field !== undefined && field.toLowerCase() !== host.toLowerCase())
+    return new MtlsdError('BAD_REQUEST', 'a request whose Host and :authority differ is refused (RFC 9113 §8.3.1)');
+  return null;
 }

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Authority } from '../../core/authority.ts';
+import type { MtlsdError } from '../../core/errors.ts';
 
 /** What one client connection is known by; immutable, shared by all its exchanges. */
 export interface ClientConnection {
@@ -33,6 +34,8 @@ export interface ClientStream {
   readonly host: string | undefined;
   /** Another protocol asked for on the same stream (RFC 9110 §7.8, RFC 8441 §4): `websocket`; null for none. */
   readonly tunnel: string | null;
+  /** Why it is answered here and never sent on. HTTP/1.1 refuses such a request before it is a stream. */
+  readonly refusal: MtlsdError | null;
   /** Set once, before anything else is called. */
   events: ClientEvents | null;
   /** The body flows from here on, or again; where the client waits for 100 (Continue), the first call answers it. */
@@ -46,8 +49,12 @@ export interface ClientStream {
   write(chunk: Buffer): boolean;
   /** @param trailers flat; empty for none */
   end(trailers: readonly string[]): void;
-  /** Agrees to `tunnel`; what comes after is the other protocol's. @param fields of the response, end-to-end only */
-  acceptTunnel(fields: readonly string[]): Duplex;
+  /**
+   * Agrees to a tunnel; what comes after is the other protocol's.
+   * @param fields of the response, end-to-end only
+   * @param protocol the one that the origin chose of those in `tunnel`
+   */
+  acceptTunnel(fields: readonly string[], protocol: string): Duplex;
   /**
    * Ends a response that can't be completed, so that the client sees it as incomplete.
    * @param h2Code the origin's own reset code, to be passed on where the client speaks HTTP/2

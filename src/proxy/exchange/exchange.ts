@@ -89,6 +89,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   run(): void {
     this.#stream.events = this;
     try {
+      if (this.#stream.refusal) throw this.#stream.refusal;
       const forwarded = forwardRequestFields(this.#stream.fields);
       if (forwarded.via?.includes(this.#context.via))
         throw new MtlsdError('LOOP_DETECTED', `the request to ${this.#where} went through this proxy before`);
@@ -144,6 +145,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
 
   onInform(status: number, fields: string[]): void {
     if (this.#state !== 'requested') return;
+    if (status < 100) return this.onError(statusWithoutMeaning(status));
     this.#interim += 1;
     if (this.#interim > MOST_INTERIM)
       return this.onError(new StreamFailure('invalid', `more than ${MOST_INTERIM} interim responses`));
@@ -153,8 +155,12 @@ export class Exchange implements UpstreamEvents, ClientEvents {
 
   onResponse(status: number, reason: string, received: string[], ended: boolean): void {
     if (this.#state !== 'requested') return;
-    if (this.#stream.http === '2' && status > 599)
-      return this.onError(new StreamFailure('invalid', `the status ${status} has no meaning (RFC 9110 §15)`));
+    const { http, tunnel } = this.#stream;
+    // HTTP/1.1 carries a status above 599 as it is; HTTP/2 has no way to (node:http2 throws).
+    if (status < 200 || (http === '2' && status > 599)) return this.onError(statusWithoutMeaning(status));
+    // In HTTP/2 a 2xx would agree to the tunnel (RFC 8441 §5), and the body would be read as the other protocol.
+    if (http === '2' && tunnel !== null && status < 300)
+      return this.onError(new StreamFailure('invalid', `the origin answered ${status} instead of 101 to an Upgrade`));
     this.#state = 'responding';
     this.#status = status;
     this.#headAt = performance.now();
@@ -196,7 +202,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#headAt = performance.now();
     this.#clearTimer();
     this.#upstream = null;
-    const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101));
+    const protocol = fieldValue(received, 'upgrade') ?? this.#stream.tunnel ?? '';
+    const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101), protocol);
     const route = this.#routing?.route;
     const forget = route && this.#context.pools.pool(route).holdTunnel(() => client.destroy());
     relay(client, origin, this.#context.timeoutsMs.stream).then(
@@ -374,6 +381,9 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     );
   }
 }
+
+const statusWithoutMeaning = (status: number): StreamFailure =>
+  new StreamFailure('invalid', `the status ${status} has no meaning (RFC 9110 §15)`);
 
 containMethods(
   Exchange.prototype,

@@ -2,7 +2,7 @@
  * Request targets (RFC 9112 §3.2). On the proxy's own port they are absolute: `https://` originates TLS with the certificate,
  * for clients that can't trust a CA; `http://` goes on in the clear and never with a certificate.
  */
-import { type Authority, authorityOf } from '../../core/authority.ts';
+import { type Authority, parseAuthority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import type { RequestHead } from '../../http1/reader.ts';
 
@@ -22,7 +22,7 @@ export function parseAbsoluteForm(target: string): AbsoluteTarget {
   const text = match[2] ?? '';
   const port = /:(\d{1,5})$/.exec(text)?.[1];
   const host = port === undefined ? text.replace(/:$/, '') : text.slice(0, -port.length - 1);
-  const authority = authorityOf(host, port === undefined ? (scheme === 'https' ? 443 : 80) : Number(port));
+  const authority = parseAuthority(port === undefined ? host : `${host}:${port}`, scheme === 'https' ? 443 : 80);
   const path = match[3] ?? '';
   return { scheme, authority, path: path.startsWith('/') ? path : `/${path}` };
 }

@@ -260,9 +260,10 @@ class H2Stream implements UpstreamStream {
   }
 
   #onClose(): void {
-    const { rstCode } = this.#stream;
+    const { rstCode, session } = this.#stream;
+    // With its session gone, the code is that of the session's end, which no peer gave to this stream.
     this.#fail(
-      rstCode === constants.NGHTTP2_NO_ERROR || this.#upstream.error
+      rstCode === constants.NGHTTP2_NO_ERROR || this.#upstream.error || !session || session.destroyed
         ? new StreamFailure('closed', 'the stream ended before the response was through', null, this.#upstream.error)
         : StreamFailure.reset(rstCode),
     );
