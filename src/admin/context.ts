@@ -40,6 +40,8 @@ export interface AdminContext {
   readonly ready: () => boolean;
   /** Between two comments on a stream of events, so that both sides see a connection that died. */
   readonly heartbeatMs?: number;
+  /** How long a stream of events waits for a subscriber that takes nothing. */
+  readonly stallMs?: number;
 }
 
 export interface MatchDecision {

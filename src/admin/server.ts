@@ -45,6 +45,13 @@ export interface AdminServer {
 
 /** An upload is a certificate with its chain and a key; a PFX of a hundred certificates is below this. */
 const BODY_LIMIT = 1024 * 1024;
+/**
+ * Every client is on this machine, where the largest upload takes milliseconds: who needs longer has stopped. Fastify (5.12)
+ * itself has no time-out for half a body.
+ */
+const TIMEOUTS_MS = { head: 5_000, request: 15_000, idle: 30_000, checked: 1_000 };
+/** Pages and terminals hold one or two each; the descriptors are the proxy's. */
+const MOST_CONNECTIONS = 256;
 
 const ROUTES = [
   healthRoutes,
@@ -123,6 +130,9 @@ export async function createAdminApp(context: AdminContext) {
   const guard = createGuard(context.token);
   const app = fastify({
     bodyLimit: BODY_LIMIT,
+    http: { headersTimeout: TIMEOUTS_MS.head, connectionsCheckingInterval: TIMEOUTS_MS.checked },
+    requestTimeout: TIMEOUTS_MS.request,
+    keepAliveTimeout: TIMEOUTS_MS.idle,
     // Streams of events would keep a stopping daemon for ever.
     forceCloseConnections: true,
     // A rule's host may have 253 characters, percent-encoded at that.
@@ -132,6 +142,7 @@ export async function createAdminApp(context: AdminContext) {
     // What goes out is the record as it is: a serialiser made from the schema would drop what the schema forgot.
     .setSerializerCompiler(() => (data) => JSON.stringify(data))
     .withTypeProvider<TypeBoxTypeProvider>();
+  app.server.maxConnections = MOST_CONNECTIONS;
   // A form or a plain text is what a page of another origin could send without being asked first.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {

@@ -15,6 +15,8 @@ const MOST_SUBSCRIBERS = 64;
 const MOST_QUEUED = 1000;
 /** Below what proxies and load balancers give an idle connection, which is 30 s and more. */
 const HEARTBEAT_MS = 15_000;
+/** A subscriber that takes nothing for so long has stopped, and another one may need its place. */
+const STALL_MS = 60_000;
 
 const LAST_EVENT_ID = /^([0-9a-f]{8})-(\d{1,15})$/;
 
@@ -70,7 +72,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
   );
 
   function stream(id: string | undefined, last: number | undefined, reply: FastifyReply, inside: Boundary): void {
-    const { recorder, heartbeatMs = HEARTBEAT_MS } = context;
+    const { recorder, heartbeatMs = HEARTBEAT_MS, stallMs = STALL_MS } = context;
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
@@ -83,8 +85,11 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
       ready: () => !raw.writableNeedDrain,
       ...(after !== null && { after }),
     });
+    let stalledMs = 0;
     const beat = (): void => {
-      if (!raw.writableNeedDrain) raw.write(': alive\n\n');
+      stalledMs = raw.writableNeedDrain ? stalledMs + heartbeatMs : 0;
+      if (stalledMs === 0) raw.write(': alive\n\n');
+      else if (stalledMs >= stallMs) raw.destroy();
     };
     const heartbeat = setInterval(inside.guard(beat), heartbeatMs);
     subscribers++;

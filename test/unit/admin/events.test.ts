@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EventParser } from '../../../src/cli/event-stream.ts';
 import { createAdminApp, type AdminApp } from '../../../src/admin/server.ts';
@@ -12,15 +14,19 @@ describe('the stream of events', () => {
   let app: AdminApp;
   let api: (path: string, init?: RequestInit) => Promise<Response>;
 
-  beforeAll(async () => {
-    recorder = createRecorder({ maxRecords: 5000, maxBytes: 50_000_000 });
-    app = await createAdminApp({
+  const context = () =>
+    ({
       version: '0.0.0',
       token: new Secret('token'),
       recorder,
       settle: () => {},
+      report: () => {},
       heartbeatMs: 1,
-    } as unknown as AdminContext);
+    }) as unknown as AdminContext;
+
+  beforeAll(async () => {
+    recorder = createRecorder({ maxRecords: 5000, maxBytes: 50_000_000 });
+    app = await createAdminApp(context());
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
     api = (path, init) =>
       fetch(`${url}${path}`, { ...init, headers: { ...(init?.headers as object), authorization: 'Bearer token' } });
@@ -59,4 +65,35 @@ describe('the stream of events', () => {
     expect(lost).toBeGreaterThan(0);
     expect(seen).toBeGreaterThan(0);
   });
+
+  test('a reader that takes nothing for long is let go, and its place is free again', async () => {
+    const impatient = await createAdminApp({ ...context(), stallMs: 50 });
+    const { port } = new URL(await impatient.listen({ host: '127.0.0.1', port: 0 }));
+    const stuck = Array.from({ length: 64 }, () => connect(Number(port), '127.0.0.1'));
+    const closed = stuck.map((socket) => once(socket, 'close'));
+    for (const socket of stuck) {
+      socket.write(
+        `GET /api/v1/events?last=100 HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer token\r\n\r\n`,
+      );
+      await once(socket, 'readable');
+    }
+    // More than any socket buffer holds.
+    for (let i = 0; i < 200; i++) recorder.addExchange(exchangeRecord({ path: `/${'x'.repeat(100_000)}` }));
+    await letIn(Number(port));
+    for (const socket of stuck) socket.destroy();
+    await Promise.all(closed);
+    await impatient.close();
+  });
 });
+
+/** Resolves when another subscriber is let in. */
+async function letIn(port: number): Promise<void> {
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/events`, {
+      headers: { authorization: 'Bearer token' },
+    });
+    await response.body?.cancel();
+    if (response.status === 200) return;
+    await new Promise(setImmediate);
+  }
+}
