@@ -56,6 +56,8 @@ export interface Rejection {
 export interface Store {
   readonly file: string;
   readonly current: StoreSnapshot;
+  /** When `current` took effect. */
+  readonly loadedAt: Date;
   /** Why the file as it is now is not in force; null where it is. */
   readonly lastRejection: Rejection | null;
   /** Reads everything anew, now. Calls one after another; each sees the file as it is after the call. */
@@ -106,6 +108,7 @@ class FileStore implements Store {
   #queue: Promise<unknown> = Promise.resolve();
   #loaded: Loaded | null = null;
   #rejection: Rejection | null = null;
+  #loadedAt = new Date();
   /** The last text that validated, so that a renewed certificate costs no parsing. */
   #parsed: Parsed | null = null;
   #graceTimer: NodeJS.Timeout | null = null;
@@ -122,6 +125,10 @@ class FileStore implements Store {
   get current(): StoreSnapshot {
     if (!this.#loaded) throw new Error('the store is not open');
     return this.#loaded.snapshot;
+  }
+
+  get loadedAt(): Date {
+    return this.#loadedAt;
   }
 
   get lastRejection(): Rejection | null {
@@ -184,6 +191,7 @@ class FileStore implements Store {
       policies,
     });
     this.#loaded = { ...next, snapshot, parsed: store.entries, identities };
+    this.#loadedAt = new Date();
     this.#options.onLoaded?.(snapshot, previous?.snapshot ?? null, change);
     return { ok: true, snapshot, change };
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EventParser } from '../../../src/cli/event-stream.ts';
+import { EventParser } from '../../../src/core/event-stream.ts';
 import { createAdminApp, type AdminApp } from '../../../src/admin/server.ts';
 import type { AdminContext } from '../../../src/admin/context.ts';
 import { Secret } from '../../../src/core/secret.ts';
