@@ -18,7 +18,6 @@ export type DialogState =
       readonly kind: 'trust-ca';
       readonly authority: string;
       readonly candidate: CertificateFacts | null;
-      readonly sent: boolean;
     }
   | { readonly kind: 'add-ca' }
   | { readonly kind: 'report-host'; readonly authority: string }
