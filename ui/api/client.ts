@@ -9,6 +9,8 @@ export type CallOptions<O extends Operation> = {
   readonly body?: Operations[O]['body'];
   /** The ETag that was read: the change is refused where the thing has changed since. */
   readonly ifMatch?: string | null;
+  /** The thing must not exist yet. */
+  readonly ifAbsent?: boolean;
 };
 
 export interface Reply<O extends Operation> {
@@ -34,13 +36,14 @@ export class ApiFailure extends Error {
 
 /** @throws ApiFailure */
 export async function call<O extends Operation>(operation: O, options: CallOptions<O> = {}): Promise<Reply<O>> {
-  const { body, ifMatch } = options;
+  const { body, ifMatch, ifAbsent } = options;
   const [method] = OPERATIONS[operation];
   const response = await answered(urlOf(operation, options), {
     method,
     headers: {
       ...(body !== undefined && { 'content-type': 'application/json' }),
       ...(ifMatch != null && { 'if-match': ifMatch }),
+      ...(ifAbsent && { 'if-none-match': '*' }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });

@@ -19,7 +19,7 @@ export function LifetimeBar({
     <span class={`lifetime ${life.tone}`} title={title}>
       <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
         <rect class="track" width="100" height="6" rx="3" />
-        <rect class="fill" width={life.spent * 100} height="6" rx="3" />
+        <rect class="fill" width={Math.max(4, life.spent * 100)} height="6" rx="3" />
       </svg>
       <span>{life.text}</span>
     </span>

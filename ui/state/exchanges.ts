@@ -17,6 +17,8 @@ const DROP = 500;
 export const paused = signal(false);
 /** Shown to nobody yet, since the list is paused. */
 export const waiting = signal(0);
+/** Whether the list was emptied by hand: then it is not the first request that is waited for. */
+export const cleared = signal(false);
 /** Left out by the daemon, since the page was too slow. */
 export const lost = signal(0);
 /** Counts up with every change of `rows`. */
@@ -78,6 +80,7 @@ function dropOldest(count: number, by: Filter): void {
 
 /** From the page alone: the daemon remembers them still. */
 export function clear(): void {
+  cleared.value = true;
   all = [];
   rows = [];
   pending = [];

@@ -1,5 +1,6 @@
 /** Where one is: `/?screen=certificates&entry=NAME`. All of it is in the query, so that the daemon serves one page. */
 import { computed, signal } from '@preact/signals';
+import { type Changes, withParams } from '../words/address.ts';
 
 export const SCREENS = ['console', 'certificates', 'trust', 'clients'] as const;
 export type Screen = (typeof SCREENS)[number];
@@ -11,18 +12,6 @@ export const screen = computed<Screen>(() => {
   const named = params.value.get('screen');
   return SCREENS.find((each) => each === named) ?? 'console';
 });
-
-export type Changes = Readonly<Record<string, string | null>>;
-
-/** The address with parameters set, or taken out by null. */
-export function withParams(query: string, changes: Changes): string {
-  const next = new URLSearchParams(query);
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === null || value === '') next.delete(name);
-    else next.set(name, value);
-  }
-  return next.size === 0 ? '/' : `/?${next}`;
-}
 
 /** @param replace for what is typed letter by letter, which is no step to come back to */
 export function setParams(changes: Changes, replace = false): void {

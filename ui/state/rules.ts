@@ -1,5 +1,5 @@
 /** Changes of single rules: read, change, write back only if nobody else has changed it meanwhile. */
-import { ApiFailure, call } from '../api/client.ts';
+import { call } from '../api/client.ts';
 import type { Rule } from './dialogs.ts';
 import { refresh } from './link.ts';
 
@@ -16,12 +16,14 @@ export async function changeRule(
   change: (rule: Omit<Rule, 'host' | 'port'>) => Omit<Rule, 'host' | 'port'>,
 ): Promise<void> {
   const path = pathOf(place);
-  const known = await call('showRule', { path }).catch((error: unknown) => {
-    if (error instanceof ApiFailure && error.status === 404) return null;
-    throw error;
-  });
+  const { answer: all } = await call('showVerification');
+  const isKnown = all.rules?.some(
+    ({ host, port }) => host.toLowerCase() === place.host && (port ?? 443) === place.port,
+  );
+  const known = isKnown ? await call('showRule', { path }) : null;
   const { host: _host, port: _port, ...fields } = known?.answer ?? place;
-  await call('putRule', { path, body: change(fields), ifMatch: known?.etag ?? null });
+  // A rule for the same host in another spelling is not overwritten: the daemon then says that it is there.
+  await call('putRule', { path, body: change(fields), ...(known ? { ifMatch: known.etag } : { ifAbsent: true }) });
   await refresh();
 }
 

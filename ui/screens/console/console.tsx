@@ -48,6 +48,7 @@ export function Console() {
 
 function Toolbar({ shown }: { readonly shown: number }) {
   const { failed, host, certificate } = filter.value;
+  void version.value;
   const kept = keptCount();
   return (
     <div class="toolbar" role="toolbar" aria-label="Console">

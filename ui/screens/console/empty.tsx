@@ -1,5 +1,6 @@
 import { Code } from '../../components/copy.tsx';
 import { openDialog } from '../../state/dialogs.ts';
+import { cleared } from '../../state/exchanges.ts';
 import { status } from '../../state/link.ts';
 import { hrefOf, setParams } from '../../state/router.ts';
 
@@ -20,7 +21,7 @@ export function EmptyConsole({ filtered }: { readonly filtered: boolean }) {
   const ca = now?.ca.path ?? 'ca.pem';
   return (
     <div class="empty">
-      <h2>Waiting for the first request</h2>
+      <h2>Waiting for the {cleared.value ? 'next' : 'first'} request</h2>
       <p>Send one through the proxy. It appears here with the certificate that was sent and what was found.</p>
       <Code text={`curl --proxy http://${proxy} --cacert ${shellWord(ca)} https://example.com/`} label="the command" />
       <p>

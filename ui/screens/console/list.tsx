@@ -3,7 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Exchange } from '../../api/document.ts';
 import { Badge } from '../../components/badge.tsx';
 import { useVirtualRows } from '../../components/virtual-list.tsx';
-import { dropped } from '../../state/exchanges.ts';
+import { dropped, version } from '../../state/exchanges.ts';
 import { setParams } from '../../state/router.ts';
 import { statusTone, verdictOf } from '../../words/exchange.ts';
 import { hasFailed } from '../../words/filter.ts';
@@ -29,6 +29,8 @@ interface Props {
 }
 
 export function ExchangeList({ rows, selected }: Props) {
+  // The rows are one array that grows: without this, signals would take the component for unchanged.
+  void version.value;
   const scroller = useRef<HTMLDivElement>(null);
   const { items, totalPx, virtualizer } = useVirtualRows(scroller, rows.length, ROW_PX);
   const lastTop = useRef(0);

@@ -39,7 +39,8 @@ export function Steps({ record, connection }: Props) {
   const isFailure = record.error !== null;
   return (
     <section class="steps">
-      {record.error && <p class="hint">{sentence(record.error.hint)}</p>}
+      {/* In the words of the command line; a button says it better. */}
+      {record.error && steps.every(({ kind }) => kind === 'probe') && <p class="hint">{sentence(record.error.hint)}</p>}
       <div class="buttons">
         {steps.map((step, index) => (
           <button
