@@ -18,6 +18,7 @@ describe('the stream of events', () => {
       version: '0.0.0',
       token: new Secret('token'),
       recorder,
+      store: { current: {}, lastRejection: null },
       settle: () => {},
       heartbeatMs: 1,
     } as unknown as AdminContext);
