@@ -3,7 +3,7 @@
  * while the file is exactly as the removal left it, so that no later change is ever lost.
  */
 import { readFile } from 'node:fs/promises';
-import { changeFile, conflict } from '../certs/store/change-file.ts';
+import { changeFile, conflict } from '../core/files/change-file.ts';
 import { versionOf } from '../certs/store/edit.ts';
 import type { Store } from '../certs/store/store.ts';
 import { AdminError } from './problem.ts';
@@ -45,7 +45,7 @@ export class Removed {
     }, KEPT_MS).unref();
   }
 
-  /** @throws AdminError 404 where nothing is kept; EditError CONFLICT where the file has changed since */
+  /** @throws AdminError 404 where nothing is kept; CodedError CONFLICT where the file has changed since */
   async restore(name: string): Promise<void> {
     const removal = this.#kept.get(name);
     if (!removal)
@@ -60,7 +60,7 @@ export class Removed {
     try {
       await changeFile(this.#store.file, (text) => {
         if (versionOf(text) !== left) throw conflict(this.#store.file);
-        return before;
+        return { text: before };
       });
     } catch (error) {
       await this.#uploads.discard(files.map((file) => file.name));

@@ -1,5 +1,5 @@
 /** Rules of verification by their place. */
-import { canonicalPattern } from '../certs/store/hosts.ts';
+import { canonicalPattern } from '../core/hosts.ts';
 import type { RuleFields } from '../certs/store/schema.ts';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { AdminError } from './problem.ts';

@@ -133,7 +133,12 @@ export function AddCertificates({ host, port, files = [], replaces }: Props) {
         </button>
         {!byPath &&
           candidates.map((candidate) => (
-            <Candidate key={candidate.group.main.name} candidate={candidate} busy={busy} onPassphrase={unlock} />
+            <Candidate
+              key={candidate.group.main.name}
+              candidate={candidate}
+              busy={busy}
+              onPassphrase={(...given) => void unlock(...given)}
+            />
           ))}
         {!byPath &&
           left.map(({ name, kind }) => (

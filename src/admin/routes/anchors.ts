@@ -1,10 +1,10 @@
 /** The CA files of the store: what is in each, one more by upload or as a server sends it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { type Static, Type } from 'typebox';
 import { readAnchorFile } from '../../certs/store/anchors.ts';
-import { hostPortText } from '../../certs/store/hosts.ts';
+import { hostPortText } from '../../core/hosts.ts';
 import type { RuleFields, TrustFields } from '../../certs/store/schema.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { loadTrust } from '../../certs/trust.ts';

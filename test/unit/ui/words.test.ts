@@ -12,8 +12,8 @@ import { ruleEffect } from '../../../ui/words/rule.ts';
 import { duration, sentence } from '../../../ui/words/text.ts';
 import { connectionRecord, exchangeRecord } from '../../support/records.ts';
 
-const exchange = (change: object = {}): Exchange => ({ ...exchangeRecord({}), ...change }) as Exchange;
-const connection = (change: object = {}): Connection => ({ ...connectionRecord({}), ...change }) as Connection;
+const exchange = (change: object = {}): Exchange => ({ ...exchangeRecord({}), ...change });
+const connection = (change: object = {}): Connection => ({ ...connectionRecord({}), ...change });
 const failed = (code: string, change: object = {}): Exchange =>
   exchange({ status: 502, error: { code, message: 'the reason', hint: 'the hint', alert: null }, ...change });
 
