@@ -287,6 +287,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       connect: async (authority) => (await openTcp(authority)).socket,
       tlsTimeoutMs: timeoutsMs.tls,
       clientConnections: () => listening.stats.connections,
+      passwordRequired: settings.auth !== null,
       proxyAddresses: () => listening.addresses,
       otherAddresses: () => ({ socks: listening.socks, listeners: listening.local }),
       ready: () => ready,

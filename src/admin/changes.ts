@@ -16,6 +16,8 @@ export interface Change {
   /** Of what is about to change, in the store as it is; null where it isn't there. */
   readonly etagOf: (store: StoreSnapshot) => string | null;
   readonly edit: StoreEdit;
+  /** Only on the file as the snapshot shows it, as with a precondition. */
+  readonly exact?: boolean;
 }
 
 /** Somebody who writes as fast as we do gets in between a few times, and not for ever. */
@@ -28,9 +30,10 @@ const MOST_TRIES = 5;
 export async function changeStore(
   { store }: Pick<AdminContext, 'store'>,
   request: Pick<FastifyRequest, 'headers'>,
-  { etagOf, edit }: Change,
+  { etagOf, edit, exact = false }: Change,
 ): Promise<StoreSnapshot> {
-  const conditional = request.headers['if-match'] !== undefined || request.headers['if-none-match'] !== undefined;
+  const conditional =
+    exact || request.headers['if-match'] !== undefined || request.headers['if-none-match'] !== undefined;
   for (let tries = 1; ; tries++) {
     const seen = store.current;
     holdConditions(request, etagOf(seen));
@@ -95,11 +98,12 @@ export function logChange(
 }
 
 export function whoOf({ headers, ip, socket }: Pick<FastifyRequest, 'headers' | 'ip' | 'socket'>): {
-  who: 'cli' | 'api';
+  who: 'cli' | 'page' | 'api';
   client: string;
 } {
+  const isPage = headers.authorization === undefined && headers['sec-fetch-site'] !== undefined;
   return {
-    who: headers['user-agent']?.startsWith('mtlsd-cli/') ? 'cli' : 'api',
+    who: headers['user-agent']?.startsWith('mtlsd-cli/') ? 'cli' : isPage ? 'page' : 'api',
     client: socket.remotePort === undefined ? 'unix' : `${ip}:${socket.remotePort}`,
   };
 }

@@ -19,7 +19,7 @@ export interface AdminContext {
   readonly log: Log;
   readonly report: ReportFault;
   readonly home: string;
-  readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath'>;
+  readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath' | 'bundlePath'>;
   readonly recorder: Recorder;
   readonly store: Store;
   readonly renewals: Pick<Renewer, 'statusOf' | 'renew' | 'rehearse'>;
@@ -36,6 +36,8 @@ export interface AdminContext {
   readonly proxyAddresses: () => readonly string[];
   /** Where SOCKS clients reach it, and the local ports of single origins. */
   readonly otherAddresses: () => { readonly socks: string | null; readonly listeners: readonly string[] };
+  /** Whether the proxy asks its clients for a password. */
+  readonly passwordRequired: boolean;
   readonly clientConnections: () => number;
   readonly ready: () => boolean;
   /** Between two comments on a stream of events, so that both sides see a connection that died. */

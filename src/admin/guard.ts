@@ -1,20 +1,42 @@
-/** Who may use the admin API: no page on the web, nobody without the token, nobody under another name. */
+/** Who may use the admin API: no page on the web, nobody without token or session, nobody under another name. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isLoopback, parseAuthority } from '../core/authority.ts';
 import type { Secret } from '../core/secret.ts';
 import { AdminError } from './problem.ts';
+import type { Session, Sessions } from './session.ts';
 
-/** Readable without a token: nothing in them is secret or changes anything. */
-export const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/ca.pem', '/ca.crt', '/proxy.pac']);
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of the page that sent the request; null for whoever came with the token, and on open paths. */
+    session: Session | null;
+  }
+}
+
+const OPEN_PATHS: ReadonlySet<string> = new Set([
+  '/healthz',
+  '/readyz',
+  '/ca.pem',
+  '/ca.crt',
+  '/proxy.pac',
+  '/',
+  '/login',
+]);
+
+/** Needs no token: nothing in them is secret, and `/login` alone changes something, by a secret of its own. */
+export function isOpen(url: string): boolean {
+  const [path = ''] = url.split('?');
+  return OPEN_PATHS.has(path) || path.startsWith('/assets/');
+}
 
 export interface Guard {
   /** Before anything else: the Host and Origin of every request, open paths too. */
   checkPlace(request: FastifyRequest, reply: FastifyReply): Promise<void>;
-  checkToken(request: FastifyRequest): void;
+  /** The token, or the session of the page; sets `request.session`. */
+  checkCaller(request: FastifyRequest): void;
 }
 
-export function createGuard(token: Secret): Guard {
+export function createGuard(token: Secret, sessions: Sessions): Guard {
   const wanted = sha256(token.reveal());
   return {
     async checkPlace(request, reply) {
@@ -34,7 +56,9 @@ export function createGuard(token: Secret): Guard {
           'use the address that mtlsd status shows',
         );
       const { origin } = request.headers;
-      if (origin !== undefined && origin !== `http://${request.headers.host}`)
+      // A form in a file has the origin null: `mtlsd ui` writes one, and a one-time code is in it.
+      const isFile = origin === 'null' && request.method === 'POST' && request.url === '/login';
+      if (origin !== undefined && !isFile && origin !== `http://${request.headers.host}`)
         throw new AdminError(
           403,
           'FOREIGN_ORIGIN',
@@ -42,17 +66,40 @@ export function createGuard(token: Secret): Guard {
           'use the page or the command line of mtlsd itself',
         );
     },
-    checkToken(request) {
-      const [, given] = /^bearer\s+(\S+)\s*$/i.exec(request.headers.authorization ?? '') ?? [];
+    checkCaller(request) {
+      const { authorization, cookie } = request.headers;
+      const [, given] = /^bearer\s+(\S+)\s*$/i.exec(authorization ?? '') ?? [];
       if (given !== undefined && timingSafeEqual(sha256(given), wanted)) return;
+      const session = given === undefined ? sessions.find(cookie) : null;
+      if (session) {
+        refuseForeignPage(request);
+        request.session = session;
+        return;
+      }
       throw new AdminError(
         401,
         'TOKEN_REQUIRED',
-        given === undefined ? 'the admin API needs its token' : 'the token is wrong',
-        'send Authorization: Bearer with the content of admin.token in the home folder',
+        given === undefined ? 'the admin API requires its token' : 'the token is wrong',
+        'send Authorization: Bearer with the content of admin.token in the home folder; in a browser, sign in with mtlsd ui',
       );
     },
   };
+}
+
+/**
+ * A cookie comes with what other pages make a browser send too. SameSite=Strict keeps other sites away, and every port of
+ * this host is the same site: a page at 127.0.0.1:3000 is told apart by these fields alone, which no script can set
+ * (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header).
+ */
+function refuseForeignPage({ method, headers }: FastifyRequest): void {
+  const reads = method === 'GET' || method === 'HEAD';
+  if (headers['sec-fetch-site'] === 'same-origin' && (reads || headers.origin !== undefined)) return;
+  throw new AdminError(
+    403,
+    'FOREIGN_ORIGIN',
+    'a session is accepted from the page of mtlsd only',
+    'use the page in a current browser, or send the token',
+  );
 }
 
 function isOwnHost(host: string | undefined): boolean {

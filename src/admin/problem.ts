@@ -9,13 +9,23 @@ export class AdminError extends Error {
   readonly hint: string;
   /** Each thing found wrong, where there are several. */
   readonly problems: readonly unknown[] | null;
+  /** Sent with 429 and 503. */
+  readonly retryAfterSeconds: number;
 
-  constructor(status: number, code: string, message: string, hint: string, problems: readonly unknown[] | null = null) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    hint: string,
+    problems: readonly unknown[] | null = null,
+    retryAfterSeconds = 1,
+  ) {
     super(message);
     this.status = status;
     this.code = code;
     this.hint = hint;
     this.problems = problems;
+    this.retryAfterSeconds = retryAfterSeconds;
   }
 
   body(): object {

@@ -5,7 +5,7 @@ import fastify, { type FastifyError } from 'fastify';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
 import { whoOf } from './changes.ts';
 import type { AdminContext } from './context.ts';
-import { createGuard, OPEN_PATHS } from './guard.ts';
+import { createGuard, isOpen } from './guard.ts';
 import { openapiOptions } from './openapi.ts';
 import { AdminError, asAdminError } from './problem.ts';
 import { certificateRoutes, EntryListSchema } from './routes/certificates.ts';
@@ -13,13 +13,17 @@ import { eventRoutes } from './routes/events.ts';
 import { exchangeRoutes } from './routes/exchanges.ts';
 import { healthRoutes } from './routes/health.ts';
 import { inspectRoutes } from './routes/inspect.ts';
+import { loginRoutes } from './routes/login.ts';
 import { matchRoutes } from './routes/match.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { pageRoutes } from './routes/page.ts';
 import { probeRoutes } from './routes/probe.ts';
 import { RenewalAnswer, renewalRoutes } from './routes/renewal.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { sectionRoutes } from './routes/sections.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes, StatusSchema } from './routes/status.ts';
+import { AnchorListSchema, AnchorSchema, anchorRoutes } from './routes/anchors.ts';
 import { DiagnosisSchema, EntrySchema, FactsSchema, InspectAnswer } from './schemas/certificate.ts';
 import { ProblemSchema } from './schemas/common.ts';
 import { MatchSchema } from './schemas/match.ts';
@@ -32,6 +36,7 @@ import {
   ServerProblemSchema,
 } from './schemas/records.ts';
 import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
+import { createSessions } from './session.ts';
 import { clearSocketPath } from './unix-socket.ts';
 import { compileValidator } from './validation.ts';
 
@@ -66,7 +71,11 @@ const ROUTES = [
   exchangeRoutes,
   eventRoutes,
   metricsRoutes,
+  anchorRoutes,
 ];
+
+/** What the page is served and signed in by; they need the sessions too. */
+const PAGE_ROUTES = [pageRoutes, loginRoutes, sessionRoutes];
 
 /** On the app itself: a schema added by a plugin gives the plugin a validator of its own, Fastify's (5.12). */
 const SHARED = [
@@ -88,6 +97,8 @@ const SHARED = [
   ProbeSchema,
   ExchangeList,
   StatusSchema,
+  AnchorSchema,
+  AnchorListSchema,
 ];
 
 /** @throws MtlsdError BAD_CONFIGURATION where the address can't be listened on */
@@ -127,7 +138,8 @@ async function listenPrivately(app: AdminApp, path: string): Promise<string> {
 
 /** The routes without a socket: the command line calls them in its own process where no daemon runs. */
 export async function createAdminApp(context: AdminContext) {
-  const guard = createGuard(context.token);
+  const sessions = createSessions(context.token);
+  const guard = createGuard(context.token, sessions);
   const app = fastify({
     bodyLimit: BODY_LIMIT,
     http: { headersTimeout: TIMEOUTS_MS.head, connectionsCheckingInterval: TIMEOUTS_MS.checked },
@@ -145,11 +157,13 @@ export async function createAdminApp(context: AdminContext) {
   app.server.maxConnections = MOST_CONNECTIONS;
   // A form or a plain text is what a page of another origin could send without being asked first.
   app.removeContentTypeParser('text/plain');
+  app.decorateRequest('session', null);
+  app.addHook('preClose', async () => sessions.close());
   app.addHook('onRequest', async (request, reply) => {
     context.settle();
     try {
       await guard.checkPlace(request, reply);
-      if (!OPEN_PATHS.has(request.url.split('?')[0] ?? '')) guard.checkToken(request);
+      if (!isOpen(request.url)) guard.checkCaller(request);
     } catch (error) {
       const { code } = asAdminError(error as Error);
       const path = request.url.split('?')[0]?.slice(0, 200);
@@ -168,13 +182,14 @@ export async function createAdminApp(context: AdminContext) {
   app.setErrorHandler((error: FastifyError | Error, _request, reply) => {
     const known = asAdminError(error);
     if (known.code === 'INTERNAL') context.report({ scope: 'admin', id: null, error });
-    if (known.status === 503) void reply.header('retry-after', '1');
+    if (known.status === 503 || known.status === 429) void reply.header('retry-after', known.retryAfterSeconds);
     if (known.status === 401) void reply.header('www-authenticate', 'Bearer realm="mtlsd"');
     void reply.code(known.status).type('application/problem+json').send(JSON.stringify(known.body()));
   });
   await app.register(swagger, openapiOptions(context.version));
   for (const schema of SHARED) app.addSchema(schema);
   for (const routes of ROUTES) await app.register(routes, context);
+  for (const routes of PAGE_ROUTES) await app.register(routes, { context, sessions });
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').send(app.swagger()),
   );

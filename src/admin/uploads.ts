@@ -4,15 +4,21 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, realpath, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { EntrySource, StoreSnapshot } from '../certs/store/snapshot.ts';
 import { nativeCode } from '../core/errors.ts';
 import { AdminError } from './problem.ts';
 
-export type UploadKind = 'pem' | 'key' | 'pfx' | 'pass';
+export type UploadKind = 'pem' | 'key' | 'pfx' | 'pass' | 'ca';
 
-const OURS = /^[0-9a-f]{32}\.(?:pem|key|pfx|pass)$/;
+export interface KeptFile {
+  /** As the store names it. */
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+const OURS = /^[0-9a-f]{32}\.(?:pem|key|pfx|pass|ca)$/;
 const FOLDER = 'files';
 
 export class Uploads {
@@ -27,18 +33,38 @@ export class Uploads {
    * @throws AdminError where `files/` is not a folder of the home
    */
   async keep(kind: UploadKind, content: Buffer | string): Promise<string> {
+    const name = `${FOLDER}/${randomBytes(16).toString('hex')}.${kind}`;
+    await this.#write(name, content);
+    return name;
+  }
+
+  /** The content of those of an entry that are ours, for an undo. */
+  async contentOf(source: EntrySource): Promise<readonly KeptFile[]> {
+    const ours = filesOf(source).filter((file) => this.isOurs(file));
+    return Promise.all(ours.map(async (name) => ({ name, content: await readFile(path.resolve(this.#home, name)) })));
+  }
+
+  /** What is there still, since another entry names it, is left alone. */
+  async putBack(files: readonly KeptFile[]): Promise<void> {
+    for (const { name, content } of files) {
+      if (!this.isOurs(name)) continue;
+      await this.#write(`${FOLDER}/${path.basename(name)}`, content).catch((error: unknown) => {
+        if (nativeCode(error) !== 'EEXIST') throw error;
+      });
+    }
+  }
+
+  async #write(name: string, content: Buffer | string): Promise<void> {
     const folder = await this.#folder();
-    const name = `${randomBytes(16).toString('hex')}.${kind}`;
     // O_EXCL and no following: whatever has that name already is not ours.
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
-    const handle = await open(path.join(folder, name), flags, 0o600);
+    const handle = await open(path.join(folder, path.basename(name)), flags, 0o600);
     try {
       await handle.writeFile(content);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    return `${FOLDER}/${name}`;
   }
 
   async discard(names: readonly string[]): Promise<void> {
@@ -48,10 +74,14 @@ export class Uploads {
   }
 
   /** Removes those of `before` that nothing in the store names any more. */
-  async sweep(before: EntrySource, store: StoreSnapshot): Promise<readonly string[]> {
+  sweep(before: EntrySource, store: StoreSnapshot): Promise<readonly string[]> {
+    return this.sweepFiles(filesOf(before), store);
+  }
+
+  async sweepFiles(files: readonly string[], store: StoreSnapshot): Promise<readonly string[]> {
     const named = new Set(store.entries.flatMap(({ source }) => filesOf(source)).map((file) => this.#absolute(file)));
     for (const file of anchorsOf(store)) named.add(this.#absolute(file));
-    const gone = filesOf(before).filter((file) => this.isOurs(file) && !named.has(this.#absolute(file)));
+    const gone = files.filter((file) => this.isOurs(file) && !named.has(this.#absolute(file)));
     await this.discard(gone);
     return gone;
   }
@@ -90,6 +120,6 @@ export function filesOf({ cert, key, pfx, passphrase }: EntrySource): string[] {
   return [cert, key, pfx, secret].filter((file) => typeof file === 'string');
 }
 
-function anchorsOf({ sections }: StoreSnapshot): readonly string[] {
+export function anchorsOf({ sections }: StoreSnapshot): readonly string[] {
   return [...sections.trust.ca, ...sections.verification.rules.flatMap(({ trust }) => trust?.ca ?? [])];
 }

@@ -54,6 +54,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/show.ts')).showCommand(),
   },
   {
+    name: 'ui',
+    summary: 'open the web page, signed in',
+    load: async () => (await import('./commands/ui.ts')).uiCommand(),
+  },
+  {
     name: 'run',
     summary: 'run a program with the proxy and trust settings that it reads',
     load: async () => (await import('./commands/run.ts')).runCommand(),

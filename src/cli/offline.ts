@@ -50,6 +50,7 @@ export async function offlineApi(home: string): Promise<Api> {
     connect: () => Promise.reject(notRunning(home)),
     tlsTimeoutMs: 0,
     clientConnections: () => 0,
+    passwordRequired: false,
     proxyAddresses: () => [],
     otherAddresses: () => ({ socks: null, listeners: [] }),
     ready: () => false,

@@ -52,7 +52,6 @@ describe('who may use the admin API', () => {
       '/openapi.json',
       '/api/v1/events',
       '/nothing',
-      '/',
     ]) {
       for (const headers of [
         {},
@@ -84,6 +83,7 @@ describe('who may use the admin API', () => {
       ['/ca.pem', 'application/x-pem-file'],
       ['/ca.crt', 'application/x-x509-ca-cert'],
       ['/proxy.pac', 'application/x-ns-proxy-autoconfig'],
+      ['/', 'text/html; charset=utf-8'],
     ] as const) {
       const open = await raw(admin, path, {});
       expect([open.status, open.headers['content-type']]).toEqual([200, type]);

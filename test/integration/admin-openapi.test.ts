@@ -2,6 +2,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { apiTypes } from '../../config/api-types.ts';
 import { type AdminClient, adminClient } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
@@ -53,6 +54,11 @@ describe('the OpenAPI document', () => {
     expect(problems.map(({ ruleId, message, location }) => `${ruleId}: ${message} at ${location[0]?.pointer}`)).toEqual(
       [],
     );
+  });
+
+  test('the types of the page are made from it (npm run schema)', () => {
+    const types = readFileSync(new URL('../../ui/api/document.ts', import.meta.url), 'utf8');
+    expect(types).toBe(apiTypes(admin.document as unknown as Parameters<typeof apiTypes>[0]));
   });
 
   test('docs/admin-api.md has every operation and every metric', async () => {
@@ -123,6 +129,12 @@ describe('the OpenAPI document', () => {
       if (connection) await call('GET', `/api/v1/connections/${connection}`);
     }
     await call('DELETE', '/api/v1/certificates/a');
+    await call('POST', '/api/v1/certificates/a/restore');
+    await call('DELETE', '/api/v1/certificates/a');
+    await call('POST', '/api/v1/trust/anchors', { cert_pem: root.certPem });
+    await call('GET', '/api/v1/trust/anchors');
+    await call('POST', '/api/v1/session/codes');
+    await call('DELETE', '/api/v1/session');
     for (const section of ['verification', 'trust', 'interception'])
       await call('PUT', `/api/v1/${section}`, await call('GET', `/api/v1/${section}`));
     const rule = '/api/v1/verification/rules/b.example/443';

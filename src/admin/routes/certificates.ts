@@ -21,6 +21,7 @@ import {
 } from '../identity-input.ts';
 import { AdminError } from '../problem.ts';
 import { EntryBody, EntryPatch, EntrySchema } from '../schemas/certificate.ts';
+import { Removed } from '../removed.ts';
 import { closed, failures, named, WriteHeaders } from '../schemas/common.ts';
 import { Uploads } from '../uploads.ts';
 
@@ -84,6 +85,7 @@ export const EntryListSchema = Type.Object(
 export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   const { store } = context;
   const uploads = new Uploads(context.home);
+  const removedEntries = new Removed(store, uploads);
 
   const answer = (name: string, snapshot: StoreSnapshot) => {
     const entry = findEntry(snapshot, name);
@@ -256,7 +258,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         operationId: 'removeCertificate',
         summary: 'Remove an entry',
         description:
-          'And the files that were uploaded for it, unless another entry names them; files named by path stay.',
+          'And the files that were uploaded for it, unless another entry names them; files named by path stay. `restoreCertificate` undoes it for ten minutes.',
         tags,
         params: NameParams,
         headers: WriteHeaders,
@@ -266,14 +268,44 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
     async (request, reply) => {
       const { name } = request.params;
       const before = findEntry(store.current, name);
+      const text = await removedEntries.textBefore();
+      const { generation } = store.current;
+      const kept = text === null ? [] : await uploads.contentOf(before.source).catch(() => []);
       const snapshot = await changeStore(context, request, {
         etagOf: (now) => etagOf(now, name),
         edit: { do: 'remove-certificate', name },
+        exact: text !== null,
       });
       const files = await uploads.sweep(before.source, snapshot);
+      // Another generation in between: somebody else's change is in the text too.
+      if (text !== null && snapshot.generation === generation + 1)
+        removedEntries.keep(name, { before: text, left: snapshot.version, files: kept });
       logChange(context, request, 'certificate.removed', { name, files_removed: files.length });
       void reply.code(204);
       return null;
+    },
+  );
+
+  app.post(
+    '/api/v1/certificates/:name/restore',
+    {
+      schema: {
+        operationId: 'restoreCertificate',
+        summary: 'Undo a removal',
+        description:
+          'Puts the entry back in its place, with its comments and its uploaded files. 404 after ten minutes, 409 where certificates.yaml was changed since.',
+        tags,
+        params: NameParams,
+        response: { 200: named(EntrySchema), ...failures },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      await removedEntries.restore(name);
+      logChange(context, request, 'certificate.restored', { name });
+      const { body, etag } = answer(name, store.current);
+      void reply.header('etag', etag);
+      return body;
     },
   );
 

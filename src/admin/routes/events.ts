@@ -7,6 +7,7 @@ import { Boundary } from '../../core/boundary.ts';
 import type { RecordedEvent } from '../../inspect/recorder.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
+import type { Session } from '../session.ts';
 import { closed, failures } from '../schemas/common.ts';
 
 /** Some pages and terminals; each holds a socket and a queue. */
@@ -17,6 +18,9 @@ const MOST_QUEUED = 1000;
 const HEARTBEAT_MS = 15_000;
 /** A subscriber that takes nothing for so long has stopped, and another one may need its place. */
 const STALL_MS = 60_000;
+
+/** A page shows a store that was edited by hand this soon. */
+const STORE_LOOK_MS = 1_000;
 
 const LAST_EVENT_ID = /^([0-9a-f]{8})-(\d{1,15})$/;
 
@@ -34,7 +38,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
         operationId: 'events',
         summary: 'Records as they come, as server-sent events',
         description:
-          'Events `exchange`, `tls.connected` and `tls.failed`, whose data is the record as JSON, and `lost` with `{"count": N}` where the subscriber was too slow or what it missed is no longer kept. `Last-Event-ID` goes on after that event; `last` begins with so many of the recent ones. A comment comes every 15 seconds.',
+          'Events `exchange`, `tls.connected` and `tls.failed`, whose data is the record as JSON, and `lost` with `{"count": N}` where the subscriber was too slow or what it missed is no longer kept. `store` with `{"generation": N, "rejected": false}` tells that another store is in force, or that the file has a mistake. `Last-Event-ID` goes on after that event; `last` begins with so many of the recent ones. A comment comes every 15 seconds.',
         tags: ['records'],
         headers: Type.Object({ 'last-event-id': Type.Optional(Type.String({ maxLength: 64 })) }),
         querystring: Type.Object(
@@ -67,17 +71,17 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
       reply.hijack();
       const { raw } = reply;
       const inside = new Boundary('admin', context.report, () => raw.destroy());
-      inside.enter(() => stream(request.headers['last-event-id'], request.query.last, reply, inside));
+      inside.enter(() => stream(request, reply, inside));
     },
   );
 
-  function stream(id: string | undefined, last: number | undefined, reply: FastifyReply, inside: Boundary): void {
+  function stream({ headers, query, session }: StreamRequest, reply: FastifyReply, inside: Boundary): void {
     const { recorder, heartbeatMs = HEARTBEAT_MS, stallMs = STALL_MS } = context;
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     raw.writeHead(200, { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
     raw.write(': mtlsd\n\n');
-    const after = startOf(id, last, recorder.stats.sequence, run);
+    const after = startOf(headers['last-event-id'], query.last, recorder.stats.sequence, run);
     const subscription = recorder.subscribe({
       onEvent: inside.guard((event: RecordedEvent) => raw.write(frame(event, run))),
       onLost: inside.guard((count: number) => raw.write(`event: lost\ndata: ${JSON.stringify({ count })}\n\n`)),
@@ -87,21 +91,43 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     });
     let stalledMs = 0;
     const beat = (): void => {
+      // An open stream is no use of the session: a page that nobody looks at is signed out in the end.
+      if (session?.isLive() === false) return;
       stalledMs = raw.writableNeedDrain ? stalledMs + heartbeatMs : 0;
       if (stalledMs === 0) raw.write(': alive\n\n');
       else if (stalledMs >= stallMs) raw.destroy();
     };
     const heartbeat = setInterval(inside.guard(beat), heartbeatMs);
+    let told = context.store.lastRejection ?? context.store.current;
+    const tellStore = (): void => {
+      const { lastRejection, current } = context.store;
+      const now = lastRejection ?? current;
+      if (now === told || raw.writableNeedDrain) return;
+      told = now;
+      const data = { generation: current.generation, rejected: lastRejection !== null };
+      raw.write(`event: store\ndata: ${JSON.stringify(data)}\n\n`);
+    };
+    const storeLook = setInterval(inside.guard(tellStore), STORE_LOOK_MS);
+    const signedOut = (): unknown => raw.destroy();
+    session?.ended.addEventListener('abort', signedOut);
     subscribers++;
     raw.on('drain', () => subscription.resume());
     raw.on('error', () => {}); // a reader that left; close follows
     raw.on('close', () => {
       subscribers--;
       clearInterval(heartbeat);
+      clearInterval(storeLook);
+      session?.ended.removeEventListener('abort', signedOut);
       subscription.close();
     });
   }
 };
+
+interface StreamRequest {
+  readonly headers: { readonly 'last-event-id'?: string };
+  readonly query: { readonly last?: number };
+  readonly session: Session | null;
+}
 
 function frame({ sequence, record }: RecordedEvent, run: string): string {
   return `id: ${run}-${sequence}\nevent: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`;

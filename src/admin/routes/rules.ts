@@ -7,19 +7,17 @@ import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
+import { type Place, placeAt, ruleAt } from '../rules.ts';
 import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';
 import { RuleBody, RuleParams, RuleSchema } from '../schemas/store.ts';
+import { anchorsOf, Uploads } from '../uploads.ts';
 
 const PATH = '/api/v1/verification/rules/:host/:port';
 const tags = ['store'];
 const Rule = shapeOf<RuleFields>(RuleSchema);
 
-interface Place {
-  readonly host: string;
-  readonly port: number | '*';
-}
-
 export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  const uploads = new Uploads(context.home);
   app.get(
     PATH,
     {
@@ -62,10 +60,12 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
       if (body.port !== undefined && body.port !== place.port) throw elsewhere('port', body.port);
       const existed = ruleAt(context.store.current, place) !== undefined;
       const rule: RuleFields = { ...place, ...body, ...place };
+      const files = anchorsOf(context.store.current);
       const snapshot = await changeStore(context, request, {
         etagOf: (store) => etagAt(store, place),
         edit: { do: 'put-rule', rule },
       });
+      await uploads.sweepFiles(files, snapshot);
       logChange(context, request, existed ? 'rule.changed' : 'rule.added', {
         rule: hostPortText(place),
         ...(body.mode && { mode: body.mode }),
@@ -93,10 +93,12 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
     async (request, reply) => {
       const place = placeOf(request.params);
       if (!ruleAt(context.store.current, place)) throw notFound(place);
-      await changeStore(context, request, {
+      const files = anchorsOf(context.store.current);
+      const snapshot = await changeStore(context, request, {
         etagOf: (store) => etagAt(store, place),
         edit: { do: 'remove-rule', ...place },
       });
+      await uploads.sweepFiles(files, snapshot);
       logChange(context, request, 'rule.removed', { rule: hostPortText(place) });
       void reply.code(204);
       return null;
@@ -105,25 +107,10 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
 };
 
 function placeOf({ host, port }: RuleParams): Place {
-  const canonical = canonicalPattern(host);
-  if (canonical === null)
-    throw new AdminError(
-      400,
-      'BAD_REQUEST',
-      `${JSON.stringify(host)} is not a host`,
-      'an exact name, *.suffix, * or an IP address',
-    );
   const number = Number(port);
   if (port !== '*' && (number < 1 || number > 65535))
     throw new AdminError(400, 'BAD_REQUEST', `${port} is not a port`, 'a port from 1 to 65535, or *');
-  return { host: canonical, port: port === '*' ? '*' : number };
-}
-
-/** The last of several is the one in force. */
-function ruleAt({ sections }: StoreSnapshot, { host, port }: Place): RuleFields | undefined {
-  return sections.verification.rules.findLast(
-    (rule) => canonicalPattern(rule.host) === host && (rule.port ?? 443) === port,
-  );
+  return placeAt(host, port === '*' ? '*' : number);
 }
 
 function etagAt(store: StoreSnapshot, place: Place): string | null {

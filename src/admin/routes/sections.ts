@@ -7,6 +7,7 @@ import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';
 import { InterceptionSchema, TrustSchema, VerificationSchema } from '../schemas/store.ts';
+import { anchorsOf, Uploads } from '../uploads.ts';
 
 interface Section {
   readonly name: keyof StoreSections;
@@ -37,6 +38,7 @@ const SECTIONS: readonly Section[] = [
 ];
 
 export const sectionRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  const uploads = new Uploads(context.home);
   for (const { name, schema, summary, edit } of SECTIONS) {
     const title = `${name[0]?.toUpperCase()}${name.slice(1)}`;
     const response = { 200: shapeOf<object>(schema), ...failures };
@@ -71,10 +73,13 @@ export const sectionRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
         },
       },
       async (request, reply) => {
+        const files = anchorsOf(context.store.current);
         const snapshot = await changeStore(context, request, {
           etagOf: (store) => etagOfValue(store.sections[name]),
           edit: edit(request.body as never),
         });
+        // A CA that was uploaded goes with the last place that names it.
+        await uploads.sweepFiles(files, snapshot);
         logChange(context, request, `${name}.changed`, {});
         const section = snapshot.sections[name];
         void reply.header('etag', etagOfValue(section));

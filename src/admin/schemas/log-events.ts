@@ -101,7 +101,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
   },
   admin: {
     action: text,
-    who: Type.Enum(['cli', 'api']),
+    who: Type.Enum(['cli', 'page', 'api']),
     client: text,
     name: Type.Optional(text),
     host: Type.Optional(text),

@@ -27,7 +27,7 @@ export async function loadAnchors(store: ParsedStore, file: string): Promise<Anc
     const full = path.resolve(folder, ca.path);
     if (pems.has(full)) continue;
     try {
-      const pem = await readPem(full);
+      const pem = await readAnchorFile(full);
       loadTrust({ system: false, ca: [{ pem, file: full }] });
       pems.set(full, pem);
     } catch (error) {
@@ -46,7 +46,8 @@ export async function loadAnchors(store: ParsedStore, file: string): Promise<Anc
   return { ok: true, files, of };
 }
 
-async function readPem(file: string): Promise<string> {
+/** PEM text of a file of CA certificates; throws Unusable. */
+export async function readAnchorFile(file: string): Promise<string> {
   const { bytes, text } = await readIdentityFile({ path: file }, false);
   if (text !== null) return text;
   return detect(bytes).kind === 'certificate' ? toPem('CERTIFICATE', bytes) : bytes.toString('latin1');

@@ -56,6 +56,8 @@ export interface Rejection {
 export interface Store {
   readonly file: string;
   readonly current: StoreSnapshot;
+  /** When `current` took effect. */
+  readonly loadedAt: Date;
   /** Why the file as it is now is not in force; null where it is. */
   readonly lastRejection: Rejection | null;
   /**
@@ -113,6 +115,7 @@ class FileStore implements Store {
   #queue: Promise<unknown> = Promise.resolve();
   #loaded: Loaded | null = null;
   #rejection: Rejection | null = null;
+  #loadedAt = new Date();
   /** The last text that validated, so that a renewed certificate costs no parsing. */
   #parsed: Parsed | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -129,6 +132,10 @@ class FileStore implements Store {
   get current(): StoreSnapshot {
     if (!this.#loaded) throw new Error('the store is not open');
     return this.#loaded.snapshot;
+  }
+
+  get loadedAt(): Date {
+    return this.#loadedAt;
   }
 
   get lastRejection(): Rejection | null {
@@ -191,6 +198,7 @@ class FileStore implements Store {
       policies,
     });
     this.#loaded = { ...next, snapshot, parsed: store.entries, identities };
+    this.#loadedAt = new Date();
     this.#options.onLoaded?.(snapshot, previous?.snapshot ?? null, change);
     return { ok: true, snapshot, change };
   }

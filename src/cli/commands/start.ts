@@ -29,6 +29,8 @@ export function startCommand(): Command {
       const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
       isRunning(daemon);
+      if (process.stderr.isTTY && daemon.admin.startsWith('http'))
+        process.stderr.write(`page: ${daemon.admin}/ (mtlsd ui opens it, signed in)\n`);
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
       setTimeout(() => {
         flushCompileCache();

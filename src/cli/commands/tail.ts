@@ -3,7 +3,7 @@ import { homeDirectory } from '../../home.ts';
 import type { ExchangeRecord } from '../../inspect/records.ts';
 import { daemonApi, daemonStream, withApi } from '../api.ts';
 import { CliError } from '../errors.ts';
-import { EventParser, type StreamEvent } from '../event-stream.ts';
+import { EventParser, type StreamEvent } from '../../core/event-stream.ts';
 import { print } from '../output.ts';
 import { exchangeLine } from '../words/record.ts';
 import { showRecord } from './show.ts';

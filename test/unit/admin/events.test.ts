@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EventParser } from '../../../src/cli/event-stream.ts';
+import { EventParser } from '../../../src/core/event-stream.ts';
 import { createAdminApp, type AdminApp } from '../../../src/admin/server.ts';
 import type { AdminContext } from '../../../src/admin/context.ts';
 import { Secret } from '../../../src/core/secret.ts';
@@ -19,6 +19,7 @@ describe('the stream of events', () => {
       version: '0.0.0',
       token: new Secret('token'),
       recorder,
+      store: { current: {}, lastRejection: null },
       settle: () => {},
       report: () => {},
       heartbeatMs: 1,

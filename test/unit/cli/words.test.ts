@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { EventParser } from '../../../src/cli/event-stream.ts';
+import { EventParser } from '../../../src/core/event-stream.ts';
 import { inDays, listed, pairs, table } from '../../../src/cli/output.ts';
 import { exportLine } from '../../../src/cli/shell.ts';
 import { parsePattern, parseTarget } from '../../../src/cli/target.ts';

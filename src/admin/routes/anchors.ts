@@ -1,0 +1,208 @@
+/** The CA files of the store: what is in each, one more by upload or as a server sends it. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { X509Certificate } from 'node:crypto';
+import path from 'node:path';
+import { type Static, Type } from 'typebox';
+import { readAnchorFile } from '../../certs/store/anchors.ts';
+import { hostPortText } from '../../core/hosts.ts';
+import type { RuleFields, TrustFields } from '../../certs/store/schema.ts';
+import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
+import { loadTrust } from '../../certs/trust.ts';
+import { parseAuthority } from '../../core/authority.ts';
+import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
+import { sentChain } from '../../inspect/sent-chain.ts';
+import { changeStore, etagOfValue, logChange } from '../changes.ts';
+import type { AdminContext } from '../context.ts';
+import { AdminError } from '../problem.ts';
+import { type Place, placeAt, ruleAt } from '../rules.ts';
+import { FactsSchema } from '../schemas/certificate.ts';
+import { Authority, closed, failures, named, nullable, shapeOf } from '../schemas/common.ts';
+import { RuleSchema } from '../schemas/store.ts';
+import { anchorsOf, Uploads } from '../uploads.ts';
+
+export const AnchorSchema = Type.Object(
+  {
+    file: Type.String({ description: 'As the store names it.' }),
+    rules: Type.Array(Type.String(), { description: 'The rules that name it, as `HOST:PORT`.' }),
+    everywhere: Type.Boolean({ description: 'Whether `trust.ca` names it, for every host.' }),
+    certificates: shapeOf<readonly CertificateFacts[]>(Type.Array(named(FactsSchema))),
+    problem: nullable(Type.String({ description: 'Why it can not be read now; what was read before stays in force.' })),
+  },
+  { ...closed, $id: 'Anchor', description: 'A file of CA certificates that the store names.' },
+);
+type Anchor = Static<typeof AnchorSchema>;
+
+export const AnchorListSchema = Type.Object(
+  { anchors: Type.Array(named(AnchorSchema), { description: 'In the order of the file.' }) },
+  { ...closed, $id: 'AnchorList' },
+);
+
+const Fingerprint = Type.String({
+  pattern: '^[0-9A-F]{2}(:[0-9A-F]{2}){31}$',
+  description: 'SHA-256 of the certificate that is meant, as facts show it.',
+  errorMessage: 'a SHA-256 fingerprint: 32 pairs of capital hexadecimal digits, separated by colons',
+});
+const AnchorBody = Type.Object(
+  {
+    cert_pem: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 500_000,
+        description: 'PEM text of CA certificates.',
+        errorMessage: 'PEM text',
+      }),
+    ),
+    authority: Type.Optional(Authority),
+    fingerprint256: Type.Optional(Fingerprint),
+    host: Type.Optional(RuleSchema.properties.host),
+    port: RuleSchema.properties.port,
+  },
+  {
+    ...closed,
+    description:
+      'cert_pem; or authority and fingerprint256: the certificate with that fingerprint out of the chain that the server sends now. With host (and port) only for that host, by its rule; else for every host.',
+    errorMessage: 'an object with cert_pem, or with authority and fingerprint256',
+  },
+);
+const tags = ['store'];
+
+export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  const uploads = new Uploads(context.home);
+
+  app.get(
+    '/api/v1/trust/anchors',
+    {
+      schema: {
+        operationId: 'listAnchors',
+        summary: 'The CA files that the store names',
+        description: 'With the certificates in each. The trust anchors of the system are not listed.',
+        tags,
+        response: { 200: named(AnchorListSchema), ...failures },
+      },
+    },
+    async () => {
+      const snapshot = context.store.current;
+      const files = [...new Set(anchorsOf(snapshot))];
+      return { anchors: await Promise.all(files.map((file) => describe(file, snapshot))) };
+    },
+  );
+
+  app.post(
+    '/api/v1/trust/anchors',
+    {
+      schema: {
+        operationId: 'addAnchor',
+        summary: 'Trust one more CA',
+        description:
+          'Kept in `files/`, and named under trust.ca or in the rule of the host. 422 where it holds no CA certificate, or where the server sends none with that fingerprint.',
+        tags,
+        body: AnchorBody,
+        response: { 201: named(AnchorSchema), ...failures },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      const pem = await pemOf(body);
+      const host = body.host === undefined ? null : placeAt(body.host, body.port ?? 443);
+      const file = await uploads.keep('ca', pem);
+      try {
+        const { current } = context.store;
+        const etagOf = (store: StoreSnapshot) =>
+          etagOfValue(host ? (ruleAt(store, host) ?? null) : store.sections.trust);
+        // What is written holds what was there: it must be there still.
+        const snapshot = await changeStore(
+          context,
+          { headers: { 'if-match': etagOf(current) } },
+          {
+            etagOf,
+            edit: host
+              ? { do: 'put-rule', rule: withAnchor(host, file, current) }
+              : { do: 'set-trust', trust: added(current.sections.trust, file) },
+          },
+        );
+        logChange(context, request, 'anchor.added', host ? { rule: hostPortText(host) } : {});
+        void reply.code(201);
+        return await describe(file, snapshot);
+      } catch (error) {
+        await uploads.discard([file]);
+        throw error;
+      }
+    },
+  );
+
+  async function pemOf({ cert_pem, authority, fingerprint256 }: Static<typeof AnchorBody>): Promise<string> {
+    if (cert_pem !== undefined && authority === undefined) return checked(cert_pem);
+    if (cert_pem !== undefined || authority === undefined || fingerprint256 === undefined)
+      throw new AdminError(
+        400,
+        'BAD_REQUEST',
+        'it is not said what to trust',
+        'give cert_pem, or authority and fingerprint256',
+      );
+    const place = parseAuthority(authority, 443);
+    const { serverName } = context.store.current.choosePolicy(place);
+    const chain = await sentChain({
+      connect: () => context.connect(place),
+      serverName: serverName ?? place.host,
+      timeoutMs: context.tlsTimeoutMs,
+    });
+    const wanted = chain.find((each) => each.fingerprint256 === fingerprint256);
+    if (wanted) return wanted.toString();
+    throw new AdminError(
+      422,
+      'NOT_SENT',
+      `${place.text} sends no certificate with that fingerprint${chain.length === 0 ? ', and none at all' : ''}`,
+      'look at what it sends now with POST /api/v1/probe, or give cert_pem',
+    );
+  }
+
+  async function describe(file: string, { sections }: StoreSnapshot): Promise<Anchor> {
+    const names = (trust: TrustFields | undefined): boolean => trust?.ca?.includes(file) ?? false;
+    const { certificates, problem } = await read(path.resolve(context.home, file));
+    return {
+      file,
+      everywhere: names(sections.trust),
+      rules: sections.verification.rules
+        .filter(({ trust }) => names(trust))
+        .map(({ host, port }) => hostPortText({ host, port: port ?? 443 })),
+      certificates,
+      problem,
+    };
+  }
+};
+
+/** @throws AdminError 422 */
+function checked(pem: string): string {
+  const { certificates } = loadTrust({ system: false, ca: [{ pem, file: 'cert_pem' }] });
+  const leaf = certificates.find((certificate) => !isAnchor(certificate));
+  if (!leaf) return pem;
+  throw new AdminError(
+    422,
+    'NO_CA',
+    `${certificateFacts(leaf).subject} is not a CA certificate`,
+    'give the certificate of the CA that issued it',
+  );
+}
+
+/** A self-signed server certificate vouches for itself alone, which is how a device without a CA is trusted. */
+const isAnchor = (certificate: X509Certificate): boolean => certificate.ca || certificateFacts(certificate).self_signed;
+
+async function read(file: string): Promise<{ certificates: readonly CertificateFacts[]; problem: string | null }> {
+  try {
+    const pem = await readAnchorFile(file);
+    return {
+      certificates: loadTrust({ system: false, ca: [{ pem, file }] }).certificates.map(certificateFacts),
+      problem: null,
+    };
+  } catch (error) {
+    return { certificates: [], problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A rule's trust takes the place of the one for every host, so that has to go along. */
+function withAnchor(place: Place, file: string, store: StoreSnapshot): RuleFields {
+  const rule = ruleAt(store, place);
+  return { ...place, ...rule, trust: added(rule?.trust ?? store.sections.trust, file) };
+}
+
+const added = (trust: TrustFields, file: string): TrustFields => ({ ...trust, ca: [...(trust.ca ?? []), file] });

@@ -1,0 +1,30 @@
+/** Rules of verification by their place. */
+import { canonicalPattern } from '../core/hosts.ts';
+import type { RuleFields } from '../certs/store/schema.ts';
+import type { StoreSnapshot } from '../certs/store/snapshot.ts';
+import { AdminError } from './problem.ts';
+
+export interface Place {
+  /** Canonical. */
+  readonly host: string;
+  readonly port: number | '*';
+}
+
+/** @throws AdminError 400 */
+export function placeAt(host: string, port: number | '*'): Place {
+  const canonical = canonicalPattern(host);
+  if (canonical !== null) return { host: canonical, port };
+  throw new AdminError(
+    400,
+    'BAD_REQUEST',
+    `${JSON.stringify(host)} is not a host`,
+    'an exact name, *.suffix, * or an IP address',
+  );
+}
+
+/** The last of several is the one in force. */
+export function ruleAt({ sections }: StoreSnapshot, { host, port }: Place): RuleFields | undefined {
+  return sections.verification.rules.findLast(
+    (rule) => canonicalPattern(rule.host) === host && (rule.port ?? 443) === port,
+  );
+}
