@@ -55,8 +55,9 @@ describe('messages that no program expects', () => {
     await Promise.all([daemon.stop(), h1.close(), plain.close(), h2.close(), echo.close(), quiet.close()]);
   });
   afterEach(async () => {
-    expect((await daemon.api('/healthz')).status).toBe(200);
-    expect(daemon.log.filter(({ event }) => event === 'daemon.fault')).toEqual([]);
+    if (!(await daemon.api('/healthz')).ok) throw new Error('the daemon is not well');
+    const fault = daemon.log.find(({ event }) => event === 'daemon.fault');
+    if (fault) throw new Error(JSON.stringify(fault));
   });
 
   /** Everything that comes until the connection ends. */
@@ -106,7 +107,7 @@ describe('messages that no program expects', () => {
     let text = '';
     stream.on('headers', (...args: unknown[]) => informed.push(raw(args)));
     stream.on('response', (...args: unknown[]) => {
-      status = Number((args[0] as { ':status': number })[':status']);
+      status = (args[0] as { ':status': number })[':status'];
       fields = raw(args);
     });
     stream.on('trailers', (...args: unknown[]) => {
@@ -444,7 +445,7 @@ describe('messages that no program expects', () => {
       h1.port,
       `POST /outer HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`,
     );
-    expect(text === '' || /^HTTP\/1\.1 400 /.test(text)).toBe(true);
+    expect(text === '' || text.startsWith('HTTP/1.1 400 ')).toBe(true);
     expect(h1.requests.slice(before).join('\n')).not.toContain('/smuggled');
     expect(h1.requests.length - before).toBeLessThanOrEqual(1);
   });
@@ -567,7 +568,7 @@ describe('messages that no program expects', () => {
     });
     const grown = (await rss()) - before;
     for (const socket of sockets) socket.destroy();
-    expect(grown).toBeGreaterThan(-1e9);
+    expect(Number.isFinite(grown)).toBe(true);
     expect(grown).toBeLessThan(250e6);
   });
 });

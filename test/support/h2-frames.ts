@@ -66,7 +66,8 @@ export function frameReader(onFrame: (frame: Frame) => void, skip = 0): (bytes: 
     const skipped = Math.min(left, held.length);
     left -= skipped;
     held = held.subarray(skipped);
-    while (left === 0 && held.length >= 9) {
+    if (left > 0) return;
+    while (held.length >= 9) {
       const size = held.readUIntBE(0, 3);
       if (held.length < 9 + size) return;
       const payload = held.subarray(9, 9 + size);
