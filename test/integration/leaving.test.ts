@@ -57,9 +57,9 @@ describe('leaving', () => {
     throughTunnel(to, `localhost:${port}`, { ALPNProtocols: ['http/1.1'] });
   const h2 = (to: RunningDaemon, { port }: RawOrigin): Promise<TLSSocket> =>
     throughTunnel(to, `localhost:${port}`, { ALPNProtocols: ['h2'] });
-  const get = (path: string, stream = 1): Buffer =>
+  const get = (path: string, stream = 1): Uint8Array =>
     headers(stream, [':method', 'GET', ':scheme', 'https', ':authority', 'localhost', ':path', path], true);
-  const opened = Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]);
+  const opened: Uint8Array = Buffer.concat([Buffer.from(PREFACE), frame(FRAME.settings, 0, 0)]);
 
   async function reached(origin: RawOrigin, count: number): Promise<void> {
     await expect.poll(() => origin.requests.length, { timeout: 20_000, interval: 10 }).toBeGreaterThanOrEqual(count);
@@ -179,7 +179,7 @@ describe('leaving', () => {
     ['half a header block of HTTP/2', Buffer.concat([opened, frame(FRAME.headers, 0, 1, 'x')])],
     ['half a header block while a stream is open', Buffer.concat([opened, get('/open'), frame(FRAME.headers, 0, 3)])],
     ['no request', opened],
-    ['no preface', Buffer.alloc(0)],
+    ['no preface', new Uint8Array()],
   ])('%s times out', async (_name, bytes) => {
     const socket = await h2(impatient, silentH2);
     socket.on('error', () => {}).resume();
