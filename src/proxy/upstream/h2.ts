@@ -1,5 +1,5 @@
 /** HTTP/2 to an origin (RFC 9113) on node:http2: the sessions of one pool, and streams on them. */
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants, type Http2Session } from 'node:http2';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import {
@@ -152,6 +152,8 @@ export class H2Session {
 
 class H2Stream implements UpstreamStream {
   readonly #stream: ClientHttp2Stream;
+  /** A stream forgets its session as it closes. */
+  readonly #session: Http2Session | undefined;
   readonly #events: UpstreamEvents;
   readonly #upstream: UpstreamConnection;
   #state: 'requested' | 'responding' | 'over' = 'requested';
@@ -167,6 +169,7 @@ class H2Stream implements UpstreamStream {
     headerBytes: number,
   ) {
     this.#stream = stream;
+    this.#session = stream.session;
     this.#events = events;
     this.#upstream = upstream;
     stream.on(
@@ -260,10 +263,10 @@ class H2Stream implements UpstreamStream {
   }
 
   #onClose(): void {
-    const { rstCode, session } = this.#stream;
+    const { rstCode } = this.#stream;
     // With its session gone, the code is that of the session's end, which no peer gave to this stream.
     this.#fail(
-      rstCode === constants.NGHTTP2_NO_ERROR || this.#upstream.error || !session || session.destroyed
+      rstCode === constants.NGHTTP2_NO_ERROR || this.#upstream.error || this.#session?.destroyed
         ? new StreamFailure('closed', 'the stream ended before the response was through', null, this.#upstream.error)
         : StreamFailure.reset(rstCode),
     );
