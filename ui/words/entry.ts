@@ -40,8 +40,14 @@ export function shortName(facts: CertificateFacts | undefined): string {
 
 /** Where the files are, in words. */
 export function filesText({ cert, key, pfx, alias }: Entry): string {
-  if (pfx !== null) return alias === null ? pfx : `${pfx}, the key named ${alias}`;
-  return key === null ? `${cert}` : `${cert} and ${key}`;
+  if (pfx !== null) return alias === null ? placeText(pfx) : `${placeText(pfx)}, the key named ${alias}`;
+  return key === null ? placeText(cert) : `${placeText(cert)} and ${placeText(key)}`;
+}
+
+function placeText(place: Entry['pfx']): string {
+  if (place === null) return 'none';
+  if (typeof place === 'string') return place;
+  return 'env' in place ? `the variable ${place.env}` : `the output of ${place.command[0] ?? 'a command'}`;
 }
 
 export function passphraseText(source: Entry['passphrase']): string {

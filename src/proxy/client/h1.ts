@@ -228,6 +228,9 @@ export class H1ClientConnection {
 
   #onHead(head: RequestHead): void {
     if (head.method === 'CONNECT' && this.#options.onConnect) {
+      // RFC 9110 §9.3.6: a body has no meaning here, and its bytes could be read as the tunnel's.
+      if (head.framing.kind !== 'none')
+        return this.#refuse(new MtlsdError('BAD_REQUEST', 'a CONNECT with a body is refused (RFC 9110 §9.3.6)'), head);
       this.#reader.next(); // its end
       return this.#options.onConnect(head, this.detach());
     }

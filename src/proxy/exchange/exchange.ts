@@ -16,7 +16,7 @@ import { explain } from '../failure/explain.ts';
 import { refusedByNginx } from '../failure/nginx.ts';
 import { relay } from '../relay.ts';
 import type { UpstreamConnection } from '../upstream/connection.ts';
-import type { Ticket } from '../upstream/pool.ts';
+import type { Pool, Ticket } from '../upstream/pool.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from '../upstream/stream.ts';
 import {
@@ -63,6 +63,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   readonly #started = performance.now();
   #state: State = 'waiting';
   #routing: Routing | null = null;
+  #pool: Pool | null = null;
   #ticket: Ticket | null = null;
   #upstream: UpstreamStream | null = null;
   #via: UpstreamConnection | null = null;
@@ -204,8 +205,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#upstream = null;
     const protocol = fieldValue(received, 'upgrade') ?? this.#stream.tunnel ?? '';
     const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101), protocol);
-    const route = this.#routing?.route;
-    const forget = route && this.#context.pools.pool(route).holdTunnel(() => client.destroy());
+    const forget = this.#pool?.holdTunnel(() => client.destroy());
     relay(client, origin, this.#context.timeoutsMs.stream).then(
       ({ sent, received: bytes }) => {
         forget?.();
@@ -269,8 +269,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
       tunnel,
     };
     this.#attempts += 1;
-    const pool = this.#context.pools.pool(routing.route);
-    this.#ticket = pool.request(http === '2' ? 'h2' : 'h1', request, mayRepeat(method), this);
+    this.#pool = this.#context.pools.pool(routing.route);
+    this.#ticket = this.#pool.request(http === '2' ? 'h2' : 'h1', request, mayRepeat(method), this);
   }
 
   #silent(): MtlsdError {

@@ -143,7 +143,7 @@ export class H1Connection implements UpstreamStream {
     try {
       this.upstream.heard();
       // What comes unasked belongs to no request: a late 408, or an attempt to poison the next response.
-      if (!this.#active) return void this.upstream.end();
+      if (!this.#active) return this.upstream.end();
       this.#reader.feed(bytes);
       this.#read();
     } catch (error) {

@@ -68,6 +68,7 @@ export class Pool {
   #failure: MtlsdError | null = null;
   #state: 'open' | 'closed' = 'open';
   readonly #tunnels = new Set<() => void>();
+  #endsTunnels = false;
 
   constructor(route: Route, options: PoolOptions) {
     this.route = route;
@@ -140,12 +141,15 @@ export class Pool {
   /** `end` is called where the store withdraws what a tunnel was made with; the function returned forgets it. */
   holdTunnel(end: () => void): () => void {
     this.#tunnels.add(end);
+    // Withdrawn while the origin agreed to it.
+    if (this.#endsTunnels) queueMicrotask(end);
     return () => this.#tunnels.delete(end);
   }
 
   /** Gives nothing new: what waits is decided again, what is under way finishes, and tunnels end where the settings say so. */
   retire(endTunnels: boolean): void {
     this.#state = 'closed';
+    this.#endsTunnels = endTunnels;
     this.#closeAll();
     if (endTunnels) for (const end of this.#tunnels) end();
     const waiting = this.#live;
