@@ -2,7 +2,7 @@
 import type { CertificateFacts, Entry } from '../api/document.ts';
 import type { Verdict } from './exchange.ts';
 import { codeWords } from './exchange.ts';
-import { count } from './text.ts';
+import { count, localTime } from './text.ts';
 
 /** The one thing that matters most about it. */
 export function entryState({ enabled, usable, problems, shadowed_by: shadow }: Entry): Verdict {
@@ -40,14 +40,28 @@ export function shortName(facts: CertificateFacts | undefined): string {
 
 /** Where the files are, in words. */
 export function filesText({ cert, key, pfx, alias }: Entry): string {
-  if (pfx !== null) return alias === null ? placeText(pfx) : `${placeText(pfx)}, the key named ${alias}`;
-  return key === null ? placeText(cert) : `${placeText(cert)} and ${placeText(key)}`;
+  if (pfx !== null) return alias === null ? materialText(pfx) : `${materialText(pfx)}, the key named ${alias}`;
+  return [cert, key].flatMap((material) => (material === null ? [] : materialText(material))).join(' and ');
 }
 
-function placeText(place: Entry['pfx']): string {
-  if (place === null) return 'none';
-  if (typeof place === 'string') return place;
-  return 'env' in place ? `the variable ${place.env}` : `the output of ${place.command[0] ?? 'a command'}`;
+function materialText(material: NonNullable<Entry['cert']>): string {
+  if (typeof material === 'string') return material;
+  if ('env' in material) return `the variable ${material.env}`;
+  const { command, refresh } = material;
+  return `the command ${command.join(' ')}${refresh === undefined ? '' : `, again every ${refresh}`}`;
+}
+
+/** How it is renewed and what came of it; null where it is not. */
+export function renewalText({ renew, renewal }: Pick<Entry, 'renew' | 'renewal'>): string | null {
+  if (renew === null) return null;
+  const via = renew.est ?? renew.step ?? `the command ${renew.command?.join(' ') ?? ''}`;
+  const { last = null, next = null, last_error: error = null } = renewal ?? {};
+  return [
+    `from ${via}`,
+    ...(last === null ? [] : [`last ${localTime(last)}`]),
+    ...(next === null ? [] : [`next ${localTime(next)}`]),
+    ...(error === null ? [] : [error]),
+  ].join('; ');
 }
 
 export function passphraseText(source: Entry['passphrase']): string {

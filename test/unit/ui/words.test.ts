@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Connection, Entry, Exchange, Match, Probe } from '../../../ui/api/document.ts';
 import { withParams } from '../../../ui/words/address.ts';
 import { recipes } from '../../../ui/words/clients.ts';
-import { lifetimeOf } from '../../../ui/words/entry.ts';
+import { filesText, lifetimeOf, renewalText } from '../../../ui/words/entry.ts';
 import { nextSteps, timingParts, verdictOf, whatHappened } from '../../../ui/words/exchange.ts';
 import { filterOf, fits } from '../../../ui/words/filter.ts';
 import { matchVerdict } from '../../../ui/words/match.ts';
@@ -246,6 +246,26 @@ describe('dry runs and probes', () => {
     expect(probeVerdict({ ...probe, client_certificate: refused }).text).toContain('refuses alice');
     expect(probeVerdict({ ...probe, error: 'ECONNREFUSED' }).text).toBe("a.example can't be reached.");
   });
+});
+
+test('an entry: where it comes from, and its renewal', () => {
+  const entry = { cert: 'a.crt', key: 'a.key', pfx: null, alias: null, renew: null, renewal: null };
+  const text = (more: object) => filesText({ ...entry, ...more } as unknown as Entry);
+  expect(text({})).toBe('a.crt and a.key');
+  expect(text({ cert: { env: 'CERT' }, key: null })).toBe('the variable CERT');
+  expect(text({ cert: null, key: null, pfx: { command: ['op', 'read'], refresh: '15m' } })).toBe(
+    'the command op read, again every 15m',
+  );
+  expect(renewalText(entry)).toBeNull();
+  const renewal = {
+    last: null,
+    next: null,
+    failures: 1,
+    last_error: 'it is down',
+    fingerprint_before: null,
+    fingerprint_after: null,
+  };
+  expect(renewalText({ renew: { est: 'https://ca' }, renewal })).toBe('from https://ca; it is down');
 });
 
 test('small words', () => {

@@ -11,7 +11,7 @@ import { hotkeys } from '../../state/hotkeys.ts';
 import { refresh } from '../../state/link.ts';
 import { hrefOf, setParams } from '../../state/router.ts';
 import { tell } from '../../state/toasts.ts';
-import { entryState, filesText, passphraseText, shortName } from '../../words/entry.ts';
+import { entryState, filesText, passphraseText, renewalText, shortName } from '../../words/entry.ts';
 import { authorityOf } from '../../words/place.ts';
 import { codeWords } from '../../words/exchange.ts';
 import { localTime, placeText, sentence } from '../../words/text.ts';
@@ -92,7 +92,7 @@ function stateSentence(entry: Entry): string {
 }
 
 function entryRows(entry: Entry): [string, preact.ComponentChildren][] {
-  const renewal = (entry as { readonly renewal?: unknown }).renewal;
+  const renewal = renewalText(entry);
   return [
     ['For', `${placeText(entry)}${entry.profile === null ? '' : `, profile ${entry.profile}`}`],
     ['Files', filesText(entry)],
@@ -100,9 +100,7 @@ function entryRows(entry: Entry): [string, preact.ComponentChildren][] {
     ['Last used', entry.last_used === null ? 'not since the daemon started' : localTime(entry.last_used)],
     ...(entry.withhold_unverified ? ([['Sent', 'only to servers that pass verification']] as [string, string][]) : []),
     ['Other sites', crossSiteText(entry.cross_site)],
-    ...(renewal
-      ? ([['Renewal', typeof renewal === 'string' ? renewal : JSON.stringify(renewal)]] as [string, string][])
-      : []),
+    ...(renewal === null ? [] : ([['Renewed', renewal]] as [string, string][])),
     ['Place', `line ${entry.line} of certificates.yaml`],
     [
       'Exchanges',
