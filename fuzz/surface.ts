@@ -1,0 +1,27 @@
+/** What is fuzzed: one place that takes bytes from somebody who is not trusted. One file in surfaces/ each. */
+import type { Random } from './random.ts';
+
+export interface Surface {
+  readonly name: string;
+  /** Of a run's inputs, beside the others': those that are fast take more of them. */
+  readonly share: number;
+  /** Makes the valid inputs, starts what is needed. */
+  open(): Promise<Target>;
+}
+
+export interface Target {
+  make(random: Random): Buffer;
+  /** @throws Error where the input did what no input may do: a crash, another error than those told of, a wait */
+  check(input: Buffer): void | Promise<void>;
+  close?(): Promise<void>;
+}
+
+/** Runs what may throw errors of these kinds alone. */
+export function allowing<T>(kinds: readonly (abstract new (...args: never[]) => Error)[], work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (kinds.some((kind) => error instanceof kind)) return null;
+    throw error;
+  }
+}
