@@ -4,6 +4,7 @@ import { authority } from './surfaces/authority.ts';
 import { certificatesYaml } from './surfaces/certificates-yaml.ts';
 import { clientHello } from './surfaces/client-hello.ts';
 import { der } from './surfaces/der.ts';
+import { http1 } from './surfaces/http1.ts';
 import { pem } from './surfaces/pem.ts';
 import { pfx } from './surfaces/pfx.ts';
 import { settingsYaml } from './surfaces/settings-yaml.ts';
@@ -18,5 +19,6 @@ export const SURFACES: readonly Surface[] = [
   authority,
   clientHello,
   tlsFlight,
+  http1,
   api,
 ];
