@@ -5,7 +5,7 @@ import type { Exchange } from '../api/document.ts';
 import { type Filter, filterOf, fits } from '../words/filter.ts';
 import { params } from './router.ts';
 
-/** As many as the daemon remembers by default. */
+/** The daemon remembers 2,000 unless the settings say otherwise; a page that stays open shows more. */
 export const MOST_KEPT = 10_000;
 /** So many at a time, so that no batch holds up a frame. */
 const PAGE = 1_000;

@@ -99,7 +99,8 @@ function Content({ record, connection, isGone }: Props) {
               <h3>Raw</h3>
             </summary>
             <div class="code">
-              <pre tabIndex={0} aria-label="the record as JSON">
+              {/* It scrolls, so the keyboard has to reach it. */}
+              <pre tabIndex={0} role="region" aria-label="the record as JSON">
                 {raw}
               </pre>
               <CopyButton text={raw} label="the record" />
@@ -118,9 +119,9 @@ function requestRows(record: Exchange): [string, preact.ComponentChildren][] {
   const host = hostOf(record.authority);
   return [
     ['Time', `${localTime(started)}, ${duration(ms.total)}`],
-    ['Client', `${client}, HTTP/${record.http}`],
-    ['Sent', bytes(sent)],
-    ['Received', status === null ? 'nothing' : `${status}, ${bytes(received)}`],
+    ['Client', client],
+    ['Request', `HTTP/${record.http}, ${bytes(sent)}`],
+    ['Response', status === null ? 'none' : `${status}, ${bytes(received)}`],
     ...(asked.length > 0 ? ([['Asked for', asked.join(', ')]] as [string, string][]) : []),
     ...(differs.length > 0
       ? ([['Differs', `${differs.join(', ')} (recorded, never followed)`]] as [string, string][])

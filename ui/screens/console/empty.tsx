@@ -24,12 +24,12 @@ export function EmptyConsole({ filtered }: { readonly filtered: boolean }) {
       <h2>Waiting for the {cleared.value ? 'next' : 'first'} request</h2>
       <p>Send one through the proxy. It appears here with the certificate that was sent and what was found.</p>
       <Code text={`curl --proxy http://${proxy} --cacert ${shellWord(ca)} https://example.com/`} label="the command" />
-      <p>
+      <p class="inline">
         {now?.store.certificates === 0 && (
           <button type="button" class="primary" onClick={() => openDialog({ kind: 'add-certificate' })}>
             Add the first certificate
           </button>
-        )}{' '}
+        )}
         <a href={hrefOf('clients')}>Set up other clients</a>
       </p>
     </div>

@@ -194,7 +194,7 @@ function AnchorRow({ anchor, onRemove }: { readonly anchor: Anchor; readonly onR
         <p class="hint wrap">{file.startsWith('files/') ? 'kept by mtlsd' : file}</p>
       </div>
       {everywhere && (
-        <button type="button" aria-label={`stop trusting ${title} for every host`} onClick={onRemove}>
+        <button type="button" aria-label={`remove ${title}`} onClick={onRemove}>
           Remove
         </button>
       )}
