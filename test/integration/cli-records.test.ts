@@ -211,6 +211,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
       'probe',
       'tail',
       'show',
+      'ui',
       'run',
       'env',
       'ca',
