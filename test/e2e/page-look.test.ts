@@ -201,8 +201,8 @@ describe.runIf(hasTool('chromium'))('many exchanges', () => {
     for (const key of ['Home', 'PageDown', 'End', 'PageUp', 'ArrowDown', 'Home']) {
       await page.keyboard.press(key);
       await page.waitForFunction('document.querySelector(".row.active") !== null');
+      await page.waitForFunction('document.querySelectorAll("[role=row]").length > 10');
       expect(await rowCount(page)).toBeLessThanOrEqual(100);
-      expect(await rowCount(page)).toBeGreaterThan(10);
     }
     await page.getByLabel('Filter exchanges').fill('/load/77');
     await page.getByText('111 of 10000 exchanges').waitFor();
