@@ -200,8 +200,8 @@ describe.runIf(hasTool('chromium'))('many exchanges', () => {
     await grid.focus();
     for (const key of ['Home', 'PageDown', 'End', 'PageUp', 'ArrowDown', 'Home']) {
       await page.keyboard.press(key);
-      await page.waitForFunction('document.querySelector(".row.active") !== null');
-      await page.waitForFunction('document.querySelectorAll("[role=row]").length > 10');
+      await page.locator('.row.active').waitFor();
+      await page.getByRole('row').nth(10).waitFor();
       expect(await rowCount(page)).toBeLessThanOrEqual(100);
     }
     await page.getByLabel('Filter exchanges').fill('/load/77');

@@ -88,7 +88,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
       expect(await focused()).toContain('Add a certificate');
       await keyboard.press('Enter');
       // The dialog begins at the host; a person sees where they type.
-      await page.waitForFunction('document.activeElement.matches("dialog input")');
+      await page.locator('dialog input:focus').waitFor();
       await keyboard.type(`localhost:${demanding.port}`);
       await tabTo(page, 'Drop PEM or PFX files here');
       const chooser = page.waitForEvent('filechooser');
