@@ -5,6 +5,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY rolldown.config.ts ./
 COPY src ./src
+COPY ui ./ui
 RUN npm run build
 
 FROM node:24-slim

@@ -13,6 +13,7 @@ test('the package alone, without a checkout and without any other package, runs 
   const root = join(dir, 'package');
   expect(existsSync(join(root, 'src'))).toBe(false);
   expect(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))).not.toHaveProperty('dependencies');
+  expect(readFileSync(join(root, 'dist/ui/index.html'), 'utf8')).toContain('/assets/');
   expect(readFileSync(join(root, 'dist/cli/LICENCES.txt'), 'utf8')).toMatch(/^undici \d/m);
 
   const child = spawn(process.execPath, [join(root, 'bin/mtlsd.js'), 'demo'], {

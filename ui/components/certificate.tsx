@@ -29,21 +29,29 @@ export function LifetimeBar({
 export function Fingerprint({ value }: { readonly value: string }) {
   return (
     <span class="fingerprint">
-      <code>{value}</code>
+      <code>
+        <Breakable value={value} />
+      </code>
       <CopyButton text={value} label="fingerprint" />
     </span>
   );
 }
 
+/** Lines end between bytes and never within one. */
+export function Breakable({ value }: { readonly value: string }) {
+  return value.split(':').flatMap((byte, index) => (index === 0 ? [byte] : [':', <wbr key={index} />, byte]));
+}
+
 /** Everything that a certificate says. */
-export function Facts({
-  facts,
-  daysLeft = null,
-}: {
+interface FactsProps {
   readonly facts: CertificateFacts;
   readonly daysLeft?: number | null;
-}) {
-  const rows: [string, preact.ComponentChildren][] = [
+  /** False where it stands above already. */
+  readonly withFingerprint?: boolean;
+}
+
+export function Facts({ facts, daysLeft = null, withFingerprint = true }: FactsProps) {
+  const rows: (readonly [string, preact.ComponentChildren])[] = [
     ['Subject', facts.subject],
     ['Issuer', facts.self_signed ? 'itself (self-signed)' : facts.issuer],
     ...(facts.sans.length > 0 ? ([['Names', facts.sans.join(', ')]] as [string, string][]) : []),
@@ -56,7 +64,9 @@ export function Facts({
     ['Key', `${facts.key}, signed with ${facts.signature}`],
     ...(facts.extended_key_usage ? ([['Usage', facts.extended_key_usage.join(', ')]] as [string, string][]) : []),
     ['Serial', <code key="serial">{facts.serial}</code>],
-    ['SHA-256', <Fingerprint key="fingerprint" value={facts.fingerprint256} />],
+    ...(withFingerprint
+      ? ([['SHA-256', <Fingerprint key="fingerprint" value={facts.fingerprint256} />]] as const)
+      : []),
   ];
   return <Pairs rows={rows} />;
 }

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { call } from '../api/client.ts';
 import type { CertificateFacts } from '../api/document.ts';
-import { Facts } from '../components/certificate.tsx';
+import { Breakable, Facts } from '../components/certificate.tsx';
 import { Actions, Dialog } from '../components/dialog.tsx';
 import { DropZone, readFiles } from '../components/drop-zone.tsx';
 import { Choices, Failure, submitting, useTask } from '../components/form.tsx';
@@ -46,9 +46,11 @@ export function TrustCa({ authority, candidate }: TrustCaProps) {
               the server, by another way than this connection.
             </p>
             <p class="big-fingerprint">
-              <code>{candidate.fingerprint256}</code>
+              <code>
+                <Breakable value={candidate.fingerprint256} />
+              </code>
             </p>
-            <Facts facts={candidate} />
+            <Facts facts={candidate} withFingerprint={false} />
           </>
         ) : (
           !file && (

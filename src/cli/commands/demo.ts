@@ -132,6 +132,7 @@ async function tell({ proxy: [proxy], admin, home }: Daemon, url: string): Promi
   daemon    http://${proxy}, admin API ${admin}
   origin    ${url}, which demands a client certificate
   home      ${home}
+  page      ${admin}/ (mtlsd ui --home ${home} opens it, signed in)
 
 GET ${url} through the daemon: ${response.statusCode} in ${exchange?.ms.total} ms
   the origin saw    ${seen.client_certificate ? `${seen.client_certificate.subject}, issued by ${seen.client_certificate.issuer}` : 'no client certificate'}

@@ -11,6 +11,8 @@ import { clock, shortAuthority } from '../../words/text.ts';
 
 /** Must be the height of `.row` in console.css. */
 const ROW_PX = 28;
+/** More than are ever in the document. A row that leaves on one side is the one that comes in on the other: half the work. */
+const SLOTS = 128;
 const COLUMNS = ['Time', 'Client', 'Method', 'Host and path', 'Status', 'Certificate', 'Verdict', 'ms'];
 
 /** Whether the newest is kept in sight; off as soon as somebody scrolls up. */
@@ -118,7 +120,7 @@ export function ExchangeList({ rows, selected }: Props) {
             return (
               record && (
                 <Row
-                  key={record.exchange}
+                  key={index % SLOTS}
                   record={record}
                   index={index}
                   startPx={start}
