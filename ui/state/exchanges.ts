@@ -31,6 +31,8 @@ let all: Exchange[] = [];
 let rows: Exchange[] = [];
 let pending: Exchange[] = [];
 const seen = new Set<string>();
+/** Counts up with every clearing: what was asked for before it is not shown after it. */
+let epoch = 0;
 let timer: ReturnType<typeof setTimeout> | null = null;
 
 /** Oldest first; those that fit the filter. */
@@ -81,6 +83,7 @@ function dropOldest(count: number, by: Filter): void {
 /** From the page alone: the daemon remembers them still. */
 export function clear(): void {
   cleared.value = true;
+  epoch++;
   all = [];
   rows = [];
   pending = [];
@@ -96,11 +99,13 @@ export function setPaused(value: boolean): void {
 
 /** What the daemon remembers, the newest page first. */
 export async function loadRemembered(): Promise<void> {
+  const started = epoch;
   let before: string | undefined;
   const pages: Exchange[][] = [];
   for (let left = MOST_KEPT; left > 0; left -= PAGE) {
     const query = { limit: PAGE, ...(before !== undefined && { before }) };
     const { answer } = await call('listExchanges', { query });
+    if (epoch !== started) return;
     pages.unshift(answer.exchanges.toReversed());
     insertOlder(pages.shift() ?? []);
     if (answer.next === null) return;

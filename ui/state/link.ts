@@ -20,6 +20,7 @@ export const verificationOff = computed(() => {
 
 const lastId = { value: '' };
 let running = false;
+let hasLoaded = false;
 
 export function startLink(): void {
   document.addEventListener('visibilitychange', retry);
@@ -47,8 +48,12 @@ function onState(state: LinkState): void {
   link.value = state;
   if (state !== 'live' || before === 'live') return;
   void refresh();
-  // After the stream is open, so that nothing falls in between.
-  void loadRemembered().catch(() => {});
+  // After the stream is open, so that nothing falls in between; a stream that is opened again goes on where it ended.
+  if (hasLoaded) return;
+  hasLoaded = true;
+  loadRemembered().catch(() => {
+    hasLoaded = false;
+  });
 }
 
 function onEvents(events: readonly { readonly event: string; readonly data: string }[]): void {
