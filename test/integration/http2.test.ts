@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import http2, { constants } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { curl, through } from '../support/curl.ts';
@@ -188,6 +189,17 @@ trust: { system: false, ca: [${files}/root.crt] }
     );
     expect(h2Only.sessions()).toBe(before);
     client.close();
+  });
+
+  test('a WebSocket to an origin that has only HTTP/2 and takes none there is refused', async () => {
+    await ask(await session(h2Only), { ':path': '/known' });
+    const before = h2Only.sessions();
+    const socket = await throughTunnel(daemon, `localhost:${h2Only.port}`, { ALPNProtocols: ['http/1.1'] });
+    socket.write('GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString('latin1')).toMatch(/^HTTP\/1\.1 502 [^]*alert-id=120/);
+    expect(h2Only.sessions()).toBe(before);
+    socket.destroy();
   });
 
   test('a refusal is an answer on its stream, the others go on', async () => {

@@ -293,8 +293,8 @@ export class Pool {
   async #open(version: Version, signal: AbortSignal): Promise<UpstreamConnection> {
     const { scheme, authority, choice, policy, wish } = this.route;
     if (scheme === 'http') return plainConnection((await this.#options.openPlain(authority)).socket);
-    const alpn = this.#lacks === 'h1' ? ALPN.h2 : ALPN[version];
-    return this.#options.dial({ authority, choice, policy, override: wish.verification !== undefined, alpn }, signal);
+    const override = wish.verification !== undefined;
+    return this.#options.dial({ authority, choice, policy, override, alpn: ALPN[version] }, signal);
   }
 
   #connected(upstream: UpstreamConnection, version: Version): void {
@@ -372,7 +372,9 @@ export class Pool {
     }
     // With no connection at all, the origin is as unreachable for everybody who waited when the dial began.
     const all = this.#h1.size + this.#h2.size === 0;
-    const hit = this.#waiting.filter((waiting, index) => index === 0 || (all && waiting.since <= dial.since));
+    const hit = this.#waiting
+      .filter(({ version }) => version === dial.version)
+      .filter((waiting, index) => index === 0 || (all && waiting.since <= dial.since));
     this.#fail(hit, failure);
     this.#serveWaiting();
   }
