@@ -1,4 +1,4 @@
-/** Who may use the admin API: no page on the web, nobody without token or session, nobody under another name. */
+/** Who may use the admin API: requests with the token or a session, under the API's own name (which prevents DNS rebinding), and no other web page. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isLoopback, parseAuthority } from '../core/authority.ts';

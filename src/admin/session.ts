@@ -37,7 +37,7 @@ export interface Sessions {
   createCode(): { readonly code: string; readonly expires: Date };
   /** @param secret a code; or the token too, where it was typed into the page's own form */
   signIn(secret: string, source: GuessSource): SignIn;
-  /** The session of a Cookie field; each use begins its 12 hours anew. */
+  /** The session of a Cookie field; each use restarts its 12 hours. */
   find(cookieField: string | undefined): Session | null;
   end(session: Session): void;
   close(): void;

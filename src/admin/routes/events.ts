@@ -91,7 +91,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     });
     let stalledMs = 0;
     const beat = (): void => {
-      // An open stream is no use of the session: a page that nobody looks at is signed out in the end.
+      // An open stream does not extend the session: an unattended page is signed out in the end.
       if (session?.isLive() === false) return;
       stalledMs = raw.writableNeedDrain ? stalledMs + heartbeatMs : 0;
       if (stalledMs === 0) raw.write(': alive\n\n');

@@ -27,7 +27,7 @@ export async function checkRenewed(
 }
 
 /**
- * The same for a first certificate, which has none to be compared with.
+ * The same for a first certificate: there is no earlier one to compare it with.
  * @throws RenewalFault
  */
 export async function checkIssued({ key, ...sources }: NewMaterial, now: number): Promise<ClientIdentity> {

@@ -37,7 +37,7 @@ export async function enrollByEst(ca: CaClient, { operation, request, authorizat
   return { is: 'issued', certificates: await certificatesOf(ca, answer) };
 }
 
-/** The CA's own certificates (RFC 7030 §4.1), to complete a chain with; they make nobody trusted. */
+/** The CA's own certificates (RFC 7030 §4.1), to complete a chain; they are not trusted. */
 export async function estCaCertificates(ca: CaClient): Promise<readonly X509Certificate[]> {
   return certificatesOf(ca, await ca.ask({ method: 'GET', path: 'cacerts', headers: { accept: pkcs7Type } }));
 }

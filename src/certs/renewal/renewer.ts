@@ -222,7 +222,7 @@ export class Renewer {
     for (const { slot, at } of resting.sort((a, b) => a.at - b.at)) {
       if (at > now || free <= 0) break;
       free--;
-      // Told by onFailed; nobody waits for it here.
+      // onFailed reports it.
       this.#start(slot).catch(() => undefined);
     }
     const times = [...this.#slots.values()].flatMap(({ state }) => ('at' in state ? [state.at] : []));

@@ -138,7 +138,7 @@ function isLater(next: ClientIdentity, present: ClientIdentity | null): boolean 
   return present === null || next.leaf.validToDate > present.leaf.validToDate;
 }
 
-/** A hard link, so that there is no moment without the file; a copy where the file system has none. */
+/** A hard link, so that there is no moment without the file; a copy where the file system has no hard links. */
 async function keepPrevious(file: string): Promise<void> {
   const fresh = `${previousOf(file)}.new`;
   await rm(fresh, { force: true });

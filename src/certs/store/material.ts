@@ -52,7 +52,7 @@ const UNITS = { s: 1000, m: 60_000, h: 3_600_000 } as const;
 /** A program that is run more often costs more than it tells. */
 const SHORTEST_REFRESH_MS = 1000;
 
-/** How often it is to be read again: the shortest `refresh` of its programs; null for never. */
+/** How often it must be read again: the shortest `refresh` of its programs; null for never. */
 export function refreshMs({ cert, key, pfx }: MaterialSources): number | null {
   const times = [cert, key, pfx].flatMap((material) => {
     if (!isCommand(material) || material.refresh === undefined) return [];
