@@ -1,11 +1,10 @@
 /** The composition root: the only place that wires the parts; start, drain, stop. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { appendFile, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { createUsage } from './admin/usage.ts';
-import { decide } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { type Renewed, type RenewalFailed, Renewer } from './certs/renewal/renewer.ts';
@@ -18,6 +17,7 @@ import { type Authority, isLoopback, parseAuthority } from './core/authority.ts'
 import type { FileProblem } from './core/yaml/read.ts';
 import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
 import { MtlsdError } from './core/errors.ts';
+import { createFile, writeAtomically } from './core/files/atomic-write.ts';
 import { gather } from './core/gather.ts';
 import type { Log } from './core/log.ts';
 import { requireOwnFolder } from './core/files/own-folder.ts';
@@ -283,7 +283,6 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       usage,
       metrics,
       settle: () => finished.flush(),
-      decide,
       connect: async (authority) => (await openTcp(authority)).socket,
       tlsTimeoutMs: timeoutsMs.tls,
       clientConnections: () => listening.stats.connections,
@@ -301,7 +300,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
   const runFile = join(home, 'run.json');
   const run = `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`;
-  await writeWhole(runFile, run);
+  await writeAtomically(runFile, run, { mode: 0o600 });
   // When the process exits without a stop, too: a fault, or a second signal.
   const removeTraces = (): void => {
     process.off('exit', removeTraces);
@@ -356,15 +355,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
 /** Made on first start, 0600; 256 bits, so that nobody guesses it. */
 async function adminToken(path: string): Promise<Secret> {
-  try {
-    const made = randomBytes(32).toString('base64url');
-    const file = await open(path, 'wx', 0o600);
-    await file.writeFile(`${made}\n`);
-    await file.close();
-    await chmod(path, 0o600);
+  const made = randomBytes(32).toString('base64url');
+  if (await createFile(path, `${made}\n`, 0o600)) {
+    await chmod(path, 0o600); // whatever the umask took
     return new Secret(made);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   if (((await stat(path)).mode & 0o077) !== 0)
     throw new MtlsdError('BAD_CONFIGURATION', `${path} is readable by others than its owner`, {
@@ -430,13 +424,6 @@ function holds(path: string, text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Whoever reads it never sees half of it. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, text, { mode: 0o600 });
-  await rename(temporary, path);
 }
 
 /** NSS key log format, as Wireshark reads it. */

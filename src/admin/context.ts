@@ -1,8 +1,6 @@
 import type { Socket } from 'node:net';
 import type { LocalCa } from '../certs/local-ca/local-ca.ts';
 import type { Renewer } from '../certs/renewal/renewer.ts';
-import type { Policy } from '../certs/store/policy.ts';
-import type { CertificateChoice, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Store } from '../certs/store/store.ts';
 import type { Authority } from '../core/authority.ts';
 import type { ReportFault } from '../core/boundary.ts';
@@ -27,8 +25,6 @@ export interface AdminContext {
   readonly metrics: Metrics;
   /** Brings records, usage and metrics up to the last exchange that has ended. */
   readonly settle: () => void;
-  /** What the proxy would do. Throws MtlsdError CLIENT_CERTIFICATE_UNKNOWN for a wish that can't be met. */
-  readonly decide: (store: StoreSnapshot, authority: Authority, wish: Wish) => MatchDecision;
   /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */
   readonly connect: (authority: Authority) => Promise<Socket>;
   readonly tlsTimeoutMs: number;
@@ -44,11 +40,4 @@ export interface AdminContext {
   readonly heartbeatMs?: number;
   /** How long a stream of events waits for a subscriber that takes nothing. */
   readonly stallMs?: number;
-}
-
-export interface MatchDecision {
-  readonly action: 'intercept' | 'passthrough' | 'refuse';
-  readonly why: string;
-  readonly choice: CertificateChoice;
-  readonly policy: Policy;
 }

@@ -1,17 +1,12 @@
 /** What a request would get, and why the others lost: the decision itself, put into plain data. */
+import { type Decision, decide } from '../certs/decide.ts';
 import type { Candidate, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
 import { canonicalPattern, coversHost, coversPort, hostPortText, reasonOf } from '../core/hosts.ts';
-import type { AdminContext, MatchDecision } from './context.ts';
 import type { MatchAnswer } from './schemas/match.ts';
 
-export function explainMatch(
-  store: StoreSnapshot,
-  decide: AdminContext['decide'],
-  authority: Authority,
-  wish: Wish,
-): MatchAnswer {
+export function explainMatch(store: StoreSnapshot, authority: Authority, wish: Wish): MatchAnswer {
   const losers = [...store.explainLosers(authority, wish)];
   const decided = attempt(() => decide(store, authority, wish));
   if (decided instanceof MtlsdError) {
@@ -55,7 +50,7 @@ export function explainMatch(
 function describePolicy(
   store: StoreSnapshot,
   authority: Authority,
-  policy: MatchDecision['policy'],
+  policy: Decision['policy'],
   wish: Wish,
 ): MatchAnswer['verification'] {
   const winner = store.sections.verification.rules.findLastIndex(

@@ -115,7 +115,7 @@ export class Uploads {
 }
 
 /** Every file that an entry names. */
-export function filesOf({ cert, key, pfx, passphrase }: EntrySource): string[] {
+function filesOf({ cert, key, pfx, passphrase }: EntrySource): string[] {
   const secret = passphrase !== null && typeof passphrase === 'object' && 'file' in passphrase ? passphrase.file : null;
   return [cert, key, pfx, secret].filter((file) => typeof file === 'string');
 }

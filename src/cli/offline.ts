@@ -8,7 +8,6 @@ import { createUsage } from '../admin/usage.ts';
 import { openStore } from '../certs/store/store.ts';
 import { Secret } from '../core/secret.ts';
 import { createRecorder } from '../inspect/recorder.ts';
-import { decide } from '../certs/decide.ts';
 import { VERSION } from '../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from './run-file.ts';
@@ -46,7 +45,6 @@ export async function offlineApi(home: string): Promise<Api> {
       leaves: () => ({ size: 0, minted: 0 }),
     }),
     settle: () => {},
-    decide,
     connect: () => Promise.reject(notRunning(home)),
     tlsTimeoutMs: 0,
     clientConnections: () => 0,

@@ -23,7 +23,7 @@ export async function readRunFile(home: string): Promise<RunFile | null> {
 }
 
 /** The address may be another program's by now, which must not be handed the token. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

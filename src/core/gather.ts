@@ -6,18 +6,17 @@ export interface Gathering<T> {
   flush(): void;
 }
 
-/** @param ms the longest that an item waits; `turn` for the rest of this turn of the event loop */
-export function gather<T>(ms: number | 'turn', use: (item: T) => void): Gathering<T> {
+/** @param ms the longest that an item waits */
+export function gather<T>(ms: number, use: (item: T) => void): Gathering<T> {
   let waiting: T[] = [];
   const flush = (): void => {
     const items = waiting;
     waiting = [];
     for (const item of items) use(item);
   };
-  const soon = ms === 'turn' ? () => setImmediate(flush) : () => setTimeout(flush, ms);
   return {
     add(item) {
-      if (waiting.length === 0) soon();
+      if (waiting.length === 0) setTimeout(flush, ms);
       waiting.push(item);
     },
     flush,

@@ -20,7 +20,7 @@ export interface LineWriterOptions {
 }
 
 /** In characters, a queue and a batch under way together: a third of a second of the heaviest load, and 12 MB at worst. */
-export const MOST_HELD = 4 * 1024 * 1024;
+const MOST_HELD = 4 * 1024 * 1024;
 /** While a pipe or a terminal takes nothing: soon at first, since most readers are only a moment late. */
 const RETRY_MS = { first: 1, longest: 50 };
 /** After an error such as a full disk. */

@@ -92,7 +92,7 @@ export function alertOf(error: unknown): Alert | null {
   return null;
 }
 
-export function alertOfNumber(number: number): Alert {
+function alertOfNumber(number: number): Alert {
   return { number, name: ALERTS[number]?.name ?? `alert_${number}` };
 }
 

@@ -57,7 +57,7 @@ export function answerBytes({ status, reason, fields, body }: ProblemAnswer, hea
 }
 
 /** `mtlsd; error=tls_certificate_error; details="CODE: sentence"`; RFC 9209 §2, RFC 8941 §3.3.3 for the string. */
-export function proxyStatus(error: MtlsdError): string {
+function proxyStatus(error: MtlsdError): string {
   const first = error.problems.find((problem) => !problem.allowed)?.code;
   const details = `${error.code}${first ? ` ${first}` : ''}: ${error.message}`
     .replace(/[^\x20-\x7e]/g, '?')

@@ -101,7 +101,7 @@ export async function openCa(url: URL, connect: ConnectToCa, signal: AbortSignal
 }
 
 /** Settles when the signal does, whatever the promise does: a connection that never comes to be must not hold a renewal. */
-export function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason as Error);
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);

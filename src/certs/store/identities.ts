@@ -51,7 +51,7 @@ export async function filesOf(entries: readonly ParsedEntry[], folder: string): 
   return files;
 }
 
-/** What was loaded, and when what a program wrote is to be read again; Infinity for never. */
+/** What was loaded, and when the output of a program must be read again; Infinity for never. */
 interface Slot {
   readonly loaded: LoadedIdentity;
   readonly refreshAt: number;
@@ -148,7 +148,7 @@ async function loadOne(entry: ParsedEntry, folder: string, roots: TrustAnchors):
 }
 
 /** The files that `renew:` replaces; null where the entry has none. */
-export function targetOf(entry: ParsedEntry, folder: string): RenewalTarget | null {
+function targetOf(entry: ParsedEntry, folder: string): RenewalTarget | null {
   const { cert, key, pfx, alias } = entry;
   const passphrase = passphraseSource(entry, folder);
   const at = (file: string) => path.resolve(folder, file);

@@ -21,7 +21,7 @@ export function entryTable(entries: readonly EntryAnswer[]): string {
 }
 
 /** The one thing that matters most about it. */
-export function stateOf({ enabled, usable, problems, shadowed_by }: EntryAnswer): string {
+function stateOf({ enabled, usable, problems, shadowed_by }: EntryAnswer): string {
   if (!enabled) return paint('dim', 'disabled');
   const error = problems.find(({ severity }) => severity === 'error');
   if (!usable) return paint('red', `unusable: ${error?.code ?? 'not loaded'}`);

@@ -72,10 +72,6 @@ export class H1ClientConnection {
     socket.on('error', ignore); // a client's reset is routine; 'close' follows
   }
 
-  get busy(): boolean {
-    return this.#stream !== null;
-  }
-
   /** No further request: ends now where nothing is under way, else with the response. */
   close(): void {
     if (this.#reading === 'detached') return;

@@ -75,17 +75,9 @@ export class H2ClientConnection {
     );
   }
 
-  get busy(): boolean {
-    return this.#streams > 0;
-  }
-
   /** Streams under way finish; nothing new begins (GOAWAY). */
   close(): void {
     if (!this.#session.destroyed) this.#session.close();
-  }
-
-  checkTime(): void {
-    // the session watches itself
   }
 }
 

@@ -77,14 +77,11 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   #headAt = 0;
   #noted: RecordError | null = null;
   #timer: NodeJS.Timeout | null = null;
-  /** @param onDone called once, when nothing of it is under way any more */
-  readonly #onDone: () => void;
 
-  constructor(context: ExchangeContext, connection: ClientConnection, stream: ClientStream, onDone: () => void) {
+  constructor(context: ExchangeContext, connection: ClientConnection, stream: ClientStream) {
     this.#context = context;
     this.#connection = connection;
     this.#stream = stream;
-    this.#onDone = onDone;
   }
 
   run(): void {
@@ -358,7 +355,6 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   #finish(error: RecordError | null, failedConnection: string | null = null): void {
     this.#clearTimer();
     this.#state = 'done';
-    this.#onDone();
     this.#context.onRecord(
       recordOf({
         id: this.id,

@@ -48,32 +48,19 @@ const nextHandshake = pace();
 /** Longer than any client waits before it speaks, shorter than a person's patience; then it may be that the server speaks first. */
 const FIRST_BYTES_MS = 30_000;
 
-/** What a CONNECT asks for. */
-export interface ConnectRequest {
-  readonly head: RequestHead;
-  readonly target: string;
-  readonly credentials: string | undefined;
-}
-
-export const acceptConnect = (head: RequestHead): ConnectRequest => ({
-  head,
-  target: head.target,
-  credentials: fieldValue(head.fields, 'proxy-authorization'),
-});
-
 export async function handleConnect(
   context: ConnectContext,
-  { head, target, credentials }: ConnectRequest,
+  head: RequestHead,
   socket: Socket,
   refuse: (client: string, target: string, error: MtlsdError, head: RequestHead) => Buffer,
 ): Promise<void> {
   const client = clientOf(socket);
   const answer = new Answer(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
   try {
-    const { profile } = context.credentials.check(credentials);
-    await proceed(context, socket, { authority: parseAuthority(target), client, profile }, answer);
+    const { profile } = context.credentials.check(fieldValue(head.fields, 'proxy-authorization'));
+    await proceed(context, socket, { authority: parseAuthority(head.target), client, profile }, answer);
   } catch (error) {
-    const bytes = refuse(client, tellable(target), asMtlsdError(error), head);
+    const bytes = refuse(client, tellable(head.target), asMtlsdError(error), head);
     // After the 200 there is nothing that a client would read as an answer.
     if (answer.given || socket.destroyed) socket.destroy();
     else endWith(socket, bytes);
@@ -177,4 +164,5 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   context.serve(await intercept(context.interception, socket, authority), connection);
 }
 
-const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+/** `ip:port` of the other end. */
+export const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;

@@ -18,7 +18,7 @@ import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { Router } from '../exchange/routing.ts';
 import { endWith } from '../linger.ts';
-import { acceptConnect, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
+import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
 import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
 
@@ -64,9 +64,9 @@ export interface ProxyServer {
 
 /** An HTTP connection of a client, in either version. */
 interface Served {
-  readonly busy: boolean;
   close(): void;
-  checkTime(now: number): void;
+  /** Ends waits whose time is up; left out where the connection watches itself. */
+  checkTime?(now: number): void;
 }
 
 /** @throws MtlsdError BAD_CONFIGURATION where an address can't be listened on */
@@ -103,11 +103,11 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const checkEveryMs = Math.max(20, Math.min(timeoutsMs.request / 4, timeoutsMs.idle / 4, 1_000));
   const checker = setInterval(() => {
     const now = performance.now();
-    for (const connection of served.keys()) connection.checkTime(now);
+    for (const connection of served.keys()) connection.checkTime?.(now);
   }, checkEveryMs).unref();
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
-    new Exchange(context, connection, stream, () => {}).run();
+    new Exchange(context, connection, stream).run();
   }
 
   function refuse(client: string, target: string, error: MtlsdError, head: RequestHead | null): Buffer {
@@ -164,7 +164,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const useHttp = (socket: Socket): void =>
     h1(socket, null, {
       endMeansGone: false,
-      onConnect: (head, raw) => void handleConnect(connectContext, acceptConnect(head), raw, refuse),
+      onConnect: (head, raw) => void handleConnect(connectContext, head, raw, refuse),
       onRequest: (head, stream) => forward(head, stream, clientOf(socket)),
     });
 
@@ -335,6 +335,3 @@ function emptied(sockets: Set<Socket>, timeoutMs: number): Promise<void> {
       });
   });
 }
-
-const clientOf = (socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string =>
-  `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;

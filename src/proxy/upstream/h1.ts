@@ -211,10 +211,9 @@ export class H1Connection implements UpstreamStream {
   }
 
   #onMessageEnd(trailers: string[], active: Active): void {
-    if (!active.head) return; // of a 101, whose stream is another's by now
     this.#active = null;
     // The response to a request that was not sent whole ends the connection: what is left would read as the next request.
-    if (active.head.keepAlive && active.sent && this.#reader.idle) this.#release();
+    if (active.head?.keepAlive && active.sent && this.#reader.idle) this.#release();
     else this.upstream.end();
     active.events.onEnd(trailers);
   }

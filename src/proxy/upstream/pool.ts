@@ -35,7 +35,7 @@ export interface Ticket {
 interface Waiting extends Ticket {
   readonly request: UpstreamRequest;
   readonly events: UpstreamEvents;
-  readonly version: Version;
+  version: Version;
   /** May be written before the server has accepted our certificate: to repeat it does no harm (RFC 9110 §9.2.2). */
   readonly repeatable: boolean;
   readonly since: number;
@@ -44,14 +44,14 @@ interface Waiting extends Ticket {
 
 /** More than this is an overload that no origin catches up with. */
 const MOST_WAITING = 10_000;
-/** A connection dialled ahead and not asked for by then is closed; a failure is told to a request that comes by then. */
+/** The failure of a dial ahead is the answer to a request that comes by then. */
 const AHEAD_MS = 5_000;
 
 interface DialInFlight {
   readonly version: Version;
   readonly since: number;
   readonly abort: AbortController;
-  ahead: boolean;
+  readonly ahead: boolean;
 }
 
 export class Pool {
@@ -190,13 +190,10 @@ export class Pool {
   #serve(waiting: Waiting): boolean {
     if (waiting.version === 'h2') {
       const session = this.#sessionFor(waiting);
-      if (session === 'wait') return false;
-      if (session) {
-        waiting.state = 'served';
-        session.send(waiting.request, waiting.events);
-        return true;
-      }
-      return false;
+      if (!session) return false;
+      waiting.state = 'served';
+      session.send(waiting.request, waiting.events);
+      return true;
     }
     const connection = this.#idleFor(waiting);
     if (!connection) return false;
@@ -225,15 +222,15 @@ export class Pool {
     return null;
   }
 
-  #sessionFor(waiting: Waiting): H2Session | 'wait' | null {
+  /** null: wait, for a session, for its settings, or for the server's word on our certificate. */
+  #sessionFor(waiting: Waiting): H2Session | null {
     for (const session of this.#h2) {
       if (!session.room) continue;
-      if (!waiting.repeatable && session.upstream.settlement === 'undecided') return 'wait';
+      if (!waiting.repeatable && session.upstream.settlement === 'undecided') return null;
       if (waiting.request.tunnel === null || session.takesTunnels === true) return session;
       // Extended CONNECT where the origin takes it (RFC 8441 §3), else an Upgrade on a connection of its own.
-      if (session.takesTunnels === null) return 'wait';
-      (waiting as { version: Version }).version = 'h1';
-      return 'wait';
+      if (session.takesTunnels === false) waiting.version = 'h1';
+      return null;
     }
     return null;
   }
@@ -348,7 +345,7 @@ export class Pool {
   /** The origin turned out not to speak that version: whoever waited for it takes the other. */
   #learn(lacks: Version): void {
     this.#lacks = lacks;
-    for (const waiting of this.#waiting as { version: Version }[]) waiting.version = other(lacks);
+    for (const waiting of this.#waiting) waiting.version = other(lacks);
   }
 
   #failed(error: unknown, dial: DialInFlight): void {

@@ -28,7 +28,7 @@ export function connectForRenewal(
   };
 }
 
-export function enforcing(trust: TrustAnchors): Policy {
+function enforcing(trust: TrustAnchors): Policy {
   return {
     id: createHash('sha256').update(`renewal ${trust.id}`).digest('base64url'),
     mode: 'enforce',

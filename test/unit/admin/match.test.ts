@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { explainMatch } from '../../../src/admin/match.ts';
 import { openStore, type Store } from '../../../src/certs/store/store.ts';
 import { parseAuthority } from '../../../src/core/authority.ts';
-import { decide } from '../../../src/certs/decide.ts';
 
 describe('a dry run', () => {
   let store: Store;
@@ -27,7 +26,7 @@ interception: { unmatched: refuse }
   });
   afterAll(() => store.close());
 
-  const explain = (authority: string) => explainMatch(store.current, decide, parseAuthority(authority, 443), {});
+  const explain = (authority: string) => explainMatch(store.current, parseAuthority(authority, 443), {});
 
   test('names the rule that wins and each that loses, with the reason', () => {
     const { verification } = explain('a.example');
