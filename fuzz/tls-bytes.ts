@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import tls from 'node:tls';
-import { Tap } from '../src/inspect/tap.ts';
+import { Tap } from '../src/inspect/probe/tap.ts';
 import { createPki } from '../test/support/pki.ts';
 
 export async function recordedHandshake(

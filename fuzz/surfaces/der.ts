@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { loadIdentity } from '../../src/certs/identity/load.ts';
 import { certificateParts } from '../../src/core/extensions.ts';
 import { certificateFacts } from '../../src/core/facts.ts';
-import { judge } from '../../src/inspect/verdict.ts';
+import { judge } from '../../src/inspect/verify/verdict.ts';
 import { createPki, KEY_USAGE } from '../../test/support/pki.ts';
 import { mutate } from '../mutate.ts';
 import { allowing, type Surface } from '../surface.ts';

@@ -4,8 +4,8 @@ import {
   certificateRequestOf,
   certificatesOf,
   serverHelloOf,
-} from '../../src/inspect/handshake-fields.ts';
-import { handshakeMessages, MESSAGE } from '../../src/inspect/handshake.ts';
+} from '../../src/inspect/probe/handshake-fields.ts';
+import { handshakeMessages, MESSAGE } from '../../src/inspect/probe/handshake-messages.ts';
 import { mutate } from '../mutate.ts';
 import { allowing, type Surface } from '../surface.ts';
 import { recordedHandshake } from '../tls-bytes.ts';

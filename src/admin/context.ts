@@ -6,7 +6,7 @@ import type { Authority } from '../core/authority.ts';
 import type { ReportFault } from '../core/boundary.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
-import type { Recorder } from '../inspect/recorder.ts';
+import type { Recorder } from '../inspect/records/recorder.ts';
 import type { Metrics } from './metrics.ts';
 import type { Usage } from './usage.ts';
 

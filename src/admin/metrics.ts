@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { FAULT_SCOPES, type FaultScope } from '../core/boundary.ts';
-import type { ConnectionRecord, ExchangeRecord } from '../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../inspect/records/types.ts';
 
 export interface MetricsSources {
   readonly version: string;

@@ -1,5 +1,5 @@
 /** When each certificate was last sent to a server, from the records as they come. */
-import type { ConnectionRecord, ExchangeRecord } from '../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../inspect/records/types.ts';
 
 export interface Usage {
   connection(record: ConnectionRecord): void;

@@ -7,7 +7,7 @@ import { createAdminApp } from '../admin/server.ts';
 import { createUsage } from '../admin/usage.ts';
 import { openStore } from '../certs/store/store.ts';
 import { Secret } from '../core/secret.ts';
-import { createRecorder } from '../inspect/recorder.ts';
+import { createRecorder } from '../inspect/records/recorder.ts';
 import { VERSION } from '../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from './run-file.ts';

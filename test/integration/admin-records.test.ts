@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProbeAnswer } from '../../src/admin/schemas/probe.ts';
-import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records/types.ts';
 import { type AdminClient, adminClient, type Refusal } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';

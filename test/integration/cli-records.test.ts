@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StatusAnswer } from '../../src/admin/routes/status.ts';
 import type { MatchAnswer } from '../../src/admin/schemas/match.ts';
 import type { ProbeAnswer } from '../../src/admin/schemas/probe.ts';
-import type { ExchangeRecord } from '../../src/inspect/records.ts';
+import type { ExchangeRecord } from '../../src/inspect/records/types.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isAllowable } from '../../src/inspect/problems.ts';
+import { isAllowable } from '../../src/inspect/verify/problems.ts';
 import { type Authorities, BAD_CHAINS, createAuthorities, type Shown } from '../support/bad-chains.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { ask, toldOf } from '../support/exchange.ts';

@@ -1,7 +1,7 @@
 /** One request through the daemon in this process, for tests that make hundreds; and all that the daemon says of it. */
 import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { connect as connectH2 } from 'node:http2';
-import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records/types.ts';
 import type { RunningDaemon } from './daemon.ts';
 import { throughTunnel } from './tunnel.ts';
 

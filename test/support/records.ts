@@ -1,5 +1,5 @@
 /** Records for tests of what is made of them: valid as they stand, with any field replaced. */
-import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records/types.ts';
 
 let made = 0;
 

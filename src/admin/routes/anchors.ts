@@ -10,7 +10,7 @@ import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { loadTrust } from '../../certs/trust.ts';
 import { parseAuthority } from '../../core/authority.ts';
 import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
-import { sentChain } from '../../inspect/sent-chain.ts';
+import { sentChain } from '../../inspect/probe/sent-chain.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';

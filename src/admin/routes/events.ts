@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { Boundary } from '../../core/boundary.ts';
-import type { RecordedEvent } from '../../inspect/recorder.ts';
+import type { RecordedEvent } from '../../inspect/records/recorder.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
 import type { Session } from '../session.ts';

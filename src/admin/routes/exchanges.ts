@@ -1,7 +1,7 @@
 /** The recent exchanges and the TLS connections that they went over, and all of them as an HTTP archive. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { toHar } from '../../inspect/har.ts';
+import { toHar } from '../../inspect/records/har.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
 import { closed, failures, named } from '../schemas/common.ts';

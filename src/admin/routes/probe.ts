@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { CertificateChoice } from '../../certs/store/snapshot.ts';
 import { parseAuthority } from '../../core/authority.ts';
-import { probe } from '../../inspect/probe.ts';
+import { probe } from '../../inspect/probe/probe.ts';
 import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';

@@ -1,6 +1,6 @@
 /** What a probe is asked and what it says. */
 import { type Static, Type } from 'typebox';
-import type { ProbeResult } from '../../inspect/probe-result.ts';
+import type { ProbeResult } from '../../inspect/probe/result.ts';
 import { FactsSchema } from './certificate.ts';
 import { Authority, closed, named, nullable, shapeOf, Time } from './common.ts';
 import { ServerProblemSchema } from './records.ts';

@@ -1,7 +1,7 @@
 /** Records of exchanges and connections, as the log shows them too. */
 import { type Static, Type } from 'typebox';
 import { ERROR_CODES, type Problem } from '../../core/errors.ts';
-import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { FactsSchema } from './certificate.ts';
 import { closed, named, nullable, shapeOf, Time } from './common.ts';
 

@@ -13,7 +13,7 @@ import { issuerOf, mint } from '../../certs/local-ca/mint.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { createLog } from '../../core/log.ts';
 import { type Daemon, startDaemon } from '../../daemon.ts';
-import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { loadSettings } from '../../settings/load.ts';
 import { installLastResort } from '../last-resort.ts';
 

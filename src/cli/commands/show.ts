@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { homeDirectory } from '../../home.ts';
 import { type Api, ApiError, daemonApi, withApi } from '../api.ts';
 import { print, printJson } from '../output.ts';

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { homeDirectory } from '../../home.ts';
-import type { ExchangeRecord } from '../../inspect/records.ts';
+import type { ExchangeRecord } from '../../inspect/records/types.ts';
 import { daemonApi, daemonStream, withApi } from '../api.ts';
 import { CliError } from '../errors.ts';
 import { EventParser, type StreamEvent } from '../../core/event-stream.ts';

@@ -1,7 +1,7 @@
 /** A line of the log for people: time, event, what it is about, how it went, and what to do next. */
 import { escapeControls } from '../../core/line-writer.ts';
 import type { LogEvent, LogLine } from '../../core/log.ts';
-import type { ConnectionRecord, ExchangeRecord, RecordError } from '../../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import { clock, count, inDays, listed, localTime, paint } from '../output.ts';
 import { verdictOf } from './record.ts';
 

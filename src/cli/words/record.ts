@@ -1,5 +1,5 @@
 /** Exchanges and connections in words: one line, and all there is. */
-import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { clock, localTime, paint, pairs } from '../output.ts';
 
 /** Time, method, authority and path, status, milliseconds, certificate, verdict. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Authority } from '../../core/authority.ts';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
-import { alertOf } from '../../inspect/alerts.ts';
+import { alertOf } from '../../inspect/verify/alerts.ts';
 
 export interface InterceptOptions {
   readonly contextFor: (host: string) => SecureContext | Promise<SecureContext>;

@@ -1,7 +1,7 @@
 /** What is written down of an exchange: plain data from plain data. */
 import { authorityOf, parseAuthority } from '../../core/authority.ts';
 import { isoTime } from '../../core/time.ts';
-import type { ExchangeRecord, RecordError } from '../../inspect/records.ts';
+import type { ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import type { ClientConnection, ClientStream } from '../client/stream.ts';
 import type { UpstreamConnection } from '../upstream/connection.ts';
 import type { Routing } from './routing.ts';

@@ -1,6 +1,6 @@
 /** What ended an upstream stream, as one explanation: a late refusal of the certificate looks like a closed socket. */
 import { MtlsdError } from '../../core/errors.ts';
-import { alertOf, explainAlert, toldAlert } from '../../inspect/alerts.ts';
+import { alertOf, explainAlert, toldAlert } from '../../inspect/verify/alerts.ts';
 import type { UpstreamConnection } from '../upstream/connection.ts';
 import type { StreamFailure } from '../upstream/stream.ts';
 import { refusedSilently } from './refusal.ts';

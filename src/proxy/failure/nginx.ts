@@ -2,7 +2,7 @@
  * nginx takes a connection without a certificate, or with one that it does not trust, and answers HTTP 400 with a page of
  * its own (ngx_http_special_response.c); the response passes, and the record says what it meant.
  */
-import type { ClientCertificateFacts, RecordError } from '../../inspect/records.ts';
+import type { ClientCertificateFacts, RecordError } from '../../inspect/records/types.ts';
 import { ERROR_CODES } from '../../core/errors.ts';
 
 const REQUIRED = 'No required SSL certificate was sent';

@@ -1,7 +1,7 @@
 /** Why a server ended a handshake, or just after it: with an alert, or without a word, which has to be guessed. */
 import { type ErrorData, MtlsdError, nativeCode } from '../../core/errors.ts';
-import { alertOf, explainAlert, toldAlert } from '../../inspect/alerts.ts';
-import type { Verdict } from '../../inspect/verdict.ts';
+import { alertOf, explainAlert, toldAlert } from '../../inspect/verify/alerts.ts';
+import type { Verdict } from '../../inspect/verify/verdict.ts';
 import { classify } from './classify.ts';
 import type { HandshakeFailure } from '../../tls/handshake.ts';
 import type { RecordDraft } from '../upstream/record-draft.ts';

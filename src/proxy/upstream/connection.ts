@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import type { MtlsdError } from '../../core/errors.ts';
-import type { ConnectionRecord } from '../../inspect/records.ts';
+import type { ConnectionRecord } from '../../inspect/records/types.ts';
 
 export type Settlement = 'undecided' | 'accepted' | 'presumed' | 'refused';
 

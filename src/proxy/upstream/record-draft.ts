@@ -15,8 +15,8 @@ import type {
   Endpoint,
   RecordError,
   TlsFacts,
-} from '../../inspect/records.ts';
-import { judge, type Verdict, withAnchor } from '../../inspect/verdict.ts';
+} from '../../inspect/records/types.ts';
+import { judge, type Verdict, withAnchor } from '../../inspect/verify/verdict.ts';
 import type { ChainReader } from '../../tls/peer-chain.ts';
 import { isSendable, takenKeys } from '../../tls/sendable.ts';
 import type { TcpConnection } from './tcp.ts';

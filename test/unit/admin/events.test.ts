@@ -5,7 +5,7 @@ import { EventParser } from '../../../src/core/event-stream.ts';
 import { createAdminApp, type AdminApp } from '../../../src/admin/server.ts';
 import type { AdminContext } from '../../../src/admin/context.ts';
 import { Secret } from '../../../src/core/secret.ts';
-import { createRecorder, type Recorder } from '../../../src/inspect/recorder.ts';
+import { createRecorder, type Recorder } from '../../../src/inspect/records/recorder.ts';
 import { exchangeRecord } from '../../support/records.ts';
 import { openEvents } from '../../support/event-stream.ts';
 

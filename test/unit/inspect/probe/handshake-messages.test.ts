@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { distinguishedNameText } from '../../../src/inspect/distinguished-name.ts';
-import { handshakeMessages, MESSAGE, type TrafficKey } from '../../../src/inspect/handshake.ts';
-import { certificateRequestOf, certificatesOf, serverHelloOf } from '../../../src/inspect/handshake-fields.ts';
-import { Tap } from '../../../src/inspect/tap.ts';
-import { type Authority, createPki, type Issued } from '../../support/pki.ts';
+import { distinguishedNameText } from '../../../../src/inspect/probe/distinguished-name.ts';
+import { handshakeMessages, MESSAGE, type TrafficKey } from '../../../../src/inspect/probe/handshake-messages.ts';
+import { certificateRequestOf, certificatesOf, serverHelloOf } from '../../../../src/inspect/probe/handshake-fields.ts';
+import { Tap } from '../../../../src/inspect/probe/tap.ts';
+import { type Authority, createPki, type Issued } from '../../../support/pki.ts';
 
 type Version = 'TLSv1.2' | 'TLSv1.3';
 

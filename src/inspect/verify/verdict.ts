@@ -8,8 +8,8 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
-import type { Problem } from '../core/errors.ts';
-import { certificateFacts, nameAttributes, printable } from '../core/facts.ts';
+import type { Problem } from '../../core/errors.ts';
+import { certificateFacts, nameAttributes, printable } from '../../core/facts.ts';
 import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
 import { type Path, pathsFrom } from './path.ts';
 import { type Finding, isAllowable, problemHint, problemMeaning } from './problems.ts';

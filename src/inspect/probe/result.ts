@@ -1,13 +1,13 @@
 /** What a probe says: plain data, and how it is made of what the handshakes showed. */
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { Problem } from '../core/errors.ts';
-import { type CertificateFacts, certificateFacts, printable } from '../core/facts.ts';
-import { explainAlert } from './alerts.ts';
+import type { Problem } from '../../core/errors.ts';
+import { type CertificateFacts, certificateFacts, printable } from '../../core/facts.ts';
+import { explainAlert } from '../verify/alerts.ts';
 import { caNameTexts } from './handshake-fields.ts';
-import { partsOf } from './path.ts';
-import type { Outcome, Seen, TlsVersion } from './probe-attempt.ts';
-import type { Endpoint } from './records.ts';
+import { partsOf } from '../verify/path.ts';
+import type { Outcome, Seen, TlsVersion } from './attempt.ts';
+import type { Endpoint } from '../records/types.ts';
 
 export interface ProbeAttempt {
   readonly version: TlsVersion;

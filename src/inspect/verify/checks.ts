@@ -3,8 +3,8 @@
  * the last of several problems; so whatever a rule lets through has to stand up to these checks as well.
  */
 import type { X509Certificate } from 'node:crypto';
-import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../core/extensions.ts';
-import { certificateFacts, rfc3339 } from '../core/facts.ts';
+import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../../core/extensions.ts';
+import { certificateFacts, rfc3339 } from '../../core/facts.ts';
 import { hasNameConstraints, violationOf } from './constraints.ts';
 import { couldHaveIssued, type Path, partsOf } from './path.ts';
 import type { Finding, ProblemCode } from './problems.ts';

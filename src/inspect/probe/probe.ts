@@ -5,12 +5,12 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import type { Authority } from '../core/authority.ts';
-import type { ReportFault } from '../core/boundary.ts';
-import { certificateFacts, printable } from '../core/facts.ts';
-import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './probe-attempt.ts';
-import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './probe-result.ts';
-import { type Expectation, judge, withAnchor } from './verdict.ts';
+import type { Authority } from '../../core/authority.ts';
+import type { ReportFault } from '../../core/boundary.ts';
+import { certificateFacts, printable } from '../../core/facts.ts';
+import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './attempt.ts';
+import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './result.ts';
+import { type Expectation, judge, withAnchor } from '../verify/verdict.ts';
 
 export interface ProbeOptions {
   readonly authority: Authority;

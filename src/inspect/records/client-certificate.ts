@@ -1,5 +1,5 @@
 /** What became of the client certificate, as a sentence for the answer in the origin's place. */
-import type { ClientCertificateFacts, ClientCertificateOutcome } from './records.ts';
+import type { ClientCertificateFacts, ClientCertificateOutcome } from './types.ts';
 
 const OUTCOMES: Readonly<Record<ClientCertificateOutcome, string>> = {
   sent: 'was sent',

@@ -1,6 +1,6 @@
 /** A Name in DER as one line: servers name the CAs that they accept so. */
-import { children, type Element, oidText } from '../core/der.ts';
-import { printable } from '../core/facts.ts';
+import { children, type Element, oidText } from '../../core/der.ts';
+import { printable } from '../../core/facts.ts';
 
 // RFC 4514 §3 and the three that certificates have beside them.
 const SHORT_NAMES: Record<string, string> = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ALERTS, alertOf, explainAlert } from '../../../src/inspect/alerts.ts';
+import { ALERTS, alertOf, explainAlert } from '../../../../src/inspect/verify/alerts.ts';
 
 const asked = { requested: true, sent: false };
 const presented = { requested: true, sent: true };

@@ -3,7 +3,7 @@
  * depends on the moment: 40 after the server asked for a certificate and got none says "certificate required", and before
  * that, that no cipher is shared.
  */
-import type { Alert, ToldAlert } from '../core/errors.ts';
+import type { Alert, ToldAlert } from '../../core/errors.ts';
 
 /** What the alert is about: decides the error code. */
 export type AlertSubject = 'client_certificate' | 'server_name' | 'version' | 'protocol' | 'server' | 'end';

@@ -1,9 +1,9 @@
 /** Name constraints (RFC 5280 §4.2.1.10) of DNS names and IP addresses: enough to name the CA and the name that clash. */
 import type { X509Certificate } from 'node:crypto';
 import { BlockList } from 'node:net';
-import { children } from '../core/der.ts';
-import { certificateParts, OID } from '../core/extensions.ts';
-import { certificateFacts } from '../core/facts.ts';
+import { children } from '../../core/der.ts';
+import { certificateParts, OID } from '../../core/extensions.ts';
+import { certificateFacts } from '../../core/facts.ts';
 
 export interface Violation {
   readonly code: 'PERMITTED_VIOLATION' | 'EXCLUDED_VIOLATION';

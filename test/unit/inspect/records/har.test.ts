@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { certificateFacts } from '../../../src/core/facts.ts';
-import { toHar } from '../../../src/inspect/har.ts';
-import type { ConnectionRecord, ExchangeRecord } from '../../../src/inspect/records.ts';
-import { createPki } from '../../support/pki.ts';
-import { connectionRecord, exchangeRecord } from '../../support/records.ts';
+import { certificateFacts } from '../../../../src/core/facts.ts';
+import { toHar } from '../../../../src/inspect/records/har.ts';
+import type { ConnectionRecord, ExchangeRecord } from '../../../../src/inspect/records/types.ts';
+import { createPki } from '../../../support/pki.ts';
+import { connectionRecord, exchangeRecord } from '../../../support/records.ts';
 
 let connection: ConnectionRecord;
 

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { authorityOf } from '../../../src/core/authority.ts';
-import { type ProbeOptions, probe } from '../../../src/inspect/probe.ts';
-import { type Authority, createPki, type Issued, type Pki } from '../../support/pki.ts';
+import { authorityOf } from '../../../../src/core/authority.ts';
+import { type ProbeOptions, probe } from '../../../../src/inspect/probe/probe.ts';
+import { type Authority, createPki, type Issued, type Pki } from '../../../support/pki.ts';
 
 let pki: Pki;
 let root: Authority;

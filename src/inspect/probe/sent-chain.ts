@@ -1,7 +1,7 @@
 /** The certificates that a server sends now, by one handshake that nothing follows. */
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { attempt } from './probe-attempt.ts';
+import { attempt } from './attempt.ts';
 
 export interface SentChainOptions {
   readonly connect: () => Promise<Socket>;

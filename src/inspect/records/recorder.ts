@@ -2,7 +2,7 @@
  * Memory of the recent connections and exchanges, bounded by count and by bytes, and a feed of what is added. One record
  * costs a few operations and no search, since every request pays for it.
  */
-import type { ConnectionRecord, ExchangeRecord } from './records.ts';
+import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 import { Ring } from './ring.ts';
 import { type StoredText, TextStore } from './text-store.ts';
 

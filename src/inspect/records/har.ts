@@ -3,7 +3,7 @@
  * leaves room for: what both sides showed and what was found. Records hold neither header fields nor bodies, so those
  * are empty, with the sizes that are known.
  */
-import type { ConnectionRecord, ExchangeRecord } from './records.ts';
+import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 
 export interface HarOptions {
   /** In any order; an archive is oldest first. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { ALLOWABLE_CODES } from '../../../src/core/problem-codes.ts';
-import { isAllowable, PROBLEM_CODES, problemHint, problemMeaning } from '../../../src/inspect/problems.ts';
+import { ALLOWABLE_CODES } from '../../../../src/core/problem-codes.ts';
+import { isAllowable, PROBLEM_CODES, problemHint, problemMeaning } from '../../../../src/inspect/verify/problems.ts';
 
-const page = readFileSync(new URL('../../../docs/problems.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../../docs/problems.md', import.meta.url), 'utf8');
 const rows = new Map(
   [...page.matchAll(/^\| `([A-Z0-9_]+)` \| (.+?) \| (.+?) \| (yes|no) \|$/gm)].map(([, code = '', ...cells]) => [
     code,

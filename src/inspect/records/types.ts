@@ -2,8 +2,8 @@
  * What log, API and page say of a connection and of an exchange: plain data, never a socket.
  * Field names are the contract's (and thus snake_case), so that nothing translates between rooms.
  */
-import type { ErrorCode, Problem, ToldAlert } from '../core/errors.ts';
-import type { CertificateFacts } from '../core/facts.ts';
+import type { ErrorCode, Problem, ToldAlert } from '../../core/errors.ts';
+import type { CertificateFacts } from '../../core/facts.ts';
 
 export interface Endpoint {
   readonly ip: string;

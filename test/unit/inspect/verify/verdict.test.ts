@@ -9,12 +9,12 @@ import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { loadTrust, secureContextFor } from '../../../src/certs/trust.ts';
-import { certificateFacts } from '../../../src/core/facts.ts';
-import { peerChain } from '../../../src/tls/peer-chain.ts';
-import { type Expectation, judge, type Observed } from '../../../src/inspect/verdict.ts';
-import { type Authorities, BAD_CHAINS, createAuthorities, expired } from '../../support/bad-chains.ts';
-import { type Authority, type Issued, type Pki } from '../../support/pki.ts';
+import { loadTrust, secureContextFor } from '../../../../src/certs/trust.ts';
+import { certificateFacts } from '../../../../src/core/facts.ts';
+import { peerChain } from '../../../../src/tls/peer-chain.ts';
+import { type Expectation, judge, type Observed } from '../../../../src/inspect/verify/verdict.ts';
+import { type Authorities, BAD_CHAINS, createAuthorities, expired } from '../../../support/bad-chains.ts';
+import { type Authority, type Issued, type Pki } from '../../../support/pki.ts';
 
 let authorities: Authorities;
 let pki: Pki;

@@ -2,18 +2,18 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
-import { Boundary, type ReportFault } from '../core/boundary.ts';
-import { type Alert, nativeCode } from '../core/errors.ts';
-import { printable } from '../core/facts.ts';
-import { alertOf } from './alerts.ts';
+import { Boundary, type ReportFault } from '../../core/boundary.ts';
+import { type Alert, nativeCode } from '../../core/errors.ts';
+import { printable } from '../../core/facts.ts';
+import { alertOf } from '../verify/alerts.ts';
 import {
   type CertificateRequestFields,
   certificateRequestOf,
   certificatesOf,
   serverHelloOf,
 } from './handshake-fields.ts';
-import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake.ts';
-import { withoutPeerObject } from '../tls/peer-chain.ts';
+import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake-messages.ts';
+import { withoutPeerObject } from '../../tls/peer-chain.ts';
 import { Tap } from './tap.ts';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';

@@ -8,7 +8,7 @@ import {
   type CertificateParts,
   certificateParts,
   subjectKeyIdentifier,
-} from '../core/extensions.ts';
+} from '../../core/extensions.ts';
 
 export interface Path {
   /** Leaf first; the anchor last where there is one. */

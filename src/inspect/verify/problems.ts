@@ -2,10 +2,10 @@
  * Every code that can be said of a server's certificate or connection. Those of OpenSSL keep its names, also where Node
  * tells only UNSPECIFIED; `docs/problems.md` is held to this table by a test.
  */
-import type { Problem } from '../core/errors.ts';
-import type { ProblemCode } from '../core/problem-codes.ts';
+import type { Problem } from '../../core/errors.ts';
+import type { ProblemCode } from '../../core/problem-codes.ts';
 
-export type { ProblemCode } from '../core/problem-codes.ts';
+export type { ProblemCode } from '../../core/problem-codes.ts';
 
 interface ProblemFacts {
   readonly meaning: string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createRecorder, type RecordedEvent } from '../../../src/inspect/recorder.ts';
-import { connectionRecord, exchangeRecord } from '../../support/records.ts';
+import { createRecorder, type RecordedEvent } from '../../../../src/inspect/records/recorder.ts';
+import { connectionRecord, exchangeRecord } from '../../../support/records.ts';
 
 const roomy = { maxRecords: 100, maxBytes: 10_000_000 };
 /** Subscribers are called from microtasks. */
