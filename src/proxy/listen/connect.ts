@@ -12,6 +12,7 @@ import { type InterceptOptions, intercept } from '../client/intercept.ts';
 import type { ClientConnection } from '../client/stream.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { endWith } from '../linger.ts';
+import { isOwnName } from '../own-name.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { routeOf } from '../upstream/route.ts';
 import type { Credentials } from './auth.ts';
@@ -111,9 +112,10 @@ interface Asked {
 async function proceed(context: ConnectContext, socket: Socket, asked: Asked, answer: Answer): Promise<void> {
   const { authority, client, profile } = asked;
   const decision = decide(context.store(), authority, { profile });
-  if (decision.action === 'refuse')
+  const own = isOwnName(asked);
+  if (decision.action === 'refuse' && !own)
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
-  if (decision.action === 'passthrough') {
+  if (decision.action === 'passthrough' && !own) {
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
     await tunnel(context.tunnels, socket, { authority, client, why: decision.why, still }, () => answer.give());
     return;
@@ -156,7 +158,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     host: null,
   };
   // The origin's handshake runs while the client's does; which protocol it should speak, the client's offer tells.
-  if (decision.choice.entry?.identity !== null) {
+  if (decision.choice.entry?.identity !== null && !isOwnName(accepted)) {
     const { choice, policy } = decision;
     const route = routeOf({ scheme: 'https', authority, wish: { profile }, choice, policy });
     context.pools.pool(route).warm(hello.alpn.includes('h2') ? 'h2' : 'h1');

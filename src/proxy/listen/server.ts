@@ -18,6 +18,7 @@ import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { Router } from '../exchange/routing.ts';
 import { endWith } from '../linger.ts';
+import { answerOwnName, isOwnName } from '../own-name.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
 import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
@@ -107,6 +108,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   }, checkEveryMs).unref();
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
+    if (isOwnName(connection)) return answerOwnName(stream, draining);
     new Exchange(context, connection, stream).run();
   }
 
