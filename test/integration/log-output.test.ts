@@ -144,7 +144,7 @@ describe('a terminal', () => {
     await new Promise<void>((resolve) =>
       terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
         shown += text;
-        if (/daemon\.ready [^\n]*\n/.test(shown)) resolve();
+        if (/daemon\.ready [^\n]*\n/.test(shown) && /page: [^\n]*\n/.test(shown)) resolve();
       }),
     );
     const runFile = join(home, 'run.json');
@@ -161,6 +161,16 @@ describe('a terminal', () => {
     const exit = new Promise<number | null>((resolve) => terminal.on('close', resolve));
     process.kill(run.pid, 'SIGTERM');
     expect(await exit).toBe(0);
+  });
+
+  test('is told where the page is', async () => {
+    const { terminal, shown } = await startOnTerminal();
+    const [, page = ''] =
+      /^page: (http:\/\/127\.0\.0\.1:\d+\/) \(mtlsd ui opens it, signed in\)\r?$/m.exec(shown()) ?? [];
+    expect((await fetch(page)).headers.get('content-type')).toMatch(/^text\/(html|plain)/);
+    const exit = new Promise((resolve) => terminal.on('close', resolve));
+    terminal.stdin.write('\x03');
+    await exit;
   });
 
   test('that is closed ends the daemon', async () => {

@@ -92,6 +92,20 @@ function Table({ entries, selected }: { readonly entries: readonly Entry[]; read
   );
 }
 
+/** A long one breaks before its port rather than within it. */
+function Place({ text }: { readonly text: string }) {
+  const end = text.lastIndexOf(':');
+  return end === -1 ? (
+    <>{text}</>
+  ) : (
+    <>
+      {text.slice(0, end)}
+      <wbr />
+      {text.slice(end)}
+    </>
+  );
+}
+
 function Row({ entry, isSelected }: { readonly entry: Entry; readonly isSelected: boolean }) {
   const { name, profile, facts, last_used: used, shadowed_by: shadow, enabled } = entry;
   const [leaf] = facts;
@@ -99,7 +113,7 @@ function Row({ entry, isSelected }: { readonly entry: Entry; readonly isSelected
     <tr class={`${isSelected ? 'selected' : ''} ${enabled ? '' : 'off'}`} onClick={() => setParams({ entry: name })}>
       <th scope="row" data-label="Host">
         <a href={hrefOf('certificates', { entry: name })} aria-current={isSelected || undefined}>
-          {placeText(entry)}
+          <Place text={placeText(entry)} />
         </a>
       </th>
       <td data-label="Name">
