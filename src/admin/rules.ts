@@ -1,5 +1,6 @@
 /** Rules of verification by their place. */
-import { canonicalPattern } from '../core/hosts.ts';
+import { authorityOf } from '../core/authority.ts';
+import { canonicalPattern, hostPortText } from '../core/hosts.ts';
 import type { RuleFields } from '../certs/store/schema.ts';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { AdminError } from './problem.ts';
@@ -20,6 +21,17 @@ export function placeAt(host: string, port: number | '*'): Place {
     `${JSON.stringify(host)} is not a host`,
     'an exact name, *.suffix, * or an IP address',
   );
+}
+
+/** The rule of this place, or the broader one that applies to it now, from which a rule of its own has to start. */
+export function ruleFor(store: StoreSnapshot, place: Place): RuleFields | undefined {
+  const own = ruleAt(store, place);
+  if (own || place.port === '*' || place.host.startsWith('*')) return own;
+  const { rule } = store.choosePolicy(authorityOf(place.host, place.port));
+  const broader = store.sections.verification.rules.findLast(
+    ({ host, port }) => hostPortText({ host: canonicalPattern(host) ?? host, port: port ?? 443 }) === rule,
+  );
+  return broader && { ...broader, ...place };
 }
 
 /** The last of several is the one in force. */

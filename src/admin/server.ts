@@ -6,6 +6,7 @@ import { MtlsdError, nativeCode } from '../core/errors.ts';
 import { whoOf } from './changes.ts';
 import type { AdminContext } from './context.ts';
 import { createGuard, isOpen } from './guard.ts';
+import { withApiHints } from './hints.ts';
 import { openapiOptions } from './openapi.ts';
 import { AdminError, asAdminError } from './problem.ts';
 import { certificateRoutes, EntryListSchema } from './routes/certificates.ts';
@@ -179,12 +180,18 @@ export async function createAdminApp(context: AdminContext) {
       'GET /openapi.json lists the routes',
     );
   });
-  app.setErrorHandler((error: FastifyError | Error, _request, reply) => {
+  app.addHook('preSerialization', async (request, _reply, payload: unknown) =>
+    whoOf(request).who === 'cli' ? payload : withApiHints(payload),
+  );
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     const known = asAdminError(error);
     if (known.code === 'INTERNAL') context.report({ scope: 'admin', id: null, error });
     if (known.status === 503 || known.status === 429) void reply.header('retry-after', known.retryAfterSeconds);
     if (known.status === 401) void reply.header('www-authenticate', 'Bearer realm="mtlsd"');
-    void reply.code(known.status).type('application/problem+json').send(JSON.stringify(known.body()));
+    void reply
+      .code(known.status)
+      .type('application/problem+json')
+      .send(JSON.stringify(whoOf(request).who === 'cli' ? known.body() : withApiHints(known.body())));
   });
   await app.register(swagger, openapiOptions(context.version));
   for (const schema of SHARED) app.addSchema(schema);

@@ -34,6 +34,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/verification.ts')).verificationCommand(),
   },
   {
+    name: 'trust',
+    summary: 'which CAs are trusted: list, add, remove',
+    load: async () => (await import('./commands/trust.ts')).trustCommand(),
+  },
+  {
     name: 'match',
     summary: 'what a request for a URL would get, and why',
     load: async () => (await import('./commands/match.ts')).matchCommand(),

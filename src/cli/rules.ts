@@ -1,8 +1,9 @@
 /** Rules of verification over the API. */
+import type { MatchAnswer } from '../admin/schemas/match.ts';
 import type { RuleFields } from '../certs/store/schema.ts';
 import { type Api, ApiError } from './api.ts';
 import { usage } from './errors.ts';
-import type { Pattern } from './target.ts';
+import { type Pattern, parsePattern } from './target.ts';
 
 export function rulePath({ host, port }: Pattern): string {
   if (typeof port === 'number' && (port < 1 || port > 65535))
@@ -19,4 +20,13 @@ export async function ruleAt(api: Api, pattern: Pattern): Promise<{ rule: RuleFi
     if (error instanceof ApiError && error.status === 404) return null;
     throw error;
   }
+}
+
+/** The rule that applies to a host without one of its own; null for patterns, and where none does. */
+export async function broaderRule(api: Api, { host, port }: Pattern): Promise<RuleFields | null> {
+  if (host.startsWith('*') || port === '*') return null;
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port ?? 443}`;
+  const { body } = await api.call<MatchAnswer>('GET', `/api/v1/match?authority=${encodeURIComponent(authority)}`);
+  const { rule } = body.verification;
+  return rule === null ? null : ((await ruleAt(api, parsePattern(rule)))?.rule ?? null);
 }

@@ -22,6 +22,18 @@ export interface Pattern {
   readonly port: number | '*' | undefined;
 }
 
+/**
+ * The host of a command that takes it as its argument or as `--host`.
+ * @throws CliError usage where it is given twice, or not at all
+ */
+export function hostOf(argument: string | undefined, option: string | undefined): string {
+  if (argument !== undefined && option !== undefined && argument !== option)
+    throw usage(`two hosts are given: ${argument} and ${option}`, 'give the host once');
+  const host = argument ?? option;
+  if (host === undefined) throw usage('no host is given', 'give HOST, HOST:PORT, "*.SUFFIX" or HOST:*');
+  return host;
+}
+
 /** `api.example`, `*.corp.example:8443`, `api.example:*`, `[::1]:443`, `https://api.example/` */
 export function parsePattern(text: string): Pattern {
   const bare = text.replace(/^https:\/\//i, '').replace(/[/?#].*$/, '');

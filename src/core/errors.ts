@@ -37,7 +37,7 @@ export const ERROR_CODES = {
   RESPONSE_INVALID: { side: 'origin', status: 502, proxyStatus: 'http_protocol_error', hint: 'the response breaks HTTP; the server or a middlebox is at fault' },
   TLS_FAILED: { side: 'origin', status: 502, proxyStatus: 'tls_protocol_error', hint: 'mtlsd probe URL shows what the server offers' },
   TLS_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'connection_timeout', hint: 'the server took the connection and never finished its TLS handshake' },
-  SERVER_CERTIFICATE_REJECTED: { side: 'origin', status: 502, proxyStatus: 'tls_certificate_error', hint: 'trust its CA under trust.ca, or set mode: report for this host' },
+  SERVER_CERTIFICATE_REJECTED: { side: 'origin', status: 502, proxyStatus: 'tls_certificate_error', hint: 'mtlsd probe URL shows what is wrong with its certificate' },
   CLIENT_CERTIFICATE_REQUIRED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'add a certificate for this host: mtlsd cert add' },
   CLIENT_CERTIFICATE_REFUSED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'ask the server\'s operator which CA it accepts' },
   CLIENT_CERTIFICATE_UNUSABLE: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert show NAME says what is wrong with it' },

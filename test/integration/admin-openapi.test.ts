@@ -131,8 +131,9 @@ describe('the OpenAPI document', () => {
     await call('DELETE', '/api/v1/certificates/a');
     await call('POST', '/api/v1/certificates/a/restore');
     await call('DELETE', '/api/v1/certificates/a');
-    await call('POST', '/api/v1/trust/anchors', { cert_pem: root.certPem });
+    const anchor = (await call('POST', '/api/v1/trust/anchors', { cert_pem: root.certPem })) as { file: string };
     await call('GET', '/api/v1/trust/anchors');
+    await call('DELETE', `/api/v1/trust/anchors?file=${encodeURIComponent(anchor.file)}`);
     await call('POST', '/api/v1/session/codes');
     await call('DELETE', '/api/v1/session');
     for (const section of ['verification', 'trust', 'interception'])

@@ -189,10 +189,12 @@ describe('a server that shows', () => {
 
     test.each(bad)('$name: let through where the rule allows all of it', async (row) => {
       const { connection, exchange } = await letThrough(caseOf(row).ports.allowed, path(row, 'allow'));
-      expect(connection?.verification).toMatchObject({ mode: 'enforce', override: false, authorized: true });
+      expect(connection?.verification).toMatchObject({ mode: 'enforce', override: false, authorized: false });
       expect(places(connection?.verification.problems ?? [])).toEqual([...row.problems].sort());
       expect(connection?.verification.problems.every(({ allowed }) => allowed)).toBe(true);
-      expect(exchange).toMatchObject({ authorized: true, error: null });
+      const codes = [...new Set(connection?.verification.problems.map(({ code }) => code))];
+      expect(connection?.verification.allowed).toEqual(codes);
+      expect(exchange).toMatchObject({ authorized: false, allowed: codes, error: null });
     });
 
     test.each(bad.filter((row) => codesOf(row).length > 1))('$name: refused where one is not allowed', async (row) => {

@@ -21,6 +21,7 @@ export function exchangeRecord(fields: Partial<ExchangeRecord>): ExchangeRecord 
     response_bytes: 12,
     certificate: null,
     authorized: true,
+    allowed: [],
     reused: false,
     ms: { total: 12.1, connect: 1, tls: 2, wait: 9, body: 0 },
     overrides: null,
@@ -51,7 +52,7 @@ export function connectionRecord(fields: Partial<ConnectionRecord>): ConnectionR
       reused: false,
     },
     server: { chain: [] },
-    verification: { mode: 'enforce', rule: null, override: false, authorized: true, problems: [] },
+    verification: { mode: 'enforce', rule: null, override: false, authorized: true, allowed: [], problems: [] },
     client_certificate: {
       requested: false,
       sent: false,

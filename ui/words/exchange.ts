@@ -11,10 +11,12 @@ export interface Verdict {
 }
 
 /** The cell of the list. */
-export function verdictOf({ error, authorized }: Exchange): Verdict {
+export function verdictOf({ error, authorized, allowed }: Exchange): Verdict {
   if (error) return { tone: 'bad', text: codeWords(error.code) };
   if (authorized === null) return { tone: 'plain', text: 'no TLS' };
-  return authorized ? { tone: 'good', text: 'verified' } : { tone: 'warn', text: 'not verified' };
+  if (authorized) return { tone: 'good', text: 'verified' };
+  const problems = allowed.length === 1 ? '1 problem' : `${allowed.length} problems`;
+  return { tone: 'warn', text: allowed.length === 0 ? 'not verified' : `not verified: ${problems} allowed by a rule` };
 }
 
 export function statusTone(record: Exchange): Tone {
@@ -84,10 +86,11 @@ function verificationSentence({ verification }: Connection): string {
   const { authorized, problems, mode, rule } = verification;
   if (authorized) return 'The server is verified.';
   const codes = listed([...new Set(problems.map(({ code }) => codeWords(code)))]);
-  const why = problems.every(({ allowed }) => allowed === true)
-    ? `the rule for ${rule} allows it`
-    : `the mode is ${mode}${rule === null ? '' : ` for ${rule}`}`;
-  return `The server failed verification (${codes}), and the request was sent all the same: ${why}.`;
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  if (problems.every(({ allowed }) => allowed === true))
+    return `The server is not verified: ${count} allowed by the rule for ${rule} (${codes}).`;
+  const why = `the mode is ${mode}${rule === null ? '' : ` for ${rule}`}`;
+  return `The server is not verified: ${count} (${codes}). The request was sent because ${why}.`;
 }
 
 export type Step =

@@ -25,10 +25,10 @@ export function probeVerdict({
   }
   if (own.required === true && own.ours === null)
     return { tone: 'bad', text: `A request would fail: ${host} requires a client certificate, and no entry matches.` };
-  if (!verification.authorized && verification.mode === 'enforce')
+  if (verification.mode === 'enforce' && verification.problems.some(({ allowed }) => allowed !== true))
     return { tone: 'bad', text: `A request would fail: ${host} fails verification.` };
   const sent = certificate.name !== null && own.requested === true ? ` with the certificate ${certificate.name}` : '';
   if (!verification.authorized)
-    return { tone: 'warn', text: `A request would get through${sent}, although ${host} fails verification.` };
+    return { tone: 'warn', text: `A request would get through${sent}. ${host} is not verified.` };
   return { tone: 'good', text: `A request would get through${sent}. ${host} is verified.` };
 }

@@ -2,8 +2,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { X509Certificate } from 'node:crypto';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
 import { readAnchorFile } from '../../certs/store/anchors.ts';
+import type { StoreEdit } from '../../certs/store/edit-value.ts';
 import { hostPortText } from '../../core/hosts.ts';
 import type { RuleFields, TrustFields } from '../../certs/store/schema.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
@@ -14,10 +16,10 @@ import { sentChain } from '../../inspect/probe/sent-chain.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { type Place, placeAt, ruleAt } from '../rules.ts';
+import { type Place, placeAt, ruleAt, ruleFor } from '../rules.ts';
 import { FactsSchema } from '../schemas/certificate.ts';
 import { Authority, closed, failures, named, nullable, shapeOf } from '../schemas/common.ts';
-import { RuleSchema } from '../schemas/store.ts';
+import { RuleParams, RuleSchema } from '../schemas/store.ts';
 import { anchorsOf, Uploads } from '../uploads.ts';
 
 export const AnchorSchema = Type.Object(
@@ -94,19 +96,21 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         operationId: 'addAnchor',
         summary: 'Trust one more CA',
         description:
-          'Kept in `files/`, and named under trust.ca or in the rule of the host. 422 where it holds no CA certificate, or where the server sends none with that fingerprint.',
+          'Kept in `files/`, and named under trust.ca or in the rule of the host. 200 where that is so already. 422 where it holds no CA certificate, or where the server sends none with that fingerprint.',
         tags,
         body: AnchorBody,
-        response: { 201: named(AnchorSchema), ...failures },
+        response: { 200: named(AnchorSchema), 201: named(AnchorSchema), ...failures },
       },
     },
     async (request, reply) => {
       const { body } = request;
       const pem = await pemOf(body);
       const host = body.host === undefined ? null : placeAt(body.host, body.port ?? 443);
+      const { current } = context.store;
+      const known = await alreadyTrusted(pem, host, current);
+      if (known !== null) return describe(known, current);
       const file = await uploads.keep('ca', pem);
       try {
-        const { current } = context.store;
         const etagOf = (store: StoreSnapshot) =>
           etagOfValue(host ? (ruleAt(store, host) ?? null) : store.sections.trust);
         // What is written holds what was there: it must be there still.
@@ -127,6 +131,41 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         await uploads.discard([file]);
         throw error;
       }
+    },
+  );
+
+  app.delete(
+    '/api/v1/trust/anchors',
+    {
+      schema: {
+        operationId: 'removeAnchor',
+        summary: 'Trust a CA no more',
+        description:
+          'Takes the file out of trust.ca, or with host (and port) out of that rule. A file in `files/` goes with the last place that names it; others stay on disk.',
+        tags,
+        querystring: Type.Object(
+          {
+            file: Type.String({ minLength: 1, maxLength: 4096, description: 'As the list names it.' }),
+            host: Type.Optional(RuleSchema.properties.host),
+            port: Type.Optional(RuleParams.properties.port),
+          },
+          closed,
+        ),
+        response: { 204: Type.Null({ description: 'Removed.' }), ...failures },
+      },
+    },
+    async (request, reply) => {
+      const { file, host, port = '443' } = request.query;
+      const place = host === undefined ? null : placeAt(host, port === '*' ? '*' : Number(port));
+      const { current } = context.store;
+      const etagOf = (store: StoreSnapshot) =>
+        etagOfValue(place ? (ruleAt(store, place) ?? null) : store.sections.trust);
+      const edit = removalOf(place, file, current);
+      const snapshot = await changeStore(context, { headers: { 'if-match': etagOf(current) } }, { etagOf, edit });
+      await uploads.sweepFiles([file], snapshot);
+      logChange(context, request, 'anchor.removed', place ? { rule: hostPortText(place) } : {});
+      void reply.code(204);
+      return null;
     },
   );
 
@@ -154,6 +193,17 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       `${place.text} sends no certificate with that fingerprint${chain.length === 0 ? ', and none at all' : ''}`,
       'look at what it sends now with POST /api/v1/probe, or give cert_pem',
     );
+  }
+
+  /** The file that holds just these for that place. */
+  async function alreadyTrusted(pem: string, host: Place | null, store: StoreSnapshot): Promise<string | null> {
+    const wanted = loadTrust({ system: false, ca: [{ pem, file: 'cert_pem' }] }).id;
+    const trust = host ? ruleAt(store, host)?.trust : store.sections.trust;
+    for (const file of trust?.ca ?? []) {
+      const content = await readAnchorFile(path.resolve(context.home, file)).catch(() => null);
+      if (content !== null && loadTrust({ system: false, ca: [{ pem: content, file }] }).id === wanted) return file;
+    }
+    return null;
   }
 
   async function describe(file: string, { sections }: StoreSnapshot): Promise<Anchor> {
@@ -201,8 +251,29 @@ async function read(file: string): Promise<{ certificates: readonly CertificateF
 
 /** A rule's trust takes the place of the one for every host, so that has to go along. */
 function withAnchor(place: Place, file: string, store: StoreSnapshot): RuleFields {
-  const rule = ruleAt(store, place);
-  return { ...place, ...rule, trust: added(rule?.trust ?? store.sections.trust, file) };
+  const rule = ruleFor(store, place);
+  return { ...rule, ...place, trust: added(rule?.trust ?? store.sections.trust, file) };
+}
+
+/** @throws AdminError 404 where it is not named there */
+function removalOf(place: Place | null, file: string, store: StoreSnapshot): StoreEdit {
+  const { trust } = store.sections;
+  const rule = place ? ruleAt(store, place) : undefined;
+  const before = place ? rule?.trust : trust;
+  if (!before?.ca?.includes(file))
+    throw new AdminError(
+      404,
+      'NOT_FOUND',
+      `${file} is not trusted for ${place ? hostPortText(place) : 'every host'}`,
+      'mtlsd trust list shows what is trusted',
+    );
+  const left = { ...before, ca: before.ca.filter((name) => name !== file) };
+  if (!place || !rule) return { do: 'set-trust', trust: left };
+  const { trust: _trust, ...rest } = rule;
+  // What adding made goes again: trust like that of every host, and a rule that says nothing else.
+  if (!isDeepStrictEqual(left, { ...trust })) return { do: 'put-rule', rule: { ...rest, trust: left } };
+  const { host: _host, port: _port, ...others } = rest;
+  return Object.keys(others).length === 0 ? { do: 'remove-rule', ...place } : { do: 'put-rule', rule: rest };
 }
 
 const added = (trust: TrustFields, file: string): TrustFields => ({ ...trust, ca: [...(trust.ca ?? []), file] });

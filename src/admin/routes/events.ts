@@ -5,7 +5,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { Boundary } from '../../core/boundary.ts';
 import type { RecordedEvent } from '../../inspect/records/recorder.ts';
+import { whoOf } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
+import { withApiHints } from '../hints.ts';
 import { AdminError } from '../problem.ts';
 import type { Session } from '../session.ts';
 import { closed, failures } from '../schemas/common.ts';
@@ -71,11 +73,17 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
       reply.hijack();
       const { raw } = reply;
       const inside = new Boundary('admin', context.report, () => raw.destroy());
-      inside.enter(() => stream(request, reply, inside));
+      const isCli = whoOf(request).who === 'cli';
+      inside.enter(() => stream(request, reply, inside, isCli));
     },
   );
 
-  function stream({ headers, query, session }: StreamRequest, reply: FastifyReply, inside: Boundary): void {
+  function stream(
+    { headers, query, session }: StreamRequest,
+    reply: FastifyReply,
+    inside: Boundary,
+    isCli: boolean,
+  ): void {
     const { recorder, heartbeatMs = HEARTBEAT_MS, stallMs = STALL_MS } = context;
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
@@ -83,7 +91,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     raw.write(': mtlsd\n\n');
     const after = startOf(headers['last-event-id'], query.last, recorder.stats.sequence, run);
     const subscription = recorder.subscribe({
-      onEvent: inside.guard((event: RecordedEvent) => raw.write(frame(event, run))),
+      onEvent: inside.guard((event: RecordedEvent) => raw.write(frame(event, run, isCli))),
       onLost: inside.guard((count: number) => raw.write(`event: lost\ndata: ${JSON.stringify({ count })}\n\n`)),
       maxQueued: MOST_QUEUED,
       ready: () => !raw.writableNeedDrain,
@@ -129,8 +137,10 @@ interface StreamRequest {
   readonly session: Session | null;
 }
 
-function frame({ sequence, record }: RecordedEvent, run: string): string {
-  return `id: ${run}-${sequence}\nevent: ${record.event}\ndata: ${JSON.stringify(record)}\n\n`;
+function frame({ sequence, record }: RecordedEvent, run: string, isCli: boolean): string {
+  const hasHints = record.event !== 'exchange' || record.error !== null;
+  const shown = hasHints && !isCli ? withApiHints(record) : record;
+  return `id: ${run}-${sequence}\nevent: ${record.event}\ndata: ${JSON.stringify(shown)}\n\n`;
 }
 
 /** The sequence number after which to begin; null for now. */

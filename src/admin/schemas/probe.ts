@@ -72,12 +72,20 @@ export const ProbeSchema = shapeOf<ProbeAnswer>(
       versions: Type.Array(Type.Object({ version, offered: Type.Boolean() }, closed)),
       ciphers: Type.Array(Type.Object({ version, suites: Type.Array(Type.String()) }, closed)),
       alpn: Type.Array(Type.String()),
-      server: Type.Object({ chain: Type.Array(named(FactsSchema)), sent: Type.Array(named(FactsSchema)) }, closed),
+      server: Type.Object(
+        {
+          chain: Type.Array(named(FactsSchema)),
+          sent: Type.Array(named(FactsSchema), { description: 'Exactly what the server sent, in its order.' }),
+          pem: Type.Array(Type.String(), { description: 'The same, as PEM.' }),
+        },
+        closed,
+      ),
       verification: Type.Object(
         {
           complete: Type.Boolean(),
           mode: Type.Enum(['enforce', 'report']),
-          authorized: Type.Boolean(),
+          authorized: Type.Boolean({ description: 'True only where no problem was found.' }),
+          allowed: Type.Array(Type.String(), { description: 'Codes of the problems that a rule lets through.' }),
           problems: Type.Array(named(ServerProblemSchema)),
         },
         closed,

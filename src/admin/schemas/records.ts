@@ -65,7 +65,8 @@ export const ConnectionSchema = shapeOf<ConnectionRecord>(
           mode,
           rule: nullable(Type.String()),
           override: Type.Boolean(),
-          authorized: Type.Boolean(),
+          authorized: Type.Boolean({ description: 'True only where no problem was found.' }),
+          allowed: Type.Array(Type.String(), { description: 'Codes of the problems that a rule let through.' }),
           problems: Type.Array(named(ServerProblemSchema)),
         },
         closed,
@@ -109,7 +110,8 @@ export const ExchangeSchema = shapeOf<ExchangeRecord>(
       request_bytes: Type.Integer(),
       response_bytes: Type.Integer(),
       certificate: nullable(Type.String({ description: 'The entry chosen for the authority.' })),
-      authorized: nullable(Type.Boolean()),
+      authorized: nullable(Type.Boolean({ description: 'True only where no problem was found.' })),
+      allowed: Type.Array(Type.String(), { description: 'Codes of the problems that a rule let through.' }),
       reused: Type.Boolean(),
       ms: Type.Object(
         {

@@ -5,6 +5,7 @@ import { daemonApi, withApi } from '../api.ts';
 import { usage } from '../errors.ts';
 import { print, printJson, progress } from '../output.ts';
 import { parseTarget } from '../target.ts';
+import { saveCaOf } from '../save-ca.ts';
 import { probeText, wouldWork } from '../words/probe.ts';
 
 interface Options {
@@ -12,6 +13,7 @@ interface Options {
   readonly profile?: string;
   readonly certificate?: string;
   readonly ciphers: boolean;
+  readonly saveCa?: string;
   readonly json?: boolean;
 }
 
@@ -24,13 +26,17 @@ export function probeCommand(): Command {
     .option('--certificate <name>', 'present this entry, or none (default: the one that a request would get)')
     .option('--profile <name>', "as the proxy's user name")
     .option('--no-ciphers', 'leave out the ciphers, which take a handshake each')
+    .option(
+      '--save-ca <file>',
+      'save the CA certificate that the server sends, to trust it; exit code 0 where it was saved',
+    )
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  mtlsd probe https://api.partner.example/\n  mtlsd probe 192.0.2.7:8443 --no-ciphers',
+      '\nExamples:\n  mtlsd probe https://api.partner.example/\n  mtlsd probe 192.0.2.7:8443 --no-ciphers\n  mtlsd probe https://dev.corp.example/ --save-ca dev-ca.pem',
     )
     .action(async (url: string, _options, command: Command) => {
-      const { home, json, profile, certificate, ciphers } = command.optsWithGlobals<Options>();
+      const { home, json, profile, certificate, ciphers, saveCa } = command.optsWithGlobals<Options>();
       const { authority, scheme } = parseTarget(url);
       if (scheme === 'http') throw usage(`${url} is plain HTTP, which has no TLS to look at`, 'give an https URL');
       await withApi(daemonApi(homeDirectory(home, process.env)), async (api) => {
@@ -39,14 +45,19 @@ export function probeCommand(): Command {
           .call<ProbeAnswer>('POST', '/api/v1/probe', {
             body: {
               authority: authority.text,
-              ciphers,
+              ciphers: ciphers && saveCa === undefined,
               ...(profile && { profile }),
               ...(certificate && { certificate: certificate === 'none' ? null : certificate }),
             },
           })
           .finally(() => shown.done());
         if (json) printJson(body);
-        else print(probeText(body));
+        if (saveCa !== undefined) {
+          const saved = await saveCaOf(body, saveCa);
+          if (!json) print(saved);
+          return;
+        }
+        if (!json) print(probeText(body));
         if (!wouldWork(body)) process.exitCode = 1;
       });
     });

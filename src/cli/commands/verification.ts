@@ -4,12 +4,13 @@ import { homeDirectory } from '../../home.ts';
 import { anyApi, withApi } from '../api.ts';
 import { print, printJson } from '../output.ts';
 import { rulePath } from '../rules.ts';
-import { parsePattern } from '../target.ts';
+import { hostOf, parsePattern } from '../target.ts';
 import { ruleText, verificationText } from '../words/rule.ts';
 import { verificationSetCommand } from './verification/set.ts';
 
 interface Options {
   readonly home?: string;
+  readonly host?: string;
   readonly json?: boolean;
 }
 
@@ -34,9 +35,11 @@ function showCommand(): Command {
   return new Command('show')
     .description('The mode and the rules, or the rule of one host. mtlsd match URL tells which one applies to a URL.')
     .argument('[host]', 'HOST, HOST:PORT or HOST:*, exactly as in the rule')
+    .option('--host <host>', 'the same')
     .option('--json', 'as JSON')
-    .action(async (host: string | undefined, _options, command: Command) => {
-      const { home, json } = command.optsWithGlobals<Options>();
+    .action(async (argument: string | undefined, _options, command: Command) => {
+      const { home, json, host: option } = command.optsWithGlobals<Options>();
+      const host = argument === undefined && option === undefined ? undefined : hostOf(argument, option);
       await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
         if (host === undefined) {
           const { body } = await api.call<VerificationFields>('GET', '/api/v1/verification');
@@ -55,10 +58,12 @@ function removeCommand(): Command {
   return new Command('remove')
     .alias('rm')
     .description('Removes the rule of a host, which is then verified as the rest is.')
-    .argument('<host>', 'HOST, HOST:PORT or HOST:*, exactly as in the rule')
+    .argument('[host]', 'HOST, HOST:PORT or HOST:*, exactly as in the rule')
+    .option('--host <host>', 'the same')
     .addHelpText('after', '\nExample:\n  mtlsd verification remove dev.corp.example')
-    .action(async (host: string, _options, command: Command) => {
-      const { home } = command.optsWithGlobals<Options>();
+    .action(async (argument: string | undefined, _options, command: Command) => {
+      const { home, host: option } = command.optsWithGlobals<Options>();
+      const host = hostOf(argument, option);
       await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
         await api.call('DELETE', rulePath(parsePattern(host)));
         print(`removed the rule for ${host}`);

@@ -3,7 +3,7 @@ import { escapeControls } from '../../core/line-writer.ts';
 import type { LogEvent, LogLine } from '../../core/log.ts';
 import type { ConnectionRecord, ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import { clock, count, inDays, listed, localTime, paint } from '../output.ts';
-import { verdictOf } from './record.ts';
+import { verdictOf, verificationText } from './record.ts';
 
 interface Words {
   /** Authority, name of an entry or of a file; empty where it is about the daemon. */
@@ -61,9 +61,8 @@ const expiry = ({ name, subject, days_left, not_after }: Expiry): Words => ({
 const connection = (line: ConnectionRecord): Words => {
   const { authority, tls, verification, client_certificate: own, error } = line;
   if (error) return { about: authority, ...failure(error) };
-  const verified = verification.authorized ? paint('green', 'verified') : paint('yellow', 'not verified');
   const sent = own.sent ? `${own.name} sent` : `no certificate sent (${own.outcome.replaceAll('_', ' ')})`;
-  return { about: authority, outcome: [tls?.protocol ?? 'no TLS', sent, verified].join(', ') };
+  return { about: authority, outcome: [tls?.protocol ?? 'no TLS', sent, verificationText(verification)].join(', ') };
 };
 
 /** One event, one sentence: each takes the line as docs/log-events.md has it. */

@@ -1,13 +1,14 @@
 /** A probe in sentences. */
 import type { ProbeAnswer } from '../../admin/schemas/probe.ts';
+import { isAccepted } from '../../inspect/verify/verdict.ts';
 import { listed, paint } from '../output.ts';
 import { factsText } from './entry.ts';
-import { problemText } from './record.ts';
+import { problemText, verificationText } from './record.ts';
 
 /** Whether a request would get through, as far as TLS decides it. */
 export function wouldWork({ error, verification, client_certificate: own, certificate }: ProbeAnswer): boolean {
   if (error !== null || !certificate.usable) return false;
-  if (verification.mode === 'enforce' && !verification.authorized) return false;
+  if (verification.mode === 'enforce' && !isAccepted(verification.problems)) return false;
   return own.required === true ? own.ours === 'accepted' : own.ours === null || own.ours === 'accepted';
 }
 
@@ -40,13 +41,9 @@ export function probeText(probe: ProbeAnswer): string {
         '',
       );
   }
-  const { authorized, complete, problems, mode } = verification;
-  if (leaf)
-    lines.push(
-      authorized
-        ? `It ${paint('green', 'passes verification')}${complete ? '' : ', as far as could be told without a finished handshake'}.`
-        : `It ${paint(mode === 'enforce' ? 'red' : 'yellow', 'fails verification')}${mode === 'report' ? ', and would be let through (mode report)' : ''}:`,
-    );
+  const { complete, problems } = verification;
+  const partly = complete ? '' : ', as far as an unfinished handshake shows';
+  if (leaf) lines.push(`It is ${verificationText({ ...verification, rule: null })}${partly}.`);
   lines.push(...problems.map((problem) => problemText(problem).trimEnd()), '');
   lines.push(...clientCertificateLines(probe));
   for (const { version, suites } of ciphers)

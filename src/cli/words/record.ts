@@ -1,6 +1,8 @@
 /** Exchanges and connections in words: one line, and all there is. */
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
-import { clock, localTime, paint, pairs } from '../output.ts';
+import { clock, count, localTime, paint, pairs } from '../output.ts';
+
+type Verification = Pick<ConnectionRecord['verification'], 'authorized' | 'allowed' | 'problems' | 'mode' | 'rule'>;
 
 /** Time, method, authority and path, status, milliseconds, certificate, verdict. */
 export function exchangeLine(record: ExchangeRecord): string {
@@ -25,10 +27,25 @@ function statusColour({ status, error }: ExchangeRecord): 'red' | 'yellow' | 'gr
   return status >= 400 ? 'yellow' : 'green';
 }
 
-export function verdictOf({ error, authorized }: ExchangeRecord): string {
+export function verdictOf({ error, authorized, allowed }: ExchangeRecord): string {
   if (error) return paint('red', error.code);
   if (authorized === null) return paint('dim', 'no TLS');
-  return authorized ? paint('green', 'verified') : paint('yellow', 'not verified');
+  if (authorized) return paint('green', 'verified');
+  const why = allowed.length === 0 ? '' : `: ${count(allowed.length, 'problem')} allowed by a rule`;
+  return paint('yellow', `not verified${why}`);
+}
+
+/** `verified`, or how many problems there are and what let them through. */
+export function verificationText({ authorized, allowed, problems, mode, rule }: Verification): string {
+  if (authorized) return paint('green', 'verified');
+  const by = rule === null ? '' : ` by the rule for ${rule}`;
+  const rest = problems.filter((problem) => problem.allowed !== true).length;
+  const parts = [
+    allowed.length === 0 ? null : `${count(problems.length - rest, 'problem')} allowed${by}`,
+    rest === 0 ? null : `${count(rest, 'problem')}${mode === 'report' ? `, let through (mode report${by})` : ''}`,
+  ].filter((part) => part !== null);
+  const text = `not verified${parts.length === 0 ? '' : `: ${parts.join('; ')}`}`;
+  return paint(rest > 0 && mode === 'enforce' ? 'red' : 'yellow', text);
 }
 
 export function exchangeText(record: ExchangeRecord, connection: ConnectionRecord | null): string {
@@ -83,7 +100,7 @@ export function connectionText(record: ConnectionRecord): string {
       'mode',
       `${verification.mode}${verification.rule === null ? '' : `, rule ${verification.rule}`}${verification.override ? ', asked for by the request' : ''}`,
     ],
-    ['verified', tls === null ? null : verification.authorized ? paint('green', 'yes') : paint('red', 'no')],
+    ['verdict', tls === null ? null : verificationText(verification)],
     [
       'asked',
       own.requested === null
@@ -103,7 +120,7 @@ export function problemText(problem: ConnectionRecord['verification']['problems'
     problem.depth === null
       ? ''
       : ` at depth ${problem.depth}${problem.subject === null ? '' : ` (${problem.subject})`}`;
-  const allowed = problem.allowed ? ' [let through by the rule]' : '';
+  const allowed = problem.allowed ? ' [allowed by the rule]' : '';
   return `\n${paint('yellow', 'problem')} ${problem.code}${place}: ${problem.message}${allowed}\n  next: ${problem.hint}\n`;
 }
 

@@ -10,7 +10,7 @@ import type { ReportFault } from '../../core/boundary.ts';
 import { certificateFacts, printable } from '../../core/facts.ts';
 import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './attempt.ts';
 import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './result.ts';
-import { type Expectation, judge, withAnchor } from '../verify/verdict.ts';
+import { allowedCodes, type Expectation, judge, withAnchor } from '../verify/verdict.ts';
 
 export interface ProbeOptions {
   readonly authority: Authority;
@@ -88,7 +88,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     versions: offered,
     ciphers,
     alpn: reached ? await protocolsOf(connect, base, spoken[0], bare) : [],
-    server: { chain: chain.map(certificateFacts), sent: sent.flatMap(sentFacts) },
+    server: { chain: chain.map(certificateFacts), ...sentFacts(sent) },
     verification,
     client_certificate: clientCertificate(bare, withOurs, identity?.chain ?? []),
     error: reached ? null : printable(bare[0]?.error?.message ?? 'nobody answers', 500),
@@ -105,18 +105,19 @@ function judged(
   { authority, expectation }: ProbeOptions,
 ): ProbeResult['verification'] & { readonly chain: readonly X509Certificate[] } {
   const { mode } = expectation;
-  if (!best) return { complete: false, mode, authorized: false, problems: [], chain: [] };
+  if (!best) return { complete: false, mode, authorized: false, allowed: [], problems: [], chain: [] };
   const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', authority };
   if (best.opensslError !== NOT_JUDGED) {
     const verdict = judge({ ...observed, opensslError: best.opensslError }, expectation);
-    const { authorized, problems } = verdict;
-    return { complete: true, mode, authorized, problems, chain: withAnchor(best.chain, verdict) };
+    const { authorized, allowed, problems } = verdict;
+    return { complete: true, mode, authorized, allowed, problems, chain: withAnchor(best.chain, verdict) };
   }
   // Any refusal makes the verdict look for itself; its stand-in is then taken out again.
   const verdict = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
   const problems = verdict.problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
-  const authorized = problems.every(({ allowed }) => allowed === true);
-  return { complete: false, mode, authorized, problems, chain: withAnchor(best.chain, verdict) };
+  const authorized = problems.length === 0;
+  const allowed = allowedCodes(problems);
+  return { complete: false, mode, authorized, allowed, problems, chain: withAnchor(best.chain, verdict) };
 }
 
 /** One after another: a probe must not look like an attack, nor weigh on the server. */

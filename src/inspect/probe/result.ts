@@ -47,12 +47,15 @@ export interface ProbeResult {
     readonly chain: readonly CertificateFacts[];
     /** Exactly what the server sent, in its order. */
     readonly sent: readonly CertificateFacts[];
+    /** The same, as PEM. */
+    readonly pem: readonly string[];
   };
   readonly verification: {
     /** False where no handshake came far enough for OpenSSL's verdict, and the certificates alone were looked at. */
     readonly complete: boolean;
     readonly mode: 'enforce' | 'report';
     readonly authorized: boolean;
+    readonly allowed: readonly string[];
     readonly problems: readonly Problem[];
   };
   readonly client_certificate: {
@@ -82,12 +85,17 @@ export function endpointOf(seen: readonly Seen[]): Endpoint | null {
   return facts ? { ...facts, family: isIPv6(facts.ip) ? 6 : 4 } : null;
 }
 
-export function sentFacts(der: Buffer): CertificateFacts[] {
-  try {
-    return [certificateFacts(new X509Certificate(der))];
-  } catch {
-    return [];
-  }
+/** Without those that can't be read. */
+export function sentFacts(sent: readonly Buffer[]): Pick<ProbeResult['server'], 'sent' | 'pem'> {
+  const readable = sent.flatMap((der) => {
+    try {
+      const certificate = new X509Certificate(der);
+      return { facts: certificateFacts(certificate), pem: certificate.toString() };
+    } catch {
+      return [];
+    }
+  });
+  return { sent: readable.map(({ facts }) => facts), pem: readable.map(({ pem }) => pem) };
 }
 
 export function attemptFacts(seen: Seen, version: TlsVersion, ours: boolean): ProbeAttempt {

@@ -29,8 +29,10 @@ export interface VerificationFacts {
   readonly rule: string | null;
   /** Where the mode came from the request. */
   readonly override: boolean;
-  /** No problem found beyond those that the rule's `allow` list names. */
+  /** No problem found: neither mode report nor a rule's `allow` list makes it true. */
   readonly authorized: boolean;
+  /** Codes of the problems that the rule's `allow` list let through. */
+  readonly allowed: readonly string[];
   readonly problems: readonly Problem[];
 }
 
@@ -102,7 +104,10 @@ export interface ExchangeRecord {
   readonly response_bytes: number;
   /** The entry chosen for the authority. */
   readonly certificate: string | null;
+  /** As of its connection; null without TLS. */
   readonly authorized: boolean | null;
+  /** As of its connection. */
+  readonly allowed: readonly string[];
   readonly reused: boolean;
   readonly ms: {
     readonly total: number;

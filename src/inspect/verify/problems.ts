@@ -17,16 +17,16 @@ interface ProblemFacts {
 
 // biome-ignore format: a table reads best as a table
 export const PROBLEM_CODES = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: { meaning: 'the server sent a self-signed certificate that is not trusted', next: 'if it is the one you expect, save it and name it under trust.ca' },
-  SELF_SIGNED_CERT_IN_CHAIN: { meaning: 'the chain ends in a root that is not trusted', next: 'if that root is the right one, save it and name it under trust.ca' },
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: { meaning: 'the issuer of a certificate is neither trusted nor sent', next: 'name the CA that issued it under trust.ca' },
-  UNABLE_TO_GET_ISSUER_CERT: { meaning: 'the issuer of a trusted certificate is not known', next: 'name the root above it under trust.ca' },
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: { meaning: 'the server sent its own certificate alone, and its issuer is not trusted', next: 'the server should send its intermediates too; until then name the issuer under trust.ca' },
+  DEPTH_ZERO_SELF_SIGNED_CERT: { meaning: 'the server sent a self-signed certificate that is not trusted', next: 'if you expect this certificate, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
+  SELF_SIGNED_CERT_IN_CHAIN: { meaning: 'the chain ends in a root that is not trusted', next: 'if you expect this root, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: { meaning: 'the issuer of a certificate is neither trusted nor sent', next: 'if you expect this CA, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
+  UNABLE_TO_GET_ISSUER_CERT: { meaning: 'the issuer of a trusted certificate is not known', next: 'get the root above it from its operator, and trust it: mtlsd trust add FILE --host HOST' },
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: { meaning: 'the server sent its own certificate alone, and its issuer is not trusted', next: 'get the certificate of its issuer from the server\'s operator, and trust it: mtlsd trust add FILE --host HOST' },
   CERT_HAS_EXPIRED: { meaning: 'a certificate in the chain has expired', next: 'its owner has to renew it' },
   CERT_NOT_YET_VALID: { meaning: 'a certificate in the chain is not valid yet', next: 'check the clock of this machine; else wait for it, or ask its owner' },
   ERROR_IN_CERT_NOT_BEFORE_FIELD: { meaning: 'the start of the validity is not a readable time', next: 'its issuer has to make it anew' },
   ERROR_IN_CERT_NOT_AFTER_FIELD: { meaning: 'the end of the validity is not a readable time', next: 'its issuer has to make it anew' },
-  HOSTNAME_MISMATCH: { meaning: 'the certificate is for other names than the one asked for', next: 'use one of the names it has, or set server_name in a rule for this host' },
+  HOSTNAME_MISMATCH: { meaning: 'the certificate is for other names than the one asked for', next: 'use one of its names; if this server is the right one: mtlsd verification set --host HOST --server-name NAME' },
   CERT_SIGNATURE_FAILURE: { meaning: 'a signature in the chain does not verify', next: 'something has altered the certificate or poses as its issuer; compare fingerprints with the server\'s operator' },
   UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: { meaning: 'the public key of an issuer can not be read', next: 'its issuer has to make it anew' },
   UNABLE_TO_DECRYPT_CERT_SIGNATURE: { meaning: 'the signature of a certificate can not be read', next: 'its issuer has to make it anew' },
@@ -36,8 +36,8 @@ export const PROBLEM_CODES = {
   INVALID_PURPOSE: { meaning: 'the certificate is not meant for a TLS server', next: 'the server needs a certificate with the extended key usage serverAuth' },
   CERT_CHAIN_TOO_LONG: { meaning: 'the chain is longer than any real one', next: 'ask the server\'s operator what it sends' },
   CERT_REVOKED: { meaning: 'a certificate was revoked', next: 'its owner has to replace it' },
-  CERT_UNTRUSTED: { meaning: 'a root is marked as not trusted for this purpose', next: 'take the marked root out of the system\'s store, or name another under trust.ca' },
-  CERT_REJECTED: { meaning: 'a root is marked as rejected for this purpose', next: 'take the marked root out of the system\'s store, or name another under trust.ca' },
+  CERT_UNTRUSTED: { meaning: 'a root is marked as not trusted for this purpose', next: 'remove the marked root from the system\'s store, or trust another one: mtlsd trust add FILE --host HOST' },
+  CERT_REJECTED: { meaning: 'a root is marked as rejected for this purpose', next: 'remove the marked root from the system\'s store, or trust another one: mtlsd trust add FILE --host HOST' },
   EE_KEY_TOO_SMALL: { meaning: 'the key of the server\'s certificate is too weak', next: 'the server needs a certificate with an RSA key of 2048 bits or more, or an EC key' },
   CA_KEY_TOO_SMALL: { meaning: 'the key of a CA in the chain is too weak', next: 'the CA has to be replaced by one with a stronger key' },
   CA_MD_TOO_WEAK: { meaning: 'a certificate in the chain is signed with a broken digest', next: 'its issuer has to sign it anew with SHA-256 or better' },
@@ -47,9 +47,9 @@ export const PROBLEM_CODES = {
   PERMITTED_VIOLATION: { meaning: 'a CA in the chain may not issue for that name', next: 'its name constraints leave the name out; ask the server\'s operator' },
   EXCLUDED_VIOLATION: { meaning: 'a CA in the chain is forbidden to issue for that name', next: 'its name constraints exclude the name; ask the server\'s operator' },
   UNSPECIFIED: { meaning: 'OpenSSL refuses the chain for a reason that the runtime does not pass on', next: 'see it with: openssl s_client -connect HOST:PORT' },
-  PIN_MISMATCH: { meaning: 'no key in the verified chain is one of the pins', next: 'if the server has a new key, put its pin into the rule' },
-  TLS_VERSION_TOO_LOW: { meaning: 'the connection uses an older TLS version than the rule asks for', next: 'the server has to offer a newer version, or lower min_version in the rule' },
-  CONSTRAINTS_UNCHECKED: { meaning: 'the chain has name constraints, which nobody checked once another problem was let through', next: 'mend the other problem; name constraints are checked by OpenSSL on a chain without one', never: true },
+  PIN_MISMATCH: { meaning: 'no key in the verified chain is one of the pins', next: 'if the server has a new key, set its pin: mtlsd verification set --host HOST --pin PIN' },
+  TLS_VERSION_TOO_LOW: { meaning: 'the connection uses an older TLS version than the rule asks for', next: 'the server has to offer a newer version; to accept an older one: mtlsd verification set --host HOST --min-version VERSION' },
+  CONSTRAINTS_UNCHECKED: { meaning: 'the chain has name constraints, which are not checked once another problem is let through', next: 'fix the other problem; OpenSSL checks name constraints only on a chain without one', never: true },
   LOCAL_CA_LEAF: { meaning: 'the server showed a certificate of the local CA of this daemon', next: 'the address leads back to an intercepting mtlsd, or the key of the local CA was taken: make a new one', never: true },
   NO_PEER_CERTIFICATE: { meaning: 'the connection shows no certificate, so there is nothing to verify', next: 'report it; a session that skips the certificate is never used here', never: true },
 } as const satisfies Record<ProblemCode, ProblemFacts>;
@@ -63,13 +63,31 @@ export function problemMeaning(code: string): string {
   return factsOf(code).meaning;
 }
 
-/** The next step, with the command to type where a rule can let the problem through. */
-export function problemHint(code: string, host: string, port: number): string {
+export interface HintContext {
+  /** Of all problems that still refuse the server: to allow one of several would change nothing. Default: the code itself. */
+  readonly codes?: readonly string[];
+  /** A name that the certificate has. */
+  readonly name?: string | undefined;
+  /** The TLS version of the connection. */
+  readonly version?: string;
+}
+
+/** The next step, and the command that lets the server through all the same. */
+export function problemHint(code: string, host: string, port: number, context: HintContext = {}): string {
+  const { codes = [code], name = 'NAME', version = 'VERSION' } = context;
   const bare = host.includes(':') ? `[${host}]` : host;
-  const next = factsOf(code).next.replace('HOST:PORT', `${bare}:${port}`);
-  if (!isAllowable(code)) return next;
   const place = port === 443 ? bare : `${bare}:${port}`;
-  return `${next}; to let it through: mtlsd verification set --host ${place} --allow ${code}`;
+  const file = `${place.replace(/[^a-z0-9.-]+/gi, '-').replace(/^-|-$/g, '')}-ca.pem`;
+  const next = factsOf(code)
+    .next.replace('HOST:PORT', `${bare}:${port}`)
+    .replaceAll(/\bURL\b/g, `https://${place}/`)
+    .replaceAll('--save-ca FILE && mtlsd trust add FILE', `--save-ca ${file} && mtlsd trust add ${file}`)
+    .replaceAll(/\bHOST\b/g, place)
+    .replace(/\bNAME\b/, name)
+    .replace(/\bVERSION\b/, version);
+  if (codes.length === 0 || !codes.every(isAllowable)) return next;
+  const it = codes.length === 1 ? 'it' : `all ${codes.length} problems`;
+  return `${next}; to let ${it} through: mtlsd verification set --host ${place} --allow ${codes.join(' ')}`;
 }
 
 function factsOf(code: string): ProblemFacts {

@@ -44,9 +44,13 @@ export interface Expectation {
 
 export interface Verdict {
   readonly problems: Problem[];
-  /** Nothing found beyond what `allow` names. */
+  /** Nothing found at all. */
   readonly authorized: boolean;
-  /** Authorized, or only reporting. */
+  /** Codes of the problems that `allow` let through; each once. */
+  readonly allowed: readonly string[];
+  /** Nothing found beyond what `allow` names. */
+  readonly accepted: boolean;
+  /** Accepted, or only reporting. */
   readonly proceed: boolean;
   /** What it was judged by: leaf first, the anchor last where there is one. Empty where nothing was shown. */
   readonly path: readonly X509Certificate[];
@@ -87,8 +91,11 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
     ...pinFindings(best.path, expectation.pins),
   ];
   const { host, port } = observed.authority ?? { host: observed.host, port: 443 };
+  const refusing = findings.filter((finding) => !isAllowed(finding, expectation.allow)).map(({ code }) => code);
+  const codes = [...new Set(refusing)];
+  const ownName = nameOf(observed.chain[0]);
   const problems = findings.map((finding): Problem => {
-    const hint = problemHint(finding.code, host, port);
+    const hint = problemHint(finding.code, host, port, { codes, name: ownName, version: observed.protocol });
     return { ...finding, hint, ...(isAllowed(finding, expectation.allow) ? { allowed: true } : {}) };
   });
   // Name constraints are OpenSSL's to check. Where its one code is let through, it may have hidden another; unless the rule
@@ -98,11 +105,24 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
   if (observed.opensslError !== null && constrained && !waived && problems.every(({ allowed }) => allowed === true)) {
     problems.push(problemOf('CONSTRAINTS_UNCHECKED', null, host, port));
   }
-  const authorized = problems.every((problem) => problem.allowed === true);
   const fatal = problems.some((problem) => ALWAYS_FATAL.has(problem.code));
-  const proceed = !fatal && (authorized || expectation.mode === 'report');
-  return { problems, authorized, proceed, path: best.path?.certificates ?? [] };
+  const proceed = !fatal && (isAccepted(problems) || expectation.mode === 'report');
+  return {
+    problems,
+    authorized: problems.length === 0,
+    allowed: allowedCodes(problems),
+    accepted: isAccepted(problems),
+    proceed,
+    path: best.path?.certificates ?? [],
+  };
 }
+
+/** Whether a rule lets every one of them through. */
+export const isAccepted = (problems: readonly Problem[]): boolean => problems.every(({ allowed }) => allowed === true);
+
+export const allowedCodes = (problems: readonly Problem[]): string[] => [
+  ...new Set(problems.flatMap(({ code, allowed }) => (allowed === true ? code : []))),
+];
 
 /** What was sent, and after it the anchor that it leads to where that was not: what a person wants to see of a chain. */
 export function withAnchor(sent: readonly X509Certificate[], { path }: Pick<Verdict, 'path'>): X509Certificate[] {
@@ -197,6 +217,12 @@ function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
   const message = `the certificate is not valid for ${host}; it is only valid for ${has.join(', ')}${more}`;
   return [{ code: 'HOSTNAME_MISMATCH', depth: 0, subject, message }];
+}
+
+/** The first name of a certificate that a rule can set as server_name. */
+function nameOf(leaf: X509Certificate | undefined): string | undefined {
+  const name = leaf && certificateFacts(leaf).sans.find((san) => /^DNS:[a-z0-9_.-]+$/i.test(san));
+  return name?.slice('DNS:'.length);
 }
 
 /** The part of Node's certificate object that it compares names with; the whole of it can't be made safely (peer-chain.ts). */

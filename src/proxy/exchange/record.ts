@@ -52,6 +52,7 @@ export function recordOf(facts: ExchangeFacts): ExchangeRecord {
     response_bytes: facts.responseBytes,
     certificate: routing?.decision.choice.entry?.name ?? null,
     authorized: record?.verification.authorized ?? (error?.code === 'SERVER_CERTIFICATE_REJECTED' ? false : null),
+    allowed: record?.verification.allowed ?? [],
     reused,
     ms: {
       total: round(now - facts.started),

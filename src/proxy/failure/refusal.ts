@@ -72,7 +72,7 @@ function withheld(draft: RecordDraft, ended: string, data: ErrorData): MtlsdErro
     {
       ...data,
       problems: draft.problems,
-      hint: `mend what the server's verification finds: mtlsd probe URL; or set withhold_unverified: false for ${draft.name}`,
+      hint: `fix what verification finds: mtlsd probe URL shows it; or set withhold_unverified: false for ${draft.name}`,
     },
   );
 }

@@ -100,8 +100,8 @@ export function createDialer(options: DialerOptions): Dial {
         mayPresent: (seen: TLSSocket) => {
           draft.seen(seen, serverName, true);
           verdict = judge(seen, earlyVerifyError(seen));
-          if (!verdict.authorized) draft.withhold();
-          return verdict.authorized;
+          if (!verdict.accepted) draft.withhold();
+          return verdict.accepted;
         },
       }),
     });

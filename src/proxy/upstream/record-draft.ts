@@ -45,7 +45,14 @@ export class RecordDraft {
   #tls: TlsFacts | null = null;
   #sent: readonly X509Certificate[] | null = null;
   #chain: readonly X509Certificate[] = [];
-  #verdict: Verdict = { problems: [], authorized: false, proceed: false, path: [] };
+  #verdict: Verdict = {
+    problems: [],
+    authorized: false,
+    allowed: [],
+    accepted: false,
+    proceed: false,
+    path: [],
+  };
   /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
   requested: boolean | null = null;
   /** Where it asked, and takes no key of the kind that we have. */
@@ -180,6 +187,7 @@ export class RecordDraft {
         rule: policy.rule,
         override,
         authorized: this.#verdict.authorized,
+        allowed: this.#verdict.allowed,
         problems: this.#verdict.problems,
       },
       client_certificate: {

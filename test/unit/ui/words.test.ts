@@ -34,7 +34,7 @@ describe('an exchange in a sentence', () => {
     const problems = [{ code: 'CERT_HAS_EXPIRED', depth: 0, subject: null, message: 'm', hint: 'h', allowed: true }];
     const verification = { ...connection().verification, authorized: false, rule: 'a.example:443', problems };
     expect(whatHappened(exchange(), connection({ verification }))).toContain(
-      'The server failed verification (cert has expired), and the request was sent all the same: the rule for a.example:443 allows it.',
+      'The server is not verified: 1 problem allowed by the rule for a.example:443 (cert has expired).',
     );
   });
 
@@ -232,14 +232,17 @@ describe('dry runs and probes', () => {
       error: null,
       attempts: [],
       certificate: { name: 'alice', usable: true },
-      verification: { authorized: true, mode: 'enforce' },
+      verification: { authorized: true, mode: 'enforce', problems: [] },
       client_certificate: { requested: true, required: true, ours: 'accepted' },
     } as unknown as Probe;
     expect(probeVerdict(probe)).toEqual({
       tone: 'good',
       text: 'A request would get through with the certificate alice. a.example is verified.',
     });
-    expect(probeVerdict({ ...probe, verification: { ...probe.verification, authorized: false } }).tone).toBe('bad');
+    expect(
+      probeVerdict({ ...probe, verification: { ...probe.verification, authorized: false, problems: [{}] } } as never)
+        .tone,
+    ).toBe('bad');
     const report = { ...probe.verification, authorized: false, mode: 'report' as const };
     expect(probeVerdict({ ...probe, verification: report }).tone).toBe('warn');
     const refused = { ...probe.client_certificate, ours: 'refused' };

@@ -5,11 +5,12 @@ import { type Api, anyApi, withApi } from '../../api.ts';
 import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
 import { inDays, paint, print, printJson } from '../../output.ts';
-import { parsePattern } from '../../target.ts';
+import { hostOf, parsePattern } from '../../target.ts';
 import { placeText, problemsText } from '../../words/entry.ts';
 
 interface Options extends FileOptions {
   readonly home?: string;
+  readonly host?: string;
   readonly name?: string;
   readonly profile?: string;
   readonly withholdUnverified?: boolean;
@@ -24,7 +25,8 @@ export function addCommand(): Command {
   return withFileOptions(
     new Command('add')
       .description('Adds a certificate for a host. Of two for the same host and port, the one added last is used.')
-      .argument('<host>', 'HOST, HOST:PORT, HOST:* for any port, or "*.SUFFIX"; port 443 when left out'),
+      .argument('[host]', 'HOST, HOST:PORT, HOST:* for any port, or "*.SUFFIX"; port 443 when left out')
+      .option('--host <host>', 'the same'),
   )
     .option('--name <name>', 'what to call it (default: made from the host)')
     .option('--profile <name>', 'only for clients that ask for this profile')
@@ -44,12 +46,12 @@ Examples:
   mtlsd cert add '*.corp.example:*' --pfx me.p12 --name corp --passphrase-command op read op://vault/me/pfx
   pass show partner | mtlsd cert add api.partner.example --pfx partner.p12 --passphrase-stdin`,
     )
-    .action(async (host: string, _options, command: Command) => {
+    .action(async (argument: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       if (options.pfx === undefined && options.cert === undefined)
         throw usage('no certificate is given', 'give --pfx FILE, or --cert FILE and --key FILE');
       const { fields, passphrase } = await fileFields(options);
-      const place = parsePattern(host);
+      const place = parsePattern(hostOf(argument, options.host));
       await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {
         const { body } = await withPassphrase(
           passphrase,

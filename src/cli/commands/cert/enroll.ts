@@ -16,11 +16,12 @@ import { connectToCa, trustForCa } from '../../ca-connection.ts';
 import { CliError, usage } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { askSecret, isInteractive } from '../../prompt.ts';
-import { parsePattern } from '../../target.ts';
+import { hostOf, parsePattern } from '../../target.ts';
 import { writtenText } from './add.ts';
 
 interface Options {
   readonly home?: string;
+  readonly host?: string;
   readonly est?: string;
   readonly step?: string;
   readonly user?: string;
@@ -44,7 +45,8 @@ export function enrollCommand(): Command {
     .description(
       'Gets a first certificate from a CA and adds it for a host: a new key, a request, the files in the home folder, and an entry that renews itself.',
     )
-    .argument('<host>', 'HOST, HOST:PORT, HOST:* for any port, or "*.SUFFIX"; port 443 when left out')
+    .argument('[host]', 'HOST, HOST:PORT, HOST:* for any port, or "*.SUFFIX"; port 443 when left out')
+    .option('--host <host>', 'the same')
     .option('--est <url>', 'an EST server: https://ca.example/.well-known/est')
     .option('--user <name>', 'the user of the EST server')
     .option('--password-file <file>', 'the password is in this file')
@@ -65,10 +67,10 @@ Examples:
   mtlsd cert enroll '*.corp.example:*' --est https://ca.corp.example/.well-known/est --user alice --trust corp-root.pem
   mtlsd cert enroll api.corp.example --step https://ca.corp.example --trust root.pem --token-command step ca token alice`,
     )
-    .action(async (host: string, _options, command: Command) => {
+    .action(async (argument: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       const home = homeDirectory(options.home, process.env);
-      const place = parsePattern(host);
+      const place = parsePattern(hostOf(argument, options.host));
       const via = await viaOf(options);
       const { commonName, names } = namesOf(options, via);
       await withApi(anyApi(home), async (api) => {

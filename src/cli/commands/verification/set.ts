@@ -5,7 +5,7 @@ import { homeDirectory } from '../../../home.ts';
 import { type Api, anyApi, withApi } from '../../api.ts';
 import { usage } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
-import { ruleAt, rulePath } from '../../rules.ts';
+import { broaderRule, ruleAt, rulePath } from '../../rules.ts';
 import { parsePattern } from '../../target.ts';
 import { ruleText } from '../../words/rule.ts';
 
@@ -13,6 +13,7 @@ interface Options {
   readonly home?: string;
   readonly host?: string;
   readonly allow?: readonly string[];
+  readonly allowOnly?: readonly string[];
   readonly pin?: readonly string[];
   readonly ca?: readonly string[];
   readonly system?: boolean;
@@ -27,7 +28,8 @@ export function verificationSetCommand(): Command {
     .description('Sets the mode for all hosts, or the rule of one. What is given is set, the rest of the rule stays.')
     .argument('[mode]', 'enforce, or report: check, record every problem, let it through')
     .option('--host <host>', 'for HOST, HOST:PORT or HOST:* only; "*.SUFFIX" too (port 443 when left out)')
-    .option('--allow <code...>', 'problems to let through while all others are enforced')
+    .option('--allow <code...>', 'let these problems through as well; all others are enforced')
+    .option('--allow-only <code...>', 'let these problems through and no others')
     .option('--pin <pin...>', 'public keys, one of which has to be in the chain: sha256/BASE64=')
     .option('--ca <file...>', 'trust these CA certificates for this host')
     .option('--no-system', "don't trust the system's CAs for this host")
@@ -78,18 +80,38 @@ async function setRule(api: Api, host: string, mode: RuleFields['mode'], options
   if (Object.keys(fields).length === 0) throw usage('nothing to set is given', 'give a mode, or one of the options');
   const pattern = parsePattern(host);
   const before = await ruleAt(api, pattern);
-  const { host: _host, port: _port, ...rest } = before?.rule ?? { host };
+  // A rule of its own takes the place of a broader one, so it starts from what that says.
+  const broader = before ? null : await broaderRule(api, pattern);
+  const { host: _host, port: _port, ...rest } = before?.rule ?? broader ?? { host };
+  const allow = allowed(options, rest.allow ?? []);
   const { body } = await api.call<RuleFields>('PUT', rulePath(pattern), {
-    body: { ...rest, ...fields },
+    body: { ...rest, ...fields, ...(allow && { allow }) },
     headers: before ? { 'if-match': before.etag } : { 'if-none-match': '*' },
   });
   if (options.json) printJson(body);
-  else print(`${before ? 'changed' : 'added'} the rule\n${ruleText(body)}`);
+  else {
+    const from = broader ? `, starting from the one for ${broader.host}` : '';
+    print(`${before ? 'changed' : 'added'} the rule${from}\n${ruleText(body)}`);
+  }
 }
 
-function ruleFields({ allow, pin, ca, system, minVersion, maxVersion, serverName }: Options): Partial<RuleFields> {
+function allowed({ allow, allowOnly }: Options, before: readonly string[]): string[] | null {
+  if (allow === undefined && allowOnly === undefined) return null;
+  return [...new Set([...(allowOnly ?? before), ...(allow ?? [])])];
+}
+
+function ruleFields({
+  allow,
+  allowOnly,
+  pin,
+  ca,
+  system,
+  minVersion,
+  maxVersion,
+  serverName,
+}: Options): Partial<RuleFields> {
   return {
-    ...(allow && { allow: [...allow] }),
+    ...((allow ?? allowOnly) && { allow: [] }),
     ...(pin && { pins: [...pin] }),
     ...((ca ?? system === false) && { trust: { system: system ?? true, ca: (ca ?? []).map((file) => resolve(file)) } }),
     ...(minVersion && { min_version: minVersion }),

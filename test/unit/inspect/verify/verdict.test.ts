@@ -58,7 +58,9 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', (version) => {
         new Set([code]),
       );
     }
-    expect(judge(observed, { ...strict, allow: codes })).toMatchObject({ proceed: true, authorized: true });
+    const allowed = judge(observed, { ...strict, allow: codes });
+    expect(allowed).toMatchObject({ proceed: true, accepted: true, authorized: codes.length === 0 });
+    expect(new Set(allowed.allowed)).toEqual(new Set(codes));
     // And a code that has nothing to do with it changes nothing.
     expect(judge(observed, { ...strict, allow: ['CERT_REVOKED'] })).toEqual(verdict);
   });
