@@ -29,6 +29,7 @@ import { credentials } from './proxy/listen/auth.ts';
 import { type ProxyServer, startProxyServer } from './proxy/listen/server.ts';
 import type { TunnelRecord } from './proxy/listen/tunnel.ts';
 import type { Refusal } from './proxy/listen/connect.ts';
+import { refusalRecord } from './proxy/refusal-record.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
 import { connectForRenewal } from './proxy/upstream/renewal.ts';
@@ -246,8 +247,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
         silenceMs: timeoutsMs.stream,
       },
       nonTls: settings.nonTls,
-      onRefused: contained('daemon', reportFault, ({ exchange, client, target, error }: Refusal) => {
+      onRefused: contained('daemon', reportFault, (refusal: Refusal) => {
+        const { exchange, client, target, error } = refusal;
         metrics.refused(error.code);
+        recorder.addExchange(refusalRecord(refusal));
         const { code, message, hint } = error;
         log('warn', 'proxy.refused', { exchange, client, target, code, message, hint });
       }),

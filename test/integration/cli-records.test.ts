@@ -207,6 +207,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
       'demo',
       'cert',
       'verification',
+      'trust',
       'match',
       'probe',
       'tail',

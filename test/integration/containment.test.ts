@@ -63,7 +63,7 @@ describe('a fault of mtlsd itself ends what it belongs to alone', () => {
   }
 
   test('a probe', async () => {
-    const faults = await fails('tls:TLSSocket.prototype.getCipher @ probe-attempt', 'probe', async (daemon) => {
+    const faults = await fails('tls:TLSSocket.prototype.getCipher @ probe/attempt', 'probe', async (daemon) => {
       const response = await daemon.api('/api/v1/probe', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -5,6 +5,7 @@ import { anyApi, withApi } from '../api.ts';
 import { failed, type Finding } from '../doctor/check.ts';
 import { checkClients, checkShell } from '../doctor/clients.ts';
 import { checkCa, checkClock, checkDaemon, checkHome } from '../doctor/installation.ts';
+import { checkTrustOfClients } from '../doctor/records.ts';
 import { checkStore } from '../doctor/store.ts';
 import { count, paint, print, printJson, progress } from '../output.ts';
 import { readRunFile } from '../run-file.ts';
@@ -39,6 +40,7 @@ async function examine(home: string, clients: boolean): Promise<Finding[]> {
   findings.push(...(await checkCa(home)), ...(await checkClock(home)), ...(await checkDaemon(home)));
   findings.push(
     ...(await guarded('store', () => withApi(anyApi(home), checkStore))),
+    ...(await guarded('clients', () => withApi(anyApi(home), checkTrustOfClients))),
     checkShell((await readRunFile(home))?.proxy ?? []),
   );
   if (!clients || findings.some(({ check, state }) => check === 'local CA' && state === 'failed')) return findings;

@@ -43,7 +43,10 @@ export function probeText(probe: ProbeAnswer): string {
   }
   const { complete, problems } = verification;
   const partly = complete ? '' : ', as far as an unfinished handshake shows';
-  if (leaf) lines.push(`It is ${verificationText({ ...verification, rule: null })}${partly}.`);
+  const verdict = verification.authorized
+    ? paint('green', 'passes verification')
+    : `is ${verificationText({ ...verification, rule: null })}`;
+  if (leaf) lines.push(`It ${verdict}${partly}.`);
   lines.push(...problems.map((problem) => problemText(problem).trimEnd()), '');
   lines.push(...clientCertificateLines(probe));
   for (const { version, suites } of ciphers)

@@ -34,12 +34,16 @@ export interface ConnectContext {
   readonly onRefused: (refusal: Refusal) => void;
 }
 
-/** For the log: what was refused before there was an exchange. */
+/** What was refused before there was an exchange. */
 export interface Refusal {
   /** The id that the answer names. */
   readonly exchange: string;
   readonly client: string;
   readonly target: string;
+  /** `CONNECT`, `SOCKS5`, that of the request; empty where none was read. */
+  readonly method: string;
+  /** Of the answer; null where the client got none that is HTTP. */
+  readonly status: number | null;
   readonly error: MtlsdError;
 }
 
@@ -53,7 +57,7 @@ export async function handleConnect(
   context: ConnectContext,
   head: RequestHead,
   socket: Socket,
-  refuse: (client: string, target: string, error: MtlsdError, head: RequestHead) => Buffer,
+  refuse: (client: string, target: string, error: MtlsdError, head: RequestHead, answered: boolean) => Buffer,
 ): Promise<void> {
   const client = clientOf(socket);
   const answer = new Answer(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
@@ -61,7 +65,7 @@ export async function handleConnect(
     const { profile } = context.credentials.check(fieldValue(head.fields, 'proxy-authorization'));
     await proceed(context, socket, { authority: parseAuthority(head.target), client, profile }, answer);
   } catch (error) {
-    const bytes = refuse(client, tellable(head.target), asMtlsdError(error), head);
+    const bytes = refuse(client, tellable(head.target), asMtlsdError(error), head, !answer.given);
     // After the 200 there is nothing that a client would read as an answer.
     if (answer.given || socket.destroyed) socket.destroy();
     else endWith(socket, bytes);
@@ -81,7 +85,7 @@ export async function handleSocks(context: ConnectContext, socket: Socket, hands
     await proceed(context, socket, { authority, client, profile }, answer);
   } catch (error) {
     const known = asMtlsdError(error);
-    context.onRefused({ exchange: nextId('x'), client, target, error: known });
+    context.onRefused({ exchange: nextId('x'), client, target, method: 'SOCKS5', status: null, error: known });
     if (answer.given) socket.destroy();
     else if (accepted) {
       reply(socket, socksReplyFor(known));

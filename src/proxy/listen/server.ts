@@ -63,6 +63,9 @@ export interface ProxyServer {
   drain(): Promise<void>;
 }
 
+/** Real methods have 17 letters at most; the rest would only fill the records. */
+const LONGEST_METHOD = 20;
+
 /** An HTTP connection of a client, in either version. */
 interface Served {
   close(): void;
@@ -112,9 +115,18 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     new Exchange(context, connection, stream).run();
   }
 
-  function refuse(client: string, target: string, error: MtlsdError, head: RequestHead | null): Buffer {
+  /** @param answered the client reads the answer */
+  function refuse(
+    client: string,
+    target: string,
+    error: MtlsdError,
+    head: RequestHead | null,
+    answered = true,
+  ): Buffer {
     const id = nextId('x');
-    options.connect.onRefused({ exchange: id, client, target, error });
+    const method = head?.method.slice(0, LONGEST_METHOD) ?? '';
+    const status = answered ? error.status : null;
+    options.connect.onRefused({ exchange: id, client, target, method, status, error });
     const accept = head ? fieldValue(head.fields, 'accept') : undefined;
     const answer = answerProblem(error, { exchange: id, authority: target || null, accept, certificate: null });
     return answerBytes(answer, head?.method === 'HEAD');
@@ -201,6 +213,8 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
           exchange: nextId('x'),
           client,
           target: port.authority.text,
+          method: 'CONNECT',
+          status: null,
           error: asMtlsdError(error),
         });
         socket.destroy();
@@ -214,7 +228,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     const count = perAddress.get(address) ?? 0;
     const error = overload(count);
     if (error) {
-      const bytes = refuse(clientOf(socket), '', error, null);
+      const bytes = refuse(clientOf(socket), '', error, null, answers);
       // Bytes of HTTP mean nothing to SOCKS and raw local ports.
       endWith(socket, answers ? bytes : undefined);
       return;
@@ -240,9 +254,13 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     if (sockets.size >= limits.connections)
       return new MtlsdError('OVERLOADED', `${sockets.size} connections are open, as many as limits.connections allows`);
     if (fromAddress >= limits.connectionsPerAddress)
-      return new MtlsdError('OVERLOADED', `${fromAddress} connections from this address are open`, {
-        hint: 'raise limits.connections_per_address in mtlsd.yaml, or close idle connections',
-      });
+      return new MtlsdError(
+        'OVERLOADED',
+        `${fromAddress} connections from this address are open, as many as limits.connections_per_address allows`,
+        {
+          hint: 'raise limits.connections_per_address in mtlsd.yaml, or close idle connections',
+        },
+      );
     return null;
   }
 
