@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { logEventsJsonSchema } from '../src/admin/schemas/log-events.ts';
-import { offlineApi } from '../src/cli/offline.ts';
+import { filesApi } from '../src/cli/api/files.ts';
 import { apiTypes, type OpenApi } from './api-types.ts';
 import { settingsJsonSchema, storeJsonSchema } from './json-schemas.ts';
 
@@ -11,7 +11,7 @@ writeFileSync(new URL('./certificates.schema.json', import.meta.url), storeJsonS
 writeFileSync(new URL('./mtlsd.schema.json', import.meta.url), settingsJsonSchema());
 writeFileSync(new URL('../docs/log-events.schema.json', import.meta.url), logEventsJsonSchema());
 
-const api = await offlineApi(mkdtempSync(join(tmpdir(), 'mtlsd-schema-')));
+const api = await filesApi(mkdtempSync(join(tmpdir(), 'mtlsd-schema-')));
 const { body } = await api.call<OpenApi>('GET', '/openapi.json');
 await api.close();
 writeFileSync(new URL('../ui/api/document.ts', import.meta.url), apiTypes(body));

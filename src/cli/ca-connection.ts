@@ -7,7 +7,7 @@ import type { TrustFields } from '../certs/store/schema.ts';
 import { loadTrust, secureContextFor, type TrustAnchors } from '../certs/trust.ts';
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
-import type { Api } from './api.ts';
+import type { Api } from './api/api.ts';
 import { CliError } from './errors.ts';
 
 /** Longer than a connection takes whose answer is worth waiting for. */

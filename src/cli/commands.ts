@@ -1,11 +1,5 @@
 /** Every command with its line in the help, and how to load it. */
-import type { Command } from 'commander';
-
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
+import type { CommandEntry } from './command-tree.ts';
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
@@ -86,6 +80,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'completion',
     summary: 'completion for bash, zsh or fish',
-    load: async () => (await import('./commands/completion.ts')).completionCommand(),
+    load: async () => (await import('./commands/completion.ts')).completionCommand(COMMANDS),
   },
 ];

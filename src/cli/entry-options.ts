@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { EntryPatch } from '../admin/schemas/certificate.ts';
 import { Secret } from '../core/secret.ts';
-import { ApiError } from './api.ts';
+import { ApiError } from './api/api.ts';
 import { CliError, usage } from './errors.ts';
 import { askSecret, isInteractive, readStdin } from './prompt.ts';
 

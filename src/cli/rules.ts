@@ -1,7 +1,7 @@
 /** Rules of verification over the API. */
 import type { MatchAnswer } from '../admin/schemas/match.ts';
 import type { RuleFields } from '../certs/store/schema.ts';
-import { type Api, ApiError } from './api.ts';
+import { type Api, ApiError } from './api/api.ts';
 import { usage } from './errors.ts';
 import { type Pattern, parsePattern } from './target.ts';
 

@@ -1,10 +1,9 @@
 /** A certificate whose key no algorithm of the server's CertificateRequest fits is silently not sent (RFC 8446 §4.4.2.3). */
+import type { KeyObject } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import type { ClientIdentity } from '../certs/identity/identity.ts';
 
 /** @param socket a client socket after its handshake, from a server that asked for a certificate */
-export function isSendable(identity: ClientIdentity, socket: TLSSocket): boolean {
-  const { publicKey } = identity.leaf;
+export function isSendable(publicKey: KeyObject, socket: TLSSocket): boolean {
   const tls13 = socket.getProtocol() === 'TLSv1.3';
   // OpenSSL's names: `ECDSA+SHA256`, `RSA-PSS+SHA256`, `RSA+SHA256`, `Ed25519+UNDEF`.
   const shared = socket.getSharedSigalgs();

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { TSchema } from 'typebox';
 import type { StoreEdit } from '../../certs/store/edit-value.ts';
-import type { StoreSections } from '../../certs/store/snapshot.ts';
+import type { StoreSections } from '../../certs/store/schema.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';

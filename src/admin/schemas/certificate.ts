@@ -2,8 +2,13 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Diagnosis } from '../../certs/identity/identity.ts';
 import type { RenewalStatus } from '../../certs/renewal/renewer.ts';
-import { CertificateSchema, type MaterialFields, type RenewFields, RenewSchema } from '../../certs/store/schema.ts';
-import type { CrossSite } from '../../certs/store/snapshot.ts';
+import {
+  CertificateSchema,
+  type CrossSite,
+  type MaterialFields,
+  type RenewFields,
+  RenewSchema,
+} from '../../certs/store/schema.ts';
 import type { CertificateFacts } from '../../core/facts.ts';
 import { closed, named, nullable, shapeOf, Time } from './common.ts';
 

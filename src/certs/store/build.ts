@@ -8,15 +8,8 @@ import type { LoadedIdentity } from '../identity/load.ts';
 import type { RenewalPlan } from '../renewal/plan.ts';
 import type { ParsedEntry, ParsedSections } from './compile.ts';
 import type { Policies, Policy, PolicyPair } from './policy.ts';
-import type {
-  Candidate,
-  CertificateChoice,
-  Interception,
-  StoreEntry,
-  StoreSections,
-  StoreSnapshot,
-  Wish,
-} from './snapshot.ts';
+import type { StoreSections } from './schema.ts';
+import type { Candidate, CertificateChoice, Interception, StoreEntry, StoreSnapshot, Wish } from './snapshot.ts';
 
 const NONE_ASKED: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
 const NONE_MATCHES: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });

@@ -9,14 +9,15 @@ import type { FileProblem, Place, Yaml } from '../../core/yaml/read.ts';
 import { caUrl, type RenewalVia } from '../renewal/plan.ts';
 import type {
   CertificateFields,
+  CrossSite,
   MaterialFields,
   PassphraseFields,
   RenewFields,
   RuleFields,
   StoreFile,
+  StoreSections,
   TrustFields,
 } from './schema.ts';
-import type { CrossSite, StoreSections } from './snapshot.ts';
 
 /** Where a passphrase comes from; `text` is the secret itself and is wrapped as soon as it is used. */
 type ParsedPassphrase =

@@ -10,10 +10,10 @@ import {
   type InterceptionFields,
   type RuleFields,
   type StoreFile,
+  type StoreSections,
   type TrustFields,
   type VerificationFields,
 } from './schema.ts';
-import type { StoreSections } from './snapshot.ts';
 
 /** Why certificates.yaml was not changed; the file is then as it was. */
 export type EditErrorCode =

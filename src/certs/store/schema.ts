@@ -364,5 +364,18 @@ export type VerificationFields = Static<typeof Verification>;
 export type RuleFields = Static<typeof Rule>;
 export type InterceptionFields = Static<typeof Interception>;
 
+/** The sections as written, with their defaults; field names are the file's own. */
+export interface StoreSections {
+  readonly trust: Required<TrustFields>;
+  readonly verification: { readonly mode: 'enforce' | 'report'; readonly rules: readonly RuleFields[] };
+  readonly interception: Required<InterceptionFields>;
+}
+
+/**
+ * What a browser's request from another site's page gets: `withhold` goes without the certificate, `refuse` is answered with
+ * 403. A list holds the origins that are allowed, as a browser serializes them (RFC 6454 §6.2); all others are withheld.
+ */
+export type CrossSite = 'withhold' | 'allow' | 'refuse' | readonly string[];
+
 export { Certificate as CertificateSchema, Renew as RenewSchema, Rule as RuleSchema, Trust as TrustSchema };
 export { Interception as InterceptionSchema, Verification as VerificationSchema };

@@ -3,13 +3,7 @@ import type { Authority } from '../../core/authority.ts';
 import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
 import type { RenewalPlan } from '../renewal/plan.ts';
-import type { InterceptionFields, MaterialFields, RenewFields, RuleFields, TrustFields } from './schema.ts';
-
-/**
- * What a browser's request from another site's page gets: `withhold` goes without the certificate, `refuse` is answered with
- * 403. A list holds the origins that are allowed, as a browser serializes them (RFC 6454 §6.2); all others are withheld.
- */
-export type CrossSite = 'withhold' | 'allow' | 'refuse' | readonly string[];
+import type { CrossSite, MaterialFields, RenewFields, StoreSections } from './schema.ts';
 
 export interface StoreEntry {
   readonly name: string;
@@ -48,13 +42,6 @@ export interface EntrySource {
     | { readonly command: readonly string[] }
     | null;
   readonly renew: RenewFields | null;
-}
-
-/** The sections as written, with their defaults; field names are the file's own. */
-export interface StoreSections {
-  readonly trust: Required<TrustFields>;
-  readonly verification: { readonly mode: 'enforce' | 'report'; readonly rules: readonly RuleFields[] };
-  readonly interception: Required<InterceptionFields>;
 }
 
 /** A loser and why: `shadowed by NAME, later in the file`, `port 8443 is not 443`, … */

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { asMtlsdError } from '../../core/errors.ts';
 import { homeDirectory } from '../../home.ts';
-import { anyApi, withApi } from '../api.ts';
+import { anyApi } from '../api/any.ts';
+import { withApi } from '../api/api.ts';
 import { failed, type Finding } from '../doctor/check.ts';
 import { checkClients, checkShell } from '../doctor/clients.ts';
 import { checkCa, checkClock, checkDaemon, checkHome } from '../doctor/installation.ts';

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import type { MatchAnswer } from '../../admin/schemas/match.ts';
 import { homeDirectory } from '../../home.ts';
-import { anyApi, withApi } from '../api.ts';
+import { anyApi } from '../api/any.ts';
+import { withApi } from '../api/api.ts';
 import { print, printJson } from '../output.ts';
 import { parseTarget } from '../target.ts';
 import { matchText } from '../words/match.ts';

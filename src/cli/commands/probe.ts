@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { ProbeAnswer } from '../../admin/schemas/probe.ts';
 import { homeDirectory } from '../../home.ts';
-import { daemonApi, withApi } from '../api.ts';
+import { withApi } from '../api/api.ts';
+import { daemonApi } from '../api/daemon.ts';
 import { usage } from '../errors.ts';
 import { print, printJson, progress } from '../output.ts';
 import { parseTarget } from '../target.ts';

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { homeDirectory } from '../../home.ts';
-import { type Api, ApiError, daemonApi, withApi } from '../api.ts';
+import { type Api, ApiError, withApi } from '../api/api.ts';
+import { daemonApi } from '../api/daemon.ts';
 import { print, printJson } from '../output.ts';
 import { connectionText, exchangeText } from '../words/record.ts';
 

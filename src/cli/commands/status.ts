@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
 import { homeDirectory } from '../../home.ts';
-import { daemonApi, withApi } from '../api.ts';
+import { withApi } from '../api/api.ts';
+import { daemonApi } from '../api/daemon.ts';
 import { count, inDays, localTime, paint, pairs, print, printJson } from '../output.ts';
 import type { RunFile } from '../run-file.ts';
 

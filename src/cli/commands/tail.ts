@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { homeDirectory } from '../../home.ts';
 import type { ExchangeRecord } from '../../inspect/records/types.ts';
-import { daemonApi, daemonStream, withApi } from '../api.ts';
+import { withApi } from '../api/api.ts';
+import { daemonApi } from '../api/daemon.ts';
 import { CliError } from '../errors.ts';
 import { EventParser, type StreamEvent } from '../../core/event-stream.ts';
 import { print } from '../output.ts';
@@ -45,7 +46,7 @@ export function tailCommand(): Command {
 }
 
 async function tail(home: string, options: Options): Promise<void> {
-  const api = await daemonStream(home);
+  const api = await daemonApi(home);
   const query = new URLSearchParams({
     ...(options.failed && { failed: 'true' }),
     ...(options.host !== undefined && { host: options.host }),

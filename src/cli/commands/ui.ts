@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { homeDirectory } from '../../home.ts';
-import { daemonApi, withApi } from '../api.ts';
+import { withApi } from '../api/api.ts';
+import { daemonApi } from '../api/daemon.ts';
 import { CliError } from '../errors.ts';
 import { openFile } from '../open-file.ts';
 import { pairs, print, printJson } from '../output.ts';

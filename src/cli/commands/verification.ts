@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { RuleFields, VerificationFields } from '../../certs/store/schema.ts';
 import { homeDirectory } from '../../home.ts';
-import { anyApi, withApi } from '../api.ts';
+import { anyApi } from '../api/any.ts';
+import { withApi } from '../api/api.ts';
 import { print, printJson } from '../output.ts';
 import { rulePath } from '../rules.ts';
 import { hostOf, parsePattern } from '../target.ts';

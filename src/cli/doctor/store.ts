@@ -1,7 +1,7 @@
 /** The store as it is on disk, whoever runs; and what is about to expire. */
 import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
-import type { Api } from '../api.ts';
+import type { Api } from '../api/api.ts';
 import { count, inDays } from '../output.ts';
 import { failed, type Finding, ok, warning } from './check.ts';
 

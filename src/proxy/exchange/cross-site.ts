@@ -1,5 +1,5 @@
 /** Whether a page of another site makes a request: such a page must not act with the user's certificate unless allowed. */
-import type { CrossSite } from '../../certs/store/snapshot.ts';
+import type { CrossSite } from '../../certs/store/schema.ts';
 import type { Authority } from '../../core/authority.ts';
 import type { BrowserFields } from './fields.ts';
 

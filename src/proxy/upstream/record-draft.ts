@@ -110,7 +110,7 @@ export class RecordDraft {
     // Without a request there are none; nor, before its end, without a ServerHello, or without a handle.
     if (!flightRead && algorithms.length === 0) return;
     this.requested = algorithms.length > 0;
-    if (this.#identity && this.requested && !isSendable(this.#identity, socket))
+    if (this.#identity && this.requested && !isSendable(this.#identity.leaf.publicKey, socket))
       this.mismatch = { ours: certificateFacts(this.#identity.leaf).key, takes: takenKeys(socket) };
     this.#outcome = this.#outcomeOf();
     const cipher = socket.getCipher() as CipherNameAndProtocol | undefined;

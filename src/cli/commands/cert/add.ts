@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
 import { homeDirectory } from '../../../home.ts';
-import { type Api, anyApi, withApi } from '../../api.ts';
+import { anyApi } from '../../api/any.ts';
+import { type Api, withApi } from '../../api/api.ts';
 import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
 import { inDays, paint, print, printJson } from '../../output.ts';

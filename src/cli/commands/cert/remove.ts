@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
 import { homeDirectory } from '../../../home.ts';
-import { anyApi, withApi } from '../../api.ts';
+import { anyApi } from '../../api/any.ts';
+import { withApi } from '../../api/api.ts';
 import { CliError } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';

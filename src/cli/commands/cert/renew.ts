@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { RenewalAnswer } from '../../../admin/routes/renewal.ts';
 import { homeDirectory } from '../../../home.ts';
-import { daemonApi, withApi } from '../../api.ts';
+import { withApi } from '../../api/api.ts';
+import { daemonApi } from '../../api/daemon.ts';
 import { localTime, pairs, paint, print, printJson } from '../../output.ts';
 import { entryPath } from './list.ts';
 

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { EntryAnswer, EntryPatch } from '../../../admin/schemas/certificate.ts';
 import { homeDirectory } from '../../../home.ts';
-import { anyApi, withApi } from '../../api.ts';
+import { anyApi } from '../../api/any.ts';
+import { withApi } from '../../api/api.ts';
 import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';

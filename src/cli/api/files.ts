@@ -2,18 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createMetrics } from '../admin/metrics.ts';
-import { createAdminApp } from '../admin/server.ts';
-import { createUsage } from '../admin/usage.ts';
-import { openStore } from '../certs/store/store.ts';
-import { Secret } from '../core/secret.ts';
-import { createRecorder } from '../inspect/records/recorder.ts';
-import { VERSION } from '../version.ts';
+import { createMetrics } from '../../admin/metrics.ts';
+import { createAdminApp } from '../../admin/server.ts';
+import { createUsage } from '../../admin/usage.ts';
+import { openStore } from '../../certs/store/store.ts';
+import { Secret } from '../../core/secret.ts';
+import { createRecorder } from '../../inspect/records/recorder.ts';
+import { VERSION } from '../../version.ts';
 import { type Api, answerOf } from './api.ts';
-import { notRunning } from './run-file.ts';
+import { notRunning } from '../run-file.ts';
 
 /** @throws MtlsdError BAD_CONFIGURATION where the store can't stand */
-export async function offlineApi(home: string): Promise<Api> {
+export async function filesApi(home: string): Promise<Api> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const store = await openStore({ file: join(home, 'certificates.yaml'), watch: false });
   const token = new Secret(randomBytes(32).toString('base64url'));
