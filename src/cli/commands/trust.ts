@@ -1,22 +1,13 @@
 import { Command } from 'commander';
-import type { CertificateFacts } from '../../core/facts.ts';
 import type { TrustFields } from '../../certs/store/schema.ts';
 import { homeDirectory } from '../../home.ts';
-import { type Api, anyApi, withApi } from '../api.ts';
+import { anyApi } from '../api/any.ts';
+import { type Api, withApi } from '../api/api.ts';
 import { CliError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { parsePattern } from '../target.ts';
-import { anchorsText } from '../words/anchor.ts';
+import { type Anchor, anchorsText } from '../words/anchor.ts';
 import { trustAddCommand } from './trust/add.ts';
-
-/** As GET /api/v1/trust/anchors lists them. */
-export interface Anchor {
-  readonly file: string;
-  readonly rules: readonly string[];
-  readonly everywhere: boolean;
-  readonly certificates: readonly CertificateFacts[];
-  readonly problem: string | null;
-}
 
 /** Works on the daemon that runs, else on certificates.yaml itself. */
 export function trustCommand(): Command {

@@ -3,13 +3,14 @@ import { readAnchorFile } from '../../../certs/store/anchors.ts';
 import { loadTrust } from '../../../certs/trust.ts';
 import { certificateFacts } from '../../../core/facts.ts';
 import { homeDirectory } from '../../../home.ts';
-import { anyApi, withApi } from '../../api.ts';
+import { anyApi } from '../../api/any.ts';
+import { withApi } from '../../api/api.ts';
 import { CliError } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';
 import { parsePattern } from '../../target.ts';
 import { factsText } from '../../words/entry.ts';
-import type { Anchor } from '../trust.ts';
+import type { Anchor } from '../../words/anchor.ts';
 
 interface Options {
   readonly home?: string;
