@@ -1,7 +1,7 @@
 /** What the daemon remembers that an installation is to be judged by. */
 import type { ExchangeRecord } from '../../inspect/records/types.ts';
 import { OWN_NAME } from '../../proxy/own-name.ts';
-import type { Api } from '../api.ts';
+import type { Api } from '../api/api.ts';
 import { count, localTime } from '../output.ts';
 import { type Finding, ok, warning } from './check.ts';
 
