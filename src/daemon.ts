@@ -127,6 +127,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     },
     keepAliveMs: timeoutsMs.keepAlive,
     maxConnections: limits.upstreamConnections,
+    waitMs: timeoutsMs.response,
     headerBytes: limits.headerBytes,
     endTunnels: settings.endTunnels,
     reportFault,

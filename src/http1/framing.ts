@@ -36,7 +36,12 @@ export function frameRequest(version: Version, fields: readonly string[]): Frame
 /** `method` is that of the request. Throws Http1Error, for responses that have no body as well. */
 export function frameResponse(version: Version, fields: readonly string[], status: number, method: string): Framed {
   const { framing, keepAlive } = declared(version, fields);
-  if (hasNoBody(status, method)) return { framing: NONE, keepAlive };
+  if (hasNoBody(status, method)) {
+    // RFC 9110 §8.6 forbids a length in 1xx and 204, and §15.4.5 in 304 but of the same representation. Bytes of a body that
+    // is sent all the same would read as the next response.
+    const declaresBody = framing !== null && framing !== NONE && (status === 204 || status === 304);
+    return { framing: NONE, keepAlive: keepAlive && !declaresBody };
+  }
   // RFC 9112 §6.3 (8): all there is until the connection closes.
   return framing ? { framing, keepAlive } : { framing: CLOSE, keepAlive: false };
 }

@@ -192,7 +192,10 @@ export const SettingsFile = Type.Object(
           connect: duration('10s', 'For an origin to take a connection.'),
           tls: duration('10s', 'For a TLS handshake, on either side.'),
           request: duration('30s', 'For a client to send the fields of a request.'),
-          response: duration('5m', 'For an origin to begin its response; 0s waits for ever.'),
+          response: duration(
+            '5m',
+            'For an origin to begin its response, and for a connection to it to become free; 0s waits for ever.',
+          ),
           idle: duration('2m', 'For a client connection without exchanges.'),
           // Servers' own limits begin at 5 s (Node, Apache); a request written as they close is lost, so stay below.
           keep_alive: duration('4s', 'For an idle connection to an origin that names no time of its own.'),

@@ -239,6 +239,20 @@ trust: { system: false, ca: [${files}/root.crt] }
       expect(find('expiry').map(({ state }) => state)).toEqual(['warning', 'warning']);
     });
 
+    test('a home that others can write to is an error, since the daemon does not start with it', async () => {
+      const home = temporaryDirectory();
+      for (const [mode, state] of [
+        [0o720, 'failed'],
+        [0o702, 'failed'],
+        [0o750, 'warning'],
+      ] as const) {
+        chmodSync(home, mode);
+        const { code, find } = await examine(home, ['--no-clients']);
+        expect(find('home')).toMatchObject([{ state, next: `chmod 700 ${home}` }]);
+        if (state === 'failed') expect(code).not.toBe(0);
+      }
+    });
+
     test('asks each client on this machine whether it would trust the CA', async () => {
       const outside = await examine(daemon.home);
       for (const { check, state, next } of outside.findings.filter((finding) => finding.check.startsWith('client')))

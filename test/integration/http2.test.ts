@@ -3,6 +3,7 @@ import http2, { constants } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
+import { ask, askH2 } from '../support/exchange.ts';
 import { type H2Origin, h2Origin } from '../support/h2-origin.ts';
 import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
@@ -210,6 +211,22 @@ trust: { system: false, ca: [${files}/root.crt] }
     expect((await ask(client, { ':path': '/fine' })).status).toBe(200);
     client.close();
   });
+});
+
+test('request fields up to a raised limits.header_bytes reach an origin of HTTP/2', async () => {
+  const { keyPem, certPem } = await (await createPki()).selfSigned({ cn: 'localhost', sans: ['localhost'] });
+  const origin = await h2Origin({ key: keyPem, cert: certPem, settings: { maxHeaderListSize: 200_000 } });
+  const daemon = await startDaemon({
+    store: 'version: 1\nverification: { mode: report }\n',
+    settings: 'limits: { header_bytes: 122880 }\n',
+  });
+  const headers = { 'x-a': 'a'.repeat(50_000), 'x-b': 'b'.repeat(50_000) };
+  for (const send of [ask, askH2]) {
+    const { status, body } = await send(daemon, `localhost:${origin.port}`, { headers });
+    expect(status).toBe(200);
+    expect((JSON.parse(body) as Echo).raw).toEqual(expect.arrayContaining(Object.values(headers)));
+  }
+  await Promise.all([daemon.stop(), origin.close()]);
 });
 
 describe('HTTP/2 streams', () => {

@@ -52,7 +52,10 @@ export async function askH2(
   { method = 'GET', path = '/', headers = {}, body }: Ask = {},
 ): Promise<Answer> {
   const socket = await throughTunnel(daemon, authority, { ALPNProtocols: ['h2'] });
-  const session = connectH2(`https://${authority}`, { createConnection: () => socket });
+  const session = connectH2(`https://${authority}`, {
+    createConnection: () => socket,
+    maxSendHeaderBlockLength: 1024 * 1024,
+  });
   try {
     return await new Promise((resolve, reject) => {
       session.on('error', reject);

@@ -91,8 +91,15 @@ export class StoreWatcher {
   }
 }
 
-/** Folders are few and in the kernel's cache: a synchronous stat takes microseconds. */
+/**
+ * Folders are few and in the kernel's cache: a synchronous stat takes microseconds. null where there is no folder, and where
+ * it can't be looked at (EACCES, ESTALE): the reload goes on, and the entry says what is wrong.
+ */
 function inodeOf(folder: string): string | null {
-  const stats = statSync(folder, { throwIfNoEntry: false, bigint: true });
-  return stats?.isDirectory() ? `${stats.dev}:${stats.ino}` : null;
+  try {
+    const stats = statSync(folder, { bigint: true });
+    return stats.isDirectory() ? `${stats.dev}:${stats.ino}` : null;
+  } catch {
+    return null;
+  }
 }

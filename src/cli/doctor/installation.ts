@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { asMtlsdError } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
+import { octal } from '../../core/files/own-folder.ts';
 import { readRunFile } from '../run-file.ts';
 import { failed, type Finding, ok, skipped, warning } from './check.ts';
 
@@ -20,6 +21,14 @@ export async function checkHome(home: string): Promise<Finding[]> {
   if (!writable)
     findings.push(
       failed('home', `${home} can't be read and written by this user`, `run mtlsd as its owner: ls -ld ${home}`),
+    );
+  else if (process.platform !== 'win32' && (found.mode & 0o022) !== 0)
+    findings.push(
+      failed(
+        'home',
+        `${home} can be written by others (mode ${octal(found.mode)}), and mtlsd does not start with it`,
+        `chmod 700 ${home}`,
+      ),
     );
   else if (process.platform !== 'win32' && (found.mode & 0o077) !== 0)
     findings.push(
@@ -50,8 +59,6 @@ const SECRETS = [
   ['admin.token', 'must'],
   ['certificates.yaml', 'should'],
 ] as const;
-
-const octal = (mode: number): string => (mode & 0o777).toString(8).padStart(4, '0');
 
 export async function checkCa(home: string): Promise<Finding[]> {
   const path = join(home, 'ca/ca.pem');

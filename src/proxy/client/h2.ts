@@ -11,6 +11,7 @@ import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { fieldValue, sizeOf } from '../exchange/fields.ts';
 import {
+  breakOff,
   flatHeaders,
   headersObject,
   LENIENT,
@@ -54,13 +55,13 @@ export class H2ClientConnection {
       ...LENIENT,
     });
     this.#session = session;
-    const inside = new Boundary('client', options.reportFault, () => session.destroy());
+    const inside = new Boundary('client', options.reportFault, () => breakOff(session));
     session.on('error', () => {}); // a client that breaks HTTP/2 ends its own session
     session.on(
       'close',
       inside.guard(() => options.onClosed()),
     );
-    socket.on('close', () => session.destroy());
+    socket.on('close', () => breakOff(session));
     watchSession(session, options.timeoutsMs.idle, () => this.#streams);
     session.on(
       'stream',

@@ -46,8 +46,8 @@ export interface ExchangeContext {
 
 /**
  * `waiting` for a connection; `requested`: the head was written; `responding`: the response's head was passed on; `tunnel`:
- * both sides speak another protocol. Ended by: waiting, dial time-outs; requested, timeouts.response; responding and tunnel,
- * timeouts.stream; all of them, the client's leaving.
+ * both sides speak another protocol. Ended by: waiting, the dial's time-outs or the pool's wait for a free connection;
+ * requested, timeouts.response; responding and tunnel, timeouts.stream; all of them, the client's leaving.
  */
 type State = 'waiting' | 'requested' | 'responding' | 'tunnel' | 'done';
 

@@ -3,6 +3,7 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream, constants, type
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import {
+  breakOff,
   flatHeaders,
   headersObject,
   LENIENT,
@@ -52,7 +53,7 @@ export class H2Session {
     this.#inside = new Boundary(
       'upstream',
       options.reportFault,
-      () => this.#session.destroy(),
+      () => breakOff(this.#session),
       upstream.record?.connection,
     );
     const session = http2.connect('https://origin', {
@@ -60,10 +61,11 @@ export class H2Session {
       // The client's own limits hold the memory; these let one stream fill a long path (RFC 9113 §6.9.2).
       settings: { initialWindowSize: 1024 * 1024, enablePush: false, maxHeaderListSize: listSize(options.headerBytes) },
       maxHeaderListPairs: MOST_FIELD_PAIRS,
+      maxSendHeaderBlockLength: listSize(options.headerBytes), // else a long request is refused
       ...LENIENT,
     });
     this.#session = session;
-    const timer = setTimeout(() => session.destroy(), SETTINGS_MS);
+    const timer = setTimeout(breakOff, SETTINGS_MS, session);
     session.on(
       'connect',
       this.#inside.guard(() => session.setLocalWindowSize(4 * 1024 * 1024)),
@@ -141,7 +143,7 @@ export class H2Session {
 
   destroy(): void {
     this.upstream.abandon();
-    this.#session.destroy();
+    breakOff(this.#session);
   }
 
   #end(state: 'closing' | 'closed'): void {

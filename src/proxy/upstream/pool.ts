@@ -19,6 +19,8 @@ export interface PoolOptions extends H1Options {
   /** Whether that is a proxy: then the fields that it needs. */
   readonly plainProxy: (authority: Route['authority']) => readonly string[] | null;
   readonly maxConnections: number;
+  /** How long a request waits for a free connection; 0 for ever. A dial has time-outs of its own. */
+  readonly waitMs: number;
 }
 
 /** What the client speaks decides what is asked of the origin: HTTP/1.1 costs half the CPU, HTTP/2 is kept where it came from. */
@@ -167,12 +169,19 @@ export class Pool {
     for (const session of this.#h2) session.destroy();
   }
 
-  /** Frees idle connections whose time is up. */
+  /** Frees idle connections whose time is up, and ends waits whose time is. */
   sweep(): void {
     for (const connection of this.#idle.splice(0)) {
       if (connection.ready) this.#idle.push(connection);
       else connection.close();
     }
+    const { waitMs, maxConnections } = this.#options;
+    if (waitMs === 0 || this.#waiting.length === 0 || this.#dials.size > 0) return;
+    const latest = performance.now() - waitMs;
+    const late = this.#live.filter(({ since }) => since < latest);
+    const message = `all ${maxConnections} connections to ${this.route.authority.text} were busy for ${waitMs / 1000} s`;
+    const hint = 'raise limits.upstream_connections or timeouts.response in mtlsd.yaml';
+    this.#fail(late, new MtlsdError('RESPONSE_TIMEOUT', message, { hint, nothingSent: true }));
   }
 
   get #live(): Waiting[] {

@@ -1,4 +1,6 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -153,6 +155,30 @@ describe('a certificate that is gone for good', () => {
       problems: [{ code: 'FILE_MISSING' }],
     });
   });
+});
+
+test('a folder that may no longer be looked into fails its own entry and not the reload', async () => {
+  const folder = folderFor();
+  const [open, closed] = [path.join(folder, 'open'), path.join(folder, 'closed', 'deep')];
+  for (const certs of [open, closed]) {
+    mkdirSync(certs, { recursive: true });
+    put(certs, first);
+  }
+  const file = path.join(folder, 'certificates.yaml');
+  const b = `  - { name: b, host: b.example, cert: closed/deep/a.crt, key: closed/deep/a.key }\n`;
+  writeFileSync(file, `${storeOf('open')}${b}`);
+  // Should the child have to become another user.
+  chmodSync(folder, 0o755);
+  chmodSync(path.join(open, 'a.key'), 0o644);
+  const child = fork(path.join(import.meta.dirname, 'unreadable-child.ts'), [file, path.join(folder, 'closed')], {
+    execArgv: [], // without what the test runner adds
+  });
+  const [entries] = (await once(child, 'message')) as unknown[];
+  expect(entries).toMatchObject([
+    { name: 'a', usable: true },
+    { name: 'b', usable: false, problems: [expect.stringContaining("can't be read: EACCES")] },
+  ]);
+  await once(child, 'exit');
 });
 
 describe('the store file', () => {
