@@ -129,7 +129,6 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     maxConnections: limits.upstreamConnections,
     waitMs: timeoutsMs.response,
     headerBytes: limits.headerBytes,
-    endTunnels: settings.endTunnels,
     reportFault,
   });
   let proxy: ProxyServer | null = null;
@@ -242,7 +241,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     connect: {
       credentials: credentials(settings.auth && (await readSecret(settings.auth, 'auth.password'))),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
-      tunnels: {
+      tunnel: {
         openTcp: (authority) => openTcp(authority, true),
         onRecord: onTunnel,
         silenceMs: timeoutsMs.stream,

@@ -15,9 +15,11 @@ import type { ClientConnection, ClientEvents, ClientStream } from '../client/str
 import { explain } from '../failure/explain.ts';
 import { refusedByNginx } from '../failure/nginx.ts';
 import { relay } from '../relay.ts';
+import type { Tunnels } from '../tunnels.ts';
 import type { UpstreamConnection } from '../upstream/connection.ts';
-import type { Pool, Ticket } from '../upstream/pool.ts';
+import type { Ticket } from '../upstream/pool.ts';
 import type { Pools } from '../upstream/pools.ts';
+import { stillDecided } from '../upstream/route.ts';
 import { StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from '../upstream/stream.ts';
 import {
   fieldValue,
@@ -33,6 +35,7 @@ import { refuseByPolicy, type Router, type Routing } from './routing.ts';
 export interface ExchangeContext {
   readonly router: Router;
   readonly pools: Pools;
+  readonly tunnels: Tunnels;
   readonly onRecord: (record: ExchangeRecord) => void;
   readonly reportFault: ReportFault;
   /** Whether a record's path keeps its query. */
@@ -63,7 +66,6 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   readonly #started = performance.now();
   #state: State = 'waiting';
   #routing: Routing | null = null;
-  #pool: Pool | null = null;
   #ticket: Ticket | null = null;
   #upstream: UpstreamStream | null = null;
   #via: UpstreamConnection | null = null;
@@ -202,7 +204,13 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#upstream = null;
     const protocol = fieldValue(received, 'upgrade') ?? this.#stream.tunnel ?? '';
     const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101), protocol);
-    const forget = this.#pool?.holdTunnel(() => client.destroy());
+    const route = this.#routing?.route;
+    const forget =
+      route &&
+      this.#context.tunnels.hold(
+        () => client.destroy(),
+        (next) => stillDecided(route, next),
+      );
     relay(client, origin, this.#context.timeoutsMs.stream).then(
       ({ sent, received: bytes }) => {
         forget?.();
@@ -266,8 +274,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
       tunnel,
     };
     this.#attempts += 1;
-    this.#pool = this.#context.pools.pool(routing.route);
-    this.#ticket = this.#pool.request(http === '2' ? 'h2' : 'h1', request, mayRepeat(method), this);
+    const pool = this.#context.pools.pool(routing.route);
+    this.#ticket = pool.request(http === '2' ? 'h2' : 'h1', request, mayRepeat(method), this);
   }
 
   #silent(): MtlsdError {

@@ -1,14 +1,28 @@
-/** Why a server ended a handshake, or just after it: with an alert, or without a word, which has to be guessed. */
-import { type ErrorData, MtlsdError, nativeCode } from '../../core/errors.ts';
+/** Why a server ended a connection that it asked for a certificate on: with an alert, or without a word, which has to be guessed. */
+import { type Alert, type ErrorData, MtlsdError, nativeCode, type Problem } from '../../core/errors.ts';
 import { alertOf, explainAlert, toldAlert } from '../../inspect/verify/alerts.ts';
 import type { Verdict } from '../../inspect/verify/verdict.ts';
-import { classify } from './classify.ts';
 import type { HandshakeFailure } from '../../tls/handshake.ts';
-import type { RecordDraft } from '../upstream/record-draft.ts';
+import { classify } from './classify.ts';
+
+/** What became of our certificate on that connection. */
+export interface Presented {
+  /** The authority, for the sentence. */
+  readonly where: string;
+  /** Of the entry; null for none. */
+  readonly name: string | null;
+  readonly requested: boolean | null;
+  readonly sent: boolean;
+  /** The server takes no key of the kind that we have. */
+  readonly mismatch?: { readonly ours: string; readonly takes: string } | null;
+  /** It was kept back, as the server is not verified. */
+  readonly withheld?: boolean;
+  readonly problems?: readonly Problem[];
+}
 
 /** Why a handshake, or the time just after it, failed. */
-export function handshakeError(draft: RecordDraft, failure: HandshakeFailure): MtlsdError {
-  const { where, name, requested, sent } = draft;
+export function handshakeError(presented: Presented, failure: HandshakeFailure): MtlsdError {
+  const { where, requested } = presented;
   if (failure === 'timeout') return new MtlsdError('TLS_TIMEOUT', `${where} did not finish the TLS handshake in time`);
   if (failure === 'stopped')
     return new MtlsdError(
@@ -17,64 +31,61 @@ export function handshakeError(draft: RecordDraft, failure: HandshakeFailure): M
     );
   const alert = failure === 'closed' ? null : alertOf(failure);
   const cause = failure === 'closed' ? {} : { cause: failure };
-  if (alert) {
-    const explained = explainAlert(alert, { requested, sent });
-    const told = { alert: toldAlert(alert, { requested, sent }), ...cause };
-    const ended = `${where} ended the TLS handshake with alert ${alert.number} ${alert.name}`;
-    if (explained.about !== 'client_certificate')
-      return new MtlsdError('TLS_FAILED', `${ended}: ${explained.meaning}`, { hint: explained.hint, ...told });
-    if (draft.mismatch) return notSendable(draft, ended, told);
-    if (draft.withheld) return withheld(draft, ended, told);
-    const code = sent ? 'CLIENT_CERTIFICATE_REFUSED' : 'CLIENT_CERTIFICATE_REQUIRED';
-    return new MtlsdError(code, `${ended}: ${explained.meaning}`, { hint: explained.hint, ...told });
-  }
+  if (alert) return endedByAlert(presented, alert, 'the TLS handshake', cause);
   const silent = failure === 'closed' || ['ECONNRESET', 'EPIPE'].includes(nativeCode(failure) ?? '');
-  if (silent && requested === true) {
-    const closed = `${where} closed the connection without a word`;
-    if (draft.mismatch) return notSendable(draft, closed, cause);
-    if (draft.withheld) return withheld(draft, closed, cause);
-    return refusedSilently(where, sent ? (name ?? 'one') : null, cause);
-  }
+  if (silent && requested === true) return endedSilently(presented, cause);
   return classify(failure === 'closed' ? new Error('the connection ended') : failure, 'tls', where);
 }
 
-/** @param sent the name of the entry whose certificate was sent, null for none */
-export function refusedSilently(where: string, sent: string | null, data: ErrorData = {}): MtlsdError {
-  return sent === null
-    ? new MtlsdError(
-        'CLIENT_CERTIFICATE_REQUIRED',
-        `${where} asked for a client certificate, got none, and closed without a word; it probably requires one`,
-        data,
-      )
-    : new MtlsdError(
-        'CLIENT_CERTIFICATE_REFUSED',
-        `${where} asked for a client certificate, was sent ${sent}, and closed without a word; it probably refused it`,
-        data,
-      );
+/** @param what it ended: `the TLS handshake` */
+export function endedByAlert(presented: Presented, alert: Alert, what: string, data: ErrorData = {}): MtlsdError {
+  const { about, meaning, hint } = explainAlert(alert, presented);
+  const told = { hint, alert: toldAlert(alert, presented), ...data };
+  const ended = `${presented.where} ended ${what} with alert ${alert.number} ${alert.name}`;
+  if (about !== 'client_certificate') return new MtlsdError('TLS_FAILED', `${ended}: ${meaning}`, told);
+  return notAccepted(presented, ended, `${ended}: ${meaning}`, told);
 }
 
-function notSendable(draft: RecordDraft, ended: string, data: ErrorData): MtlsdError {
-  const { ours, takes } = draft.mismatch ?? { ours: '', takes: '' };
-  return new MtlsdError(
-    'CLIENT_CERTIFICATE_REQUIRED',
-    `${ended}: it asked for a client certificate and got none, since ${draft.name} has a key that it does not take: ours is ${ours}, it takes ${takes}`,
-    {
-      ...data,
-      hint: `give this host a certificate with a key of a kind that it takes (${takes}): mtlsd cert add`,
-    },
+/** A server that asked for a certificate, and closed just after it got our answer. */
+export function endedSilently(presented: Presented, data: ErrorData = {}): MtlsdError {
+  const { where, name, sent } = presented;
+  const answer = sent ? `was sent ${name ?? 'one'}` : 'got none';
+  const guess = sent ? 'refused it' : 'requires one';
+  return notAccepted(
+    presented,
+    `${where} closed the connection without a word`,
+    `${where} asked for a client certificate, ${answer}, and closed without a word; it probably ${guess}`,
+    data,
   );
 }
 
-function withheld(draft: RecordDraft, ended: string, data: ErrorData): MtlsdError {
-  return new MtlsdError(
-    'CLIENT_CERTIFICATE_REQUIRED',
-    `${ended}: it asked for a client certificate, and ${draft.name} was withheld, as the server is not verified`,
-    {
-      ...data,
-      problems: draft.problems,
-      hint: `fix what verification finds: mtlsd probe URL shows it; or set withhold_unverified: false for ${draft.name}`,
-    },
-  );
+/** From what became of our certificate to the code. @param sentence where nothing is known better than the server's own word */
+function notAccepted(
+  { name, sent, mismatch, withheld, problems = [] }: Presented,
+  ended: string,
+  sentence: string,
+  data: ErrorData,
+): MtlsdError {
+  if (mismatch)
+    return new MtlsdError(
+      'CLIENT_CERTIFICATE_REQUIRED',
+      `${ended}: it asked for a client certificate and got none, since ${name} has a key that it does not take: ours is ${mismatch.ours}, it takes ${mismatch.takes}`,
+      {
+        ...data,
+        hint: `give this host a certificate with a key of a kind that it takes (${mismatch.takes}): mtlsd cert add`,
+      },
+    );
+  if (withheld)
+    return new MtlsdError(
+      'CLIENT_CERTIFICATE_REQUIRED',
+      `${ended}: it asked for a client certificate, and ${name} was withheld, as the server is not verified`,
+      {
+        ...data,
+        problems,
+        hint: `fix what verification finds: mtlsd probe URL shows it; or set withhold_unverified: false for ${name}`,
+      },
+    );
+  return new MtlsdError(sent ? 'CLIENT_CERTIFICATE_REFUSED' : 'CLIENT_CERTIFICATE_REQUIRED', sentence, data);
 }
 
 export function rejected(where: string, verdict: Verdict): MtlsdError {

@@ -25,7 +25,7 @@ export interface ConnectContext {
   readonly pools: Pools;
   readonly credentials: Credentials;
   readonly interception: InterceptOptions;
-  readonly tunnels: TunnelContext;
+  readonly tunnel: TunnelContext;
   readonly nonTls: 'tunnel' | 'refuse';
   /** HTTP on an intercepted connection. */
   readonly serve: (socket: TLSSocket, connection: ClientConnection) => void;
@@ -121,7 +121,7 @@ async function proceed(context: ConnectContext, socket: Socket, asked: Asked, an
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
   if (decision.action === 'passthrough' && !own) {
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
-    await tunnel(context.tunnels, socket, { authority, client, why: decision.why, still }, () => answer.give());
+    await tunnel(context.tunnel, socket, { authority, client, why: decision.why, still }, () => answer.give());
     return;
   }
   answer.give();
@@ -147,7 +147,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     if (context.nonTls === 'refuse')
       throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`);
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action !== 'refuse';
-    await tunnel(context.tunnels, socket, { authority, client, why, still }, () => {});
+    await tunnel(context.tunnel, socket, { authority, client, why, still }, () => {});
     return;
   }
   const hello = readClientHello(first);

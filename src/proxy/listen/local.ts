@@ -12,8 +12,10 @@ import { nextId } from '../../core/ids.ts';
 import type { ClientConnection } from '../client/stream.ts';
 import { decide } from '../../certs/decide.ts';
 import { relay } from '../relay.ts';
-import type { TunnelContext, TunnelRecord } from './tunnel.ts';
+import type { Tunnels } from '../tunnels.ts';
 import type { Dial } from '../upstream/dial.ts';
+import { requireUsable, routeOf, stillDecided } from '../upstream/route.ts';
+import type { TunnelRecord } from './tunnel.ts';
 
 export interface LocalPort {
   readonly listen: { readonly host: string; readonly port: number };
@@ -69,6 +71,7 @@ export interface LocalTlsContext {
   readonly dial: Dial;
   readonly onRecord: (record: TunnelRecord) => void;
   readonly silenceMs: number;
+  readonly tunnels: Tunnels;
 }
 
 /**
@@ -76,25 +79,22 @@ export interface LocalTlsContext {
  * @throws MtlsdError as dialling does, CLIENT_CERTIFICATE_UNUSABLE, POLICY_REFUSED
  */
 export async function relayLocal(
-  context: LocalTlsContext & Pick<TunnelContext, 'hold'>,
+  context: LocalTlsContext,
   socket: Socket,
   { authority, profile }: LocalPort,
   client: string,
 ): Promise<void> {
   const started = new Date();
-  const { choice, policy, action, why } = decide(context.store(), authority, { profile });
+  const wish = { profile };
+  const { choice, policy, action, why } = decide(context.store(), authority, wish);
   if (action === 'refuse') throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}`);
-  if (choice.entry && choice.entry.identity === null)
-    throw new MtlsdError(
-      'CLIENT_CERTIFICATE_UNUSABLE',
-      `the certificate ${choice.entry.name} for ${authority.text} can't be used`,
-    );
+  const route = routeOf({ scheme: 'https', authority, wish, choice, policy });
+  requireUsable(route);
   const upstream = await context.dial({ authority, choice, policy, override: false, alpn: [] });
-  const still = (next: StoreSnapshot): boolean => {
-    const again = decide(next, authority, { profile });
-    return again.choice.entry?.identity?.id === choice.entry?.identity?.id && again.policy.id === policy.id;
-  };
-  const forget = context.hold(() => socket.destroy(), still);
+  const forget = context.tunnels.hold(
+    () => socket.destroy(),
+    (next) => stillDecided(route, next),
+  );
   const { sent, received } = await relay(socket, upstream.socket, context.silenceMs).finally(forget);
   context.onRecord({
     event: 'tunnel',

@@ -18,6 +18,7 @@ import { Exchange, type ExchangeContext } from '../exchange/exchange.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { Router } from '../exchange/routing.ts';
 import { endWith } from '../linger.ts';
+import { Tunnels } from '../tunnels.ts';
 import { answerOwnName, isOwnName } from '../own-name.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
@@ -29,12 +30,12 @@ export interface ProxyServerOptions {
   readonly listenOptional: readonly { readonly host: string; readonly port: number }[];
   readonly socks: { readonly host: string; readonly port: number } | null;
   readonly local: readonly LocalPort[];
-  readonly localTls: LocalTlsContext;
+  readonly localTls: Omit<LocalTlsContext, 'tunnels'>;
   readonly store: () => StoreSnapshot;
-  readonly connect: Omit<ConnectContext, 'serve' | 'waiting' | 'store' | 'pools' | 'tunnels'> & {
-    readonly tunnels: Omit<ConnectContext['tunnels'], 'hold'>;
+  readonly connect: Omit<ConnectContext, 'serve' | 'waiting' | 'store' | 'pools' | 'tunnel'> & {
+    readonly tunnel: Omit<ConnectContext['tunnel'], 'tunnels'>;
   };
-  readonly exchange: Omit<ExchangeContext, 'draining' | 'router'> & { readonly overrides: boolean };
+  readonly exchange: Omit<ExchangeContext, 'draining' | 'router' | 'tunnels'> & { readonly overrides: boolean };
   /** Whether tunnels end when the store withdraws what they were made with. */
   readonly endTunnels: boolean;
   readonly limits: {
@@ -80,12 +81,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const sockets = new Set<Socket>();
   const waiting = new Set<Socket>();
   const served = new Map<Served, ClientConnection | null>();
-  /** Ends of tunnels, each with the question whether the store still lets it be. */
-  const tunnels = new Map<() => void, (next: StoreSnapshot) => boolean>();
+  const tunnels = new Tunnels(options.store, options.endTunnels);
   const perAddress = new Map<string, number>();
   let draining = false;
   const context: ExchangeContext = {
     ...options.exchange,
+    tunnels,
     router: new Router(options.store, options.exchange.overrides),
     draining: () => draining,
   };
@@ -95,13 +96,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     pools,
     waiting,
     serve: serveIntercepted,
-    tunnels: {
-      ...options.connect.tunnels,
-      hold: (end, still) => {
-        tunnels.set(end, still);
-        return () => tunnels.delete(end);
-      },
-    },
+    tunnel: { ...options.connect.tunnel, tunnels },
   };
   // One timer for all connections; a time-out is late by this at most.
   const checkEveryMs = Math.max(20, Math.min(timeoutsMs.request / 4, timeoutsMs.idle / 4, 1_000));
@@ -207,19 +202,17 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       return;
     }
     socket.on('error', () => {});
-    relayLocal({ ...options.localTls, hold: connectContext.tunnels.hold }, socket, port, client).catch(
-      (error: unknown) => {
-        options.connect.onRefused({
-          exchange: nextId('x'),
-          client,
-          target: port.authority.text,
-          method: 'CONNECT',
-          status: null,
-          error: asMtlsdError(error),
-        });
-        socket.destroy();
-      },
-    );
+    relayLocal({ ...options.localTls, tunnels }, socket, port, client).catch((error: unknown) => {
+      options.connect.onRefused({
+        exchange: nextId('x'),
+        client,
+        target: port.authority.text,
+        method: 'CONNECT',
+        status: null,
+        error: asMtlsdError(error),
+      });
+      socket.destroy();
+    });
   };
 
   function admit(socket: Socket, use: (socket: Socket) => void, answers: boolean): void {
@@ -299,8 +292,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
         if (!facts) continue;
         if (decide(next, facts.authority, { profile: facts.profile }).action !== 'intercept') connection.close();
       }
-      if (!options.endTunnels) return;
-      for (const [end, still] of tunnels) if (!still(next)) end();
+      tunnels.storeChanged(next);
     },
     async drain() {
       draining = true;

@@ -1,10 +1,10 @@
 /** CONNECT passed through untouched: no interception, no certificate of ours, one log line when it ends. */
 import type { Socket } from 'node:net';
-import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import type { Authority } from '../../core/authority.ts';
 import { asMtlsdError, type MtlsdError } from '../../core/errors.ts';
 import { nextId } from '../../core/ids.ts';
 import { relay } from '../relay.ts';
+import type { StillDecided, Tunnels } from '../tunnels.ts';
 import type { TcpConnection } from '../upstream/tcp.ts';
 
 export interface TunnelRecord {
@@ -25,8 +25,7 @@ export interface TunnelContext {
   readonly onRecord: (record: TunnelRecord) => void;
   /** Ends a tunnel on which no bytes flow for so long; 0 for never. */
   readonly silenceMs: number;
-  /** `end` is called where `still` says that the store withdraws the tunnel; the function returned forgets it. */
-  readonly hold: (end: () => void, still: (next: StoreSnapshot) => boolean) => () => void;
+  readonly tunnels: Tunnels;
 }
 
 /**
@@ -37,7 +36,7 @@ export interface TunnelContext {
 export async function tunnel(
   context: TunnelContext,
   socket: Socket,
-  request: { authority: Authority; client: string; why: string; still: (next: StoreSnapshot) => boolean },
+  request: { authority: Authority; client: string; why: string; still: StillDecided },
   confirm: () => void,
 ): Promise<void> {
   const id = nextId('t');
@@ -68,7 +67,7 @@ export async function tunnel(
     return;
   }
   confirm();
-  const forget = context.hold(() => socket.destroy(), request.still);
+  const forget = context.tunnels.hold(() => socket.destroy(), request.still);
   const { sent, received } = await relay(socket, upstream.socket, context.silenceMs).finally(forget);
   context.onRecord(record(sent, received, null));
 }

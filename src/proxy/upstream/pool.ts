@@ -69,8 +69,6 @@ export class Pool {
   /** Of a dial ahead that no request waited for: the request that comes would dial and be recorded a second time. */
   #failure: MtlsdError | null = null;
   #state: 'open' | 'closed' = 'open';
-  readonly #tunnels = new Set<() => void>();
-  #endsTunnels = false;
 
   constructor(route: Route, options: PoolOptions) {
     this.route = route;
@@ -85,7 +83,7 @@ export class Pool {
   }
 
   get empty(): boolean {
-    return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.length + this.#tunnels.size === 0;
+    return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.length === 0;
   }
 
   /** Sends a request on a connection that was made for this route, an idle one or a new one. */
@@ -140,20 +138,10 @@ export class Pool {
     this.#dial(wanted, true);
   }
 
-  /** `end` is called where the store withdraws what a tunnel was made with; the function returned forgets it. */
-  holdTunnel(end: () => void): () => void {
-    this.#tunnels.add(end);
-    // Withdrawn while the origin agreed to it.
-    if (this.#endsTunnels) queueMicrotask(end);
-    return () => this.#tunnels.delete(end);
-  }
-
-  /** Gives nothing new: what waits is decided again, what is under way finishes, and tunnels end where the settings say so. */
-  retire(endTunnels: boolean): void {
+  /** Gives nothing new: what waits is decided again, and what is under way finishes. */
+  retire(): void {
     this.#state = 'closed';
-    this.#endsTunnels = endTunnels;
     this.#closeAll();
-    if (endTunnels) for (const end of this.#tunnels) end();
     const waiting = this.#live;
     this.#waiting = [];
     for (const each of waiting) {

@@ -2,31 +2,25 @@
  * All pools, by route. A store that changes identity or policy of a route retires its pool; those it still decides stay.
  */
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
-import { MtlsdError } from '../../core/errors.ts';
 import { Pool, type PoolOptions } from './pool.ts';
-import { type Route, routeOf } from './route.ts';
-
-export interface PoolsOptions extends PoolOptions {
-  readonly endTunnels: boolean;
-}
+import { requireUsable, type Route, stillDecided } from './route.ts';
 
 /** How often idle connections whose time is up are freed; they are not used again in any case. */
 const SWEEP_MS = 1_000;
 
 export class Pools {
-  readonly #options: PoolsOptions;
+  readonly #options: PoolOptions;
   readonly #pools = new Map<string, Pool>();
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor(options: PoolsOptions) {
+  constructor(options: PoolOptions) {
     this.#options = options;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
-  /** @throws MtlsdError CLIENT_CERTIFICATE_UNUSABLE where the entry could not be loaded: mtlsd fails closed, before any dial */
+  /** @throws MtlsdError CLIENT_CERTIFICATE_UNUSABLE */
   pool(route: Route): Pool {
-    const { entry } = route.choice;
-    if (entry && entry.identity === null) throw unusable(route);
+    requireUsable(route);
     let pool = this.#pools.get(route.key);
     if (!pool) {
       pool = new Pool(route, this.#options);
@@ -38,18 +32,9 @@ export class Pools {
   /** Connections made with what `next` no longer decides are not used again. */
   retire(next: StoreSnapshot): void {
     for (const [key, pool] of this.#pools) {
-      const { scheme, authority, wish } = pool.route;
-      if (scheme === 'http') continue; // no identity and no policy
-      let still: string | null = null;
-      try {
-        const choice = withheldAs(pool.route, next.chooseCertificate(authority, wish));
-        still = routeOf({ scheme, authority, wish, choice, policy: next.choosePolicy(authority, wish) }).key;
-      } catch {
-        // the entry it asked for by name is gone
-      }
-      if (still === key) continue;
+      if (stillDecided(pool.route, next)) continue;
       this.#pools.delete(key);
-      pool.retire(this.#options.endTunnels);
+      pool.retire();
     }
   }
 
@@ -76,19 +61,4 @@ export class Pools {
       if (pool.empty) this.#pools.delete(key);
     }
   }
-}
-
-/** A route without a certificate because a page of another site asked stays one without. */
-function withheldAs(route: Route, choice: Route['choice']): Route['choice'] {
-  return route.choice.withheld ? { ...choice, entry: null } : choice;
-}
-
-function unusable({ authority, choice }: Route): MtlsdError {
-  const name = choice.entry?.name ?? '';
-  const problem = choice.entry?.problems.find(({ severity }) => severity === 'error');
-  return new MtlsdError(
-    'CLIENT_CERTIFICATE_UNUSABLE',
-    `the certificate ${name} for ${authority.text} can't be used: ${problem?.message ?? 'it could not be loaded'}; nothing was sent to the server`,
-    { nothingSent: true, ...(problem && { hint: problem.hint }) },
-  );
 }
