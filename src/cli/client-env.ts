@@ -13,6 +13,8 @@ export interface ClientSettings {
   readonly javaTrustStore: string | null;
   /** For wget, which reads no variable of its own for a bundle; null to leave its settings alone. */
   readonly wgetrc: string | null;
+  /** The folder of a `.curlrc` without what would beat the variables; null where the user's own says nothing of it. */
+  readonly curlHome: string | null;
 }
 
 /** The password of the trust store: nothing in it is secret, and the JDK's own has the same. */
@@ -33,6 +35,14 @@ export function clientVariables(settings: ClientSettings, before: NodeJS.Process
     npm_config_proxy: proxy,
     npm_config_https_proxy: proxy,
     npm_config_noproxy: settings.noProxy,
+    // A `cafile` in the user's npmrc, usual in companies, beats NODE_EXTRA_CA_CERTS; this beats it.
+    npm_config_cafile: settings.bundleFile,
+    // Yarn from 2 on reads no other; it refuses to start with YARN_ variables that it does not know.
+    YARN_HTTP_PROXY: proxy,
+    YARN_HTTPS_PROXY: proxy,
+    PIP_PROXY: proxy,
+    CARGO_HTTP_PROXY: proxy,
+    ...gitVariables(proxy, before),
     grpc_proxy: proxy,
     no_grpc_proxy: settings.noProxy,
     NODE_USE_ENV_PROXY: '1',
@@ -49,11 +59,25 @@ export function clientVariables(settings: ClientSettings, before: NodeJS.Process
     AWS_CA_BUNDLE: settings.bundleFile,
     CARGO_HTTP_CAINFO: settings.bundleFile,
     BUNDLE_SSL_CA_CERT: settings.bundleFile,
+    CONDA_SSL_VERIFY: settings.bundleFile,
     PERL_LWP_SSL_CA_FILE: settings.bundleFile,
     NIX_SSL_CERT_FILE: settings.bundleFile,
     GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: settings.bundleFile,
     ...(settings.wgetrc !== null && { WGETRC: settings.wgetrc }),
+    ...(settings.curlHome !== null && { CURL_HOME: settings.curlHome }),
     JAVA_TOOL_OPTIONS: javaOptions(settings, before.JAVA_TOOL_OPTIONS),
+  };
+}
+
+/** `http.proxy` in a user's settings beats the variables of curl; settings in the environment (git 2.31) beat it. */
+function gitVariables(proxy: string, before: NodeJS.ProcessEnv): Record<string, string> {
+  const count = Number(before.GIT_CONFIG_COUNT ?? 0) || 0;
+  // Inside `mtlsd run` the last one is ours already.
+  const own = count > 0 && before[`GIT_CONFIG_KEY_${count - 1}`] === 'http.proxy' ? count - 1 : count;
+  return {
+    GIT_CONFIG_COUNT: `${own + 1}`,
+    [`GIT_CONFIG_KEY_${own}`]: 'http.proxy',
+    [`GIT_CONFIG_VALUE_${own}`]: proxy,
   };
 }
 

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { JAVA_STORE_PASSWORD } from './client-env.ts';
+import { progress } from './output.ts';
 import { findProgram } from './programs.ts';
 
 const FOLDER = 'clients';
@@ -23,6 +24,7 @@ export async function javaTrustStore(home: string, caFile: string): Promise<stri
   const anchors = await javaAnchors(keytool);
   if (await isNewer(file, [caFile, ...(anchors === null ? [] : [anchors])])) return file;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const shown = progress('making a trust store for Java, once for each JDK …');
   const temporary = `${file}.${process.pid}.tmp`;
   const store = ['-keystore', temporary, '-storetype', 'PKCS12', '-storepass', JAVA_STORE_PASSWORD];
   try {
@@ -53,6 +55,7 @@ export async function javaTrustStore(home: string, caFile: string): Promise<stri
   } catch {
     return null;
   } finally {
+    shown.done();
     await rm(temporary, { force: true });
   }
 }
@@ -63,20 +66,56 @@ async function javaAnchors(keytool: string): Promise<string | null> {
   return (await exists(file)) ? file : null;
 }
 
+/** What in a user's own settings would beat the variables of `mtlsd run`. */
+const WGET_BEATS =
+  /^\s*(?:https?_proxy|ftp_proxy|no_proxy|use_proxy|proxy_(?:user|password)|ca_certificate|ca_directory)\s*=.*$/gim;
+const CURL_BEATS =
+  /^\s*(?:--?)?(?:proxy|preproxy|socks[45]a?|socks5-hostname|noproxy|proxy-user|cacert|capath|x|U)(?:[ \t=:].*)?$/gm;
+
 /** GNU Wget takes its bundle from a file of settings alone; what the user has in his own goes first. */
 export async function wgetSettings(home: string, bundleFile: string, env: NodeJS.ProcessEnv): Promise<string | null> {
   if ((await findProgram('wget')) === null) return null;
   const file = join(home, FOLDER, 'wgetrc');
   // Inside `mtlsd run` it is ours already.
   const own = env.WGETRC !== undefined && env.WGETRC !== file ? env.WGETRC : join(homedir(), '.wgetrc');
-  const before = await readFile(own, 'utf8').catch(() => '');
-  const text = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}ca_certificate = ${bundleFile}\n`;
-  if ((await readFile(file, 'utf8').catch(() => null)) === text) return file;
+  const before = (await readFile(own, 'utf8').catch(() => '')).replace(WGET_BEATS, '');
+  await writeSettings(
+    file,
+    `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}ca_certificate = ${bundleFile}\n`,
+  );
+  return file;
+}
+
+/**
+ * The user's settings of curl, without those that beat the variables.
+ * @returns the folder for CURL_HOME; null where there are none, and curl reads its own file
+ */
+export async function curlSettings(home: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+  const folder = join(home, FOLDER);
+  // The order in which curl looks (7.88); a `.curlrc` in CURL_HOME is ours already inside `mtlsd run`.
+  const places = [
+    env.CURL_HOME === undefined || env.CURL_HOME === folder ? null : join(env.CURL_HOME, '.curlrc'),
+    env.XDG_CONFIG_HOME === undefined ? null : join(env.XDG_CONFIG_HOME, 'curlrc'),
+    join(homedir(), '.curlrc'),
+    join(homedir(), '.config/curlrc'),
+  ].filter((place) => place !== null);
+  for (const place of places) {
+    const own = await readFile(place, 'utf8').catch(() => null);
+    if (own === null) continue;
+    const left = own.replace(CURL_BEATS, '');
+    if (left === own) return null;
+    await writeSettings(join(folder, '.curlrc'), left);
+    return folder;
+  }
+  return null;
+}
+
+/** 0600: a user's own settings may hold passwords. */
+async function writeSettings(file: string, text: string): Promise<void> {
+  if ((await readFile(file, 'utf8').catch(() => null)) === text) return;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  // 0600: a user's own settings may hold passwords.
   await writeFile(`${file}.${process.pid}.tmp`, text, { mode: 0o600 });
   await rename(`${file}.${process.pid}.tmp`, file);
-  return file;
 }
 
 async function isNewer(file: string, sources: readonly string[]): Promise<boolean> {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Secret } from '../core/secret.ts';
 import type { ClientSettings } from './client-env.ts';
-import { javaTrustStore, wgetSettings } from './client-files.ts';
+import { curlSettings, javaTrustStore, wgetSettings } from './client-files.ts';
 import { usage } from './errors.ts';
 import { notRunning, readRunFile } from './run-file.ts';
 
@@ -42,6 +42,7 @@ export async function clientSettings(
     noProxy: wish.noProxy ?? '',
     javaTrustStore: await javaTrustStore(home, caFile),
     wgetrc: await wgetSettings(home, bundleFile, process.env),
+    curlHome: await curlSettings(home, process.env),
   };
   return { settings, passwordMissing: password !== null && !wish.withPassword };
 }

@@ -19,7 +19,7 @@ export async function main(args: readonly string[]): Promise<void> {
     inherit(command, `mtlsd ${name}`);
   }
   try {
-    await program.parseAsync([...args], { from: 'user' });
+    await program.parseAsync(wanted === 'run' ? separated(args, program) : [...args], { from: 'user' });
   } catch (error) {
     // commander has printed its own by then.
     process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : report(error);
@@ -61,6 +61,20 @@ function inherit(command: Command, path: string): void {
     sub.copyInheritedSettings(command);
     inherit(sub, `${path} ${sub.name()}`);
   }
+}
+
+/** `mtlsd run curl -s URL`: everything from the first word that is no option of ours belongs to the program. */
+function separated(args: readonly string[], program: Command): string[] {
+  const run = args.indexOf('run');
+  const command = program.commands.find((each) => each.name() === 'run');
+  const options = [...program.options, ...(command?.options ?? [])];
+  for (let i = run + 1; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    if (arg === '--') break;
+    if (!arg.startsWith('-')) return [...args.slice(0, i), '--', ...args.slice(i)];
+    if (options.some((option) => option.required && (option.short === arg || option.long === arg))) i++;
+  }
+  return [...args];
 }
 
 /** The first word that is no option; `help NAME` means that command too. */

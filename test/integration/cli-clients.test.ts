@@ -253,13 +253,24 @@ trust: { system: false, ca: [${files}/root.crt] }
       }
     });
 
-    test('asks each client on this machine whether it would trust the CA', async () => {
+    test('sends a request with each client on this machine: whether it uses the proxy, and trusts the CA', async () => {
       const outside = await examine(daemon.home);
-      for (const { check, state, next } of outside.findings.filter((finding) => finding.check.startsWith('client')))
-        expect([check, state === 'skipped' || (state === 'warning' && next?.includes('mtlsd run'))]).toEqual([
+      // Nothing is set in this shell, which is normal: they are asked as mtlsd run would start them.
+      for (const { check, state, message } of outside.findings.filter(({ check }) => check.startsWith('client ')))
+        expect([check, state === 'skipped' || (state === 'ok' && message.endsWith('under mtlsd run'))]).toEqual([
           check,
           true,
         ]);
+      // A shell with the proxy and without the trust.
+      const half = await examine(daemon.home, [], { HTTPS_PROXY: daemon.proxy, http_proxy: daemon.proxy });
+      expect(half.find('client curl')).toMatchObject([
+        { state: 'warning', message: 'uses the proxy and does not trust the local CA when started from here' },
+      ]);
+      // One that leaves the name out.
+      const none = await examine(daemon.home, [], { HTTPS_PROXY: daemon.proxy, NO_PROXY: '*', no_proxy: '*' });
+      expect(none.find('client curl')).toMatchObject([
+        { state: 'warning', message: 'does not use the proxy when started from here' },
+      ]);
       const { stdout } = await mtlsd(
         'run',
         '--',

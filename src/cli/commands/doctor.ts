@@ -5,6 +5,7 @@ import { anyApi } from '../api/any.ts';
 import { withApi } from '../api/api.ts';
 import { failed, type Finding } from '../doctor/check.ts';
 import { checkClients, checkShell } from '../doctor/clients.ts';
+import { checkConfiguration } from '../doctor/configuration.ts';
 import { checkCa, checkClock, checkDaemon, checkHome } from '../doctor/installation.ts';
 import { checkTrustOfClients } from '../doctor/records.ts';
 import { checkStore } from '../doctor/store.ts';
@@ -14,7 +15,7 @@ import { readRunFile } from '../run-file.ts';
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'Checks home, permissions, CA, ports, store, expiry, clock, and whether each kind of client on this machine would trust the CA; says how to mend each. Exit code 1 where something fails.',
+      'Checks home, permissions, CA, ports, store, expiry, clock, and with a real request whether each kind of client on this machine uses the proxy and trusts the local CA; says how to fix each. Exit code 1 where something fails.',
     )
     .option('--no-clients', 'leave out the clients, which are started one by one')
     .option('--json', 'as JSON')
@@ -30,7 +31,13 @@ export function doctorCommand(): Command {
       } = command.optsWithGlobals<{ home?: string; clients: boolean; json?: boolean }>();
       const findings = await examine(homeDirectory(flag, process.env), clients);
       if (json) printJson(findings);
-      else print(findings.map(text).join('') + summary(findings));
+      else
+        print(
+          findings
+            .filter(({ state }) => state !== 'skipped')
+            .map(text)
+            .join('') + summary(findings),
+        );
       if (findings.some(({ state }) => state === 'failed')) process.exitCode = 1;
     });
 }
@@ -44,8 +51,15 @@ async function examine(home: string, clients: boolean): Promise<Finding[]> {
     ...(await guarded('clients', () => withApi(anyApi(home), checkTrustOfClients))),
     checkShell((await readRunFile(home))?.proxy ?? []),
   );
-  if (!clients || findings.some(({ check, state }) => check === 'local CA' && state === 'failed')) return findings;
+  const daemon = findings.find(({ check }) => check === 'daemon');
+  if (
+    !clients ||
+    daemon?.state !== 'ok' ||
+    findings.some(({ check, state }) => check === 'local CA' && state === 'failed')
+  )
+    return findings;
   const shown = progress('asking the clients on this machine …');
+  findings.push(...(await guarded('settings of clients', checkConfiguration)));
   findings.push(...(await guarded('clients', () => checkClients(home))));
   shown.done();
   return findings;
@@ -76,7 +90,9 @@ function text({ check, state, message, next }: Finding): string {
 function summary(findings: readonly Finding[]): string {
   const failures = findings.filter(({ state }) => state === 'failed').length;
   const warnings = findings.filter(({ state }) => state === 'warning').length;
+  const skips = findings.filter(({ state }) => state === 'skipped').length;
+  const rest = skips === 0 ? '' : `; ${count(skips, 'check')} skipped (--json lists them)`;
   return failures + warnings === 0
-    ? '\nAll is well.\n'
-    : `\n${count(failures, 'failure')}, ${count(warnings, 'warning')}\n`;
+    ? `\nAll is well${rest}.\n`
+    : `\n${count(failures, 'failure')}, ${count(warnings, 'warning')}${rest}\n`;
 }

@@ -5,31 +5,45 @@ import { homeDirectory } from '../../home.ts';
 import { clientVariables } from '../client-env.ts';
 import { clientSettings } from '../client-settings.ts';
 import { CliError } from '../errors.ts';
+import { oldNodeWarning } from '../old-node.ts';
+import { startOwnDaemon } from '../own-daemon.ts';
+import { readRunFile } from '../run-file.ts';
+
+interface Options {
+  readonly home?: string;
+  readonly profile?: string;
+  readonly bypass?: string;
+  readonly start?: boolean;
+}
 
 export function runCommand(): Command {
   return new Command('run')
     .description(
       'Runs a program with the proxy and trust settings that curl, wget, git, Python, Node, Java, Go, Ruby, Deno, Rust and gRPC clients read. Its exit code is the exit code.',
     )
-    .argument('<command...>', 'the program and its arguments, after --')
+    .argument('<command...>', 'the program and its arguments; after -- where it begins with a dash')
     .option('--profile <name>', 'ask for the certificates of this profile')
     .option('--bypass <hosts>', 'hosts to reach without the proxy, separated by commas (default: none)')
+    .option('--start', 'start a daemon for the life of the command where none runs')
     .addHelpText(
       'after',
       `
 Examples:
-  mtlsd run -- curl https://api.partner.example/
+  mtlsd run curl https://api.partner.example/
   mtlsd run --profile alice -- python3 report.py
-  mtlsd run -- npm test`,
+  mtlsd run --start npm test`,
     )
     .action(async (words: string[], _options, command: Command) => {
-      const { home, profile, bypass } = command.optsWithGlobals<{ home?: string; profile?: string; bypass?: string }>();
-      const { settings } = await clientSettings(homeDirectory(home, process.env), {
-        profile,
-        noProxy: bypass,
-        withPassword: true,
-      });
-      process.exitCode = await runProgram(words, { ...process.env, ...clientVariables(settings, process.env) });
+      const { home: flag, profile, bypass, start } = command.optsWithGlobals<Options>();
+      const home = homeDirectory(flag, process.env);
+      const stop = start && !(await readRunFile(home)) ? await startOwnDaemon(home) : null;
+      try {
+        const { settings } = await clientSettings(home, { profile, noProxy: bypass, withPassword: true });
+        process.stderr.write((await oldNodeWarning(words[0] ?? '')) ?? '');
+        process.exitCode = await runProgram(words, { ...process.env, ...clientVariables(settings, process.env) });
+      } finally {
+        await stop?.();
+      }
     });
 }
 

@@ -1,16 +1,17 @@
 /**
- * Whether each kind of client on this machine, started from this shell, would trust the local CA. Those that can say so in
- * one line are asked to fetch from a server of ours with a leaf of the CA; of the others the store that they read is looked at.
+ * Whether each kind of client on this machine uses the proxy and trusts the local CA. Each asks the daemon itself, for a name
+ * that only the proxy answers: with the settings of this shell where it has any, else with those of `mtlsd run`.
  */
 import { execFile } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { mintLeaf } from '../../certs/local-ca/leaf.ts';
-import { openLocalCa } from '../../certs/local-ca/local-ca.ts';
+import { OWN_ANSWER, OWN_NAME } from '../../proxy/own-name.ts';
 import { readCa } from '../ca-file.ts';
+import { clientVariables } from '../client-env.ts';
+import { clientSettings } from '../client-settings.ts';
+import { oldNodeWarning } from '../old-node.ts';
 import { findProgram } from '../programs.ts';
 import { nssStores } from '../trust-stores/nss.ts';
 import { failed, type Finding, ok, skipped, warning } from './check.ts';
@@ -22,105 +23,125 @@ const TRIAL_MS = 20_000;
 interface Trial {
   readonly client: string;
   readonly program: string;
-  /** Fetches without any proxy; ends with 0 where it trusts the server. */
   readonly args: (url: string) => readonly string[];
+  readonly env?: (url: string, folder: string) => NodeJS.ProcessEnv;
+  /** In what it prints, where the answer reached it; the answer itself where left out. */
+  readonly answered?: RegExp;
 }
 
-const PYTHON =
-  'import sys,ssl,urllib.request as u;u.build_opener(u.ProxyHandler({}),u.HTTPSHandler(context=ssl.create_default_context())).open(sys.argv[1],timeout=8)';
-const PYTHON_REQUESTS = 'import sys,requests as r;r.get(sys.argv[1],proxies={"http":"","https":""},timeout=8)';
-const NODE =
-  'require("node:https").get(process.argv[1],{agent:false},r=>process.exit(r.statusCode===200?0:1)).on("error",()=>process.exit(1))';
-const RUBY = 'require "net/http";h=Net::HTTP.new("localhost",URI(ARGV[0]).port,nil);h.use_ssl=true;h.get("/")';
+const PYTHON = 'import sys,urllib.request as u;print(u.urlopen(sys.argv[1],timeout=8).read().decode())';
+const PYTHON_REQUESTS = 'import sys,requests as r;print(r.get(sys.argv[1],timeout=8).text)';
+const NODE = 'fetch(process.argv[1]).then((r)=>r.text()).then(console.log)';
+const RUBY = 'require "open-uri";puts URI(ARGV[0]).open.read';
+const GO = (url: string, folder: string): NodeJS.ProcessEnv => ({
+  GOPROXY: url.replace(/\/$/, ''),
+  GOFLAGS: '-mod=mod',
+  GOTOOLCHAIN: 'local',
+  GOPATH: join(folder, 'path'),
+  GOCACHE: join(folder, 'cache'),
+});
 
 // biome-ignore format: a table reads best as a table
 const TRIALS: readonly Trial[] = [
-  { client: 'curl', program: 'curl', args: (url) => ['-q', '-sS', '--noproxy', '*', '-o', '/dev/null', url] },
-  { client: 'wget', program: 'wget', args: (url) => ['--no-proxy', '-q', '-O', '/dev/null', url] },
-  { client: 'git', program: 'git', args: (url) => ['-c', 'http.proxy=', 'ls-remote', url] },
+  { client: 'curl', program: 'curl', args: (url) => ['-sS', '--max-time', '10', url] },
+  { client: 'wget', program: 'wget', args: (url) => ['-q', '-O', '-', '--tries=1', '--timeout=10', url] },
+  { client: 'git', program: 'git', args: (url) => ['ls-remote', url], answered: /repository '.*' not found/ },
   { client: 'Python', program: 'python3', args: (url) => ['-c', PYTHON, url] },
   { client: 'Python requests', program: 'python3', args: (url) => ['-c', PYTHON_REQUESTS, url] },
   { client: 'Node', program: 'node', args: (url) => ['-e', NODE, url] },
   { client: 'Ruby', program: 'ruby', args: (url) => ['-e', RUBY, url] },
-  { client: 'Deno', program: 'deno', args: (url) => ['eval', `await fetch("${url}")`] },
+  { client: 'Deno', program: 'deno', args: (url) => ['eval', `console.log(await (await fetch("${url}")).text())`] },
+  { client: 'Go', program: 'go', args: () => ['list', '-m', '-versions', `${OWN_NAME}/x`], env: GO, answered: /404 Not Found/ },
 ];
 
+interface Place {
+  /** Of the trials. */
+  readonly env: NodeJS.ProcessEnv;
+  /** ` under mtlsd run`, ` when started from here` */
+  readonly how: string;
+  /** Where they start: no settings of a project get in, and what they write is removed. */
+  readonly folder: string;
+}
+
+/** Needs a daemon that runs. */
 export async function checkClients(home: string): Promise<Finding[]> {
-  await using server = await startServer(home);
-  const findings = await Promise.all(TRIALS.map((trial) => tryOut(trial, server)));
-  return [...findings, await checkJava(home), ...(await checkBrowsers(home))];
+  const folder = await mkdtemp(join(tmpdir(), 'mtlsd-doctor-'));
+  try {
+    const inherited = (process.env.https_proxy ?? process.env.HTTPS_PROXY) !== undefined;
+    const own = inherited ? {} : await variables(home);
+    const how = inherited ? ' when started from here' : ' under mtlsd run';
+    const env = { ...process.env, ...own, GIT_TERMINAL_PROMPT: '0', NODE_NO_WARNINGS: '1' };
+    const place = { env, how, folder };
+    const findings = await Promise.all(TRIALS.map((trial) => tryOut(trial, place)));
+    return [...findings, await checkJava(home, place), ...(await checkBrowsers(home))];
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-/** Says its name and goes: what git wants to hear, and enough for all others. */
-async function startServer(home: string) {
-  const ca = await openLocalCa(join(home, 'ca'));
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const server = createServer(
-    {
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
-      cert: mintLeaf(ca, 'localhost', publicKey, Date.now()).toString() + ca.certPem,
-    },
-    (_request, response) => {
-      // An empty repository, as git's smart protocol has it.
-      response.setHeader('content-type', 'application/x-git-upload-pack-advertisement');
-      response.end('001e# service=git-upload-pack\n00000000');
-    },
-  );
-  server.on('tlsClientError', () => {});
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `https://localhost:${port}/`,
-    [Symbol.asyncDispose]: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+async function variables(home: string): Promise<Record<string, string>> {
+  const { settings } = await clientSettings(home, { withPassword: true });
+  return clientVariables(settings, process.env);
 }
 
-async function tryOut({ client, program, args }: Trial, { url }: { readonly url: string }): Promise<Finding> {
+async function tryOut(trial: Trial, place: Place): Promise<Finding> {
+  const { client, program } = trial;
+  const check = `client ${client}`;
   const path = await findProgram(program);
-  if (path === null) return skipped(`client ${client}`, 'not installed');
-  if (client === 'Python requests' && !(await succeeds(path, ['-c', 'import requests'])))
-    return skipped(`client ${client}`, 'not installed');
-  return (await succeeds(path, args(url)))
-    ? ok(`client ${client}`, 'trusts the local CA')
-    : warning(
-        `client ${client}`,
-        'does not trust the local CA when started from here',
-        'start it with mtlsd run, or: mtlsd ca install',
-      );
-}
-
-/** The JVM takes seconds to fetch anything; keytool says what it would trust. */
-async function checkJava(home: string): Promise<Finding> {
-  const keytool = await findProgram('keytool');
-  if (keytool === null) return skipped('client Java', 'no keytool');
-  if (process.env.JAVA_TOOL_OPTIONS?.includes(join(home, 'clients')))
-    return ok('client Java', 'JAVA_TOOL_OPTIONS names our trust store');
-  const { fingerprint256 } = await readCa(home);
-  const listed = await run(keytool, ['-list', '-cacerts', '-storepass', 'changeit'], {
-    timeout: 3 * TRIAL_MS,
-    maxBuffer: 16 * 1024 * 1024,
-  }).then(
-    ({ stdout }) => stdout,
-    () => '',
+  if (path === null) return skipped(check, 'not installed');
+  if (client === 'Python requests' && !(await output(path, ['-c', 'import requests;print(1)'], place)).includes('1'))
+    return skipped(check, 'not installed');
+  if (await reaches(trial, path, `https://${OWN_NAME}/`, place))
+    return ok(check, `uses the proxy and trusts the local CA${place.how}`);
+  // In the clear nothing has to be trusted.
+  if (await reaches(trial, path, `http://${OWN_NAME}/`, place))
+    return warning(
+      check,
+      `uses the proxy and does not trust the local CA${place.how}`,
+      'start it with mtlsd run, or: mtlsd ca install',
+    );
+  const old = client === 'Node' ? await oldNodeWarning(path) : null;
+  const [message, next] = old?.split('\nnext: ') ?? [];
+  return warning(
+    check,
+    message?.replace(/^mtlsd: /, '') ?? `does not use the proxy${place.how}`,
+    next?.trim() ?? 'start it with mtlsd run; its own settings may name another proxy',
   );
-  return listed.includes(fingerprint256)
-    ? ok('client Java', "the JDK's store has the local CA")
-    : warning('client Java', "the JDK's store has not the local CA", 'start it with mtlsd run');
 }
 
+async function reaches({ args, env, answered }: Trial, path: string, url: string, place: Place): Promise<boolean> {
+  const own = { ...place, env: { ...place.env, ...env?.(url, place.folder) } };
+  const text = await output(path, args(url), own);
+  return answered ? answered.test(text) : text.includes(OWN_ANSWER);
+}
+
+/** Compiling a program takes seconds: keytool asks over the network as any JVM does, and says what the JVM trusts. */
+async function checkJava(home: string, place: Place): Promise<Finding> {
+  const check = 'client Java';
+  const keytool = await findProgram('keytool');
+  if (keytool === null) return skipped(check, 'no keytool');
+  const shown = await output(keytool, ['-printcert', '-sslserver', OWN_NAME], place);
+  if (!shown.includes('mtlsd local CA'))
+    return warning(check, `does not use the proxy${place.how}`, 'start it with mtlsd run');
+  if (place.env.JAVA_TOOL_OPTIONS?.includes(join(home, 'clients')))
+    return ok(check, `uses the proxy and trusts the local CA${place.how}`);
+  const { fingerprint256 } = await readCa(home);
+  const listed = await output(keytool, ['-list', '-cacerts', '-storepass', 'changeit'], place);
+  return listed.includes(fingerprint256)
+    ? ok(check, "uses the proxy, and the JDK's store has the local CA")
+    : warning(check, `uses the proxy and does not trust the local CA${place.how}`, 'start it with mtlsd run');
+}
+
+/** A browser without the local CA is what most people want: it is told where everything is. */
 async function checkBrowsers(home: string): Promise<Finding[]> {
   const { stores, tool } = await nssStores(await readCa(home));
   if (stores.length === 0) return [];
-  if (tool === null) return [skipped('browsers', 'certutil is not installed, which could tell')];
+  if (tool === null) return [skipped('browsers', 'certutil is not installed')];
   return Promise.all(
     stores.map(async (store) =>
       (await store.isInstalled())
         ? ok(`browser ${store.used}`, `${store.name} has the local CA`)
-        : warning(`browser ${store.used}`, `${store.name} has not the local CA`, 'mtlsd ca install --nss'),
+        : skipped(`browser ${store.used}`, `${store.name} does not have the local CA: mtlsd ca install --nss`),
     ),
   );
 }
@@ -135,10 +156,11 @@ export function checkShell(proxy: readonly string[]): Finding {
     : failed('shell', `HTTPS_PROXY leads to ${place}, which is not this daemon`, 'eval "$(mtlsd env)"');
 }
 
-async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
-  const env = { ...process.env, GIT_TERMINAL_PROMPT: '0', NODE_USE_ENV_PROXY: '', NODE_NO_WARNINGS: '1' };
-  return run(program, [...args], { timeout: TRIAL_MS, env }).then(
-    () => true,
-    () => false,
+/** What it prints, on both streams, whatever it ends with. */
+async function output(program: string, args: readonly string[], { env, folder }: Place): Promise<string> {
+  const options = { timeout: TRIAL_MS, maxBuffer: 16 * 1024 * 1024, env, cwd: folder };
+  return run(program, [...args], options).then(
+    ({ stdout, stderr }) => stdout + stderr,
+    (error: { stdout?: string; stderr?: string }) => `${error.stdout ?? ''}${error.stderr ?? ''}`,
   );
 }

@@ -9,6 +9,7 @@ const settings: ClientSettings = {
   noProxy: 'a.example,b.example',
   javaTrustStore: '/home/u/my store.p12',
   wgetrc: null,
+  curlHome: null,
 };
 
 describe('the variables for clients', () => {
@@ -52,7 +53,7 @@ describe('the variables for clients', () => {
 
   test('docs/clients.md tells of every one of them', () => {
     const text = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8');
-    const untold = Object.keys(clientVariables({ ...settings, wgetrc: '/w' }, {})).filter(
+    const untold = Object.keys(clientVariables({ ...settings, wgetrc: '/w', curlHome: '/c' }, {})).filter(
       (name) => !text.includes(`\`${name}\``),
     );
     expect(untold).toEqual([]);
