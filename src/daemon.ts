@@ -12,7 +12,7 @@ import { distinctProblems } from './certs/store/changes.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
 import { openStore, type StoreChange } from './certs/store/store.ts';
-import { secureContextFor } from './certs/trust.ts';
+import { loadTrust, secureContextFor } from './certs/trust.ts';
 import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
 import type { FileProblem } from './core/yaml/read.ts';
 import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
@@ -402,14 +402,7 @@ async function chooseProxies({ upstreamProxies, connectTo }: Settings['network']
       scheme,
       authority,
       credentials: credentials && (await readSecret(credentials, 'upstream_proxy.credentials')),
-      ca:
-        ca === null
-          ? null
-          : await readFile(ca, 'utf8').catch((error: Error) => {
-              throw new MtlsdError('BAD_CONFIGURATION', `upstream_proxy.ca: ${ca} can't be read: ${error.message}`, {
-                cause: error,
-              });
-            }),
+      trust: loadTrust({ system: ca === null, ca: ca === null ? [] : [{ pem: await readCa(ca), file: ca }] }),
     });
   }
   return (authority) => {
@@ -419,6 +412,13 @@ async function chooseProxies({ upstreamProxies, connectTo }: Settings['network']
     return (proxy && loaded.get(proxy)) ?? null;
   };
 }
+
+const readCa = (file: string): Promise<string> =>
+  readFile(file, 'utf8').catch((error: Error) => {
+    throw new MtlsdError('BAD_CONFIGURATION', `upstream_proxy.ca: ${file} can't be read: ${error.message}`, {
+      cause: error,
+    });
+  });
 
 /** The file may be another daemon's, where the home was removed and made again meanwhile. */
 function holds(path: string, text: string): boolean {

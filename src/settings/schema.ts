@@ -68,7 +68,7 @@ const ProxyRule = Type.Object(
     credentials: Type.Optional(
       secret('Where USER:PASSWORD is.', '{ env: NAME } or { file: PATH }, holding USER:PASSWORD'),
     ),
-    ca: Type.Optional(text('CA certificates for an https proxy, PEM.', 'a path')),
+    ca: Type.Optional(text('CA certificates for an https proxy, PEM, in place of those of the system.', 'a path')),
     hosts: hosts('The authorities it is for; all when left out.'),
     no_proxy: hosts('Authorities that are reached directly.'),
   },

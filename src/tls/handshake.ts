@@ -37,6 +37,12 @@ export interface Handshake {
   readonly failure: HandshakeFailure | null;
 }
 
+/**
+ * How long a server may stay silent on our certificate until it is presumed to have accepted: two round trips, and time to check
+ * a chain. In TLS 1.3 a refusal comes after the handshake (RFC 8446 §4.4.2.4).
+ */
+export const settleCapMs = (roundTripMs: number): number => Math.min(1000, Math.max(100, 2 * roundTripMs + 50));
+
 export function handshake(options: HandshakeOptions): Promise<Handshake> {
   const { transport, secureContext, serverName, alpn, onKeylog, onSeen, mayPresent, signal } = options;
   const socket = withoutPeerObject(

@@ -1,6 +1,6 @@
 /** One handshake of a probe: offer this, see what comes, and hang up. */
 import { X509Certificate } from 'node:crypto';
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { type Alert, nativeCode } from '../../core/errors.ts';
@@ -13,7 +13,7 @@ import {
   serverHelloOf,
 } from './handshake-fields.ts';
 import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake-messages.ts';
-import { withoutPeerObject } from '../../tls/peer-chain.ts';
+import { type Handshake, handshake, type HandshakeFailure, settleCapMs } from '../../tls/handshake.ts';
 import { Tap } from './tap.ts';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
@@ -74,47 +74,59 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
   const { remoteAddress: ip, remotePort: port } = raw;
   const socketFacts = ip !== undefined && port !== undefined ? { ip, port } : null;
   const tap = new Tap(raw);
+  const inside = new Boundary('probe', offer.report ?? (() => {}), (error) => tap.destroy(asError(error)));
   const secrets = new Map<string, Buffer>();
-  let early: SecureFacts = NOT_SECURE;
-  let socket: TLSSocket;
+  let secure: SecureFacts = NOT_SECURE;
+  const onKeylog = (line: Buffer, socket: TLSSocket): void => {
+    const [label = '', , secret = ''] = line.toString('latin1').trim().split(' ');
+    secrets.set(label, Buffer.from(secret, 'hex'));
+    if (secure !== NOT_SECURE) return;
+    // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
+    // is not out yet.
+    secure = { ...facts(socket), opensslError: NOT_JUDGED };
+    // Read at once: a server that hangs up takes the handle along, and with it what it showed.
+    const onSecure = (): void => {
+      secure = facts(socket);
+    };
+    socket.once('secureConnect', inside.guard(onSecure));
+  };
+  const { serverName, alpn, timeoutMs } = offer;
+  let shaken: Handshake;
   try {
-    socket = open(tap, offer);
+    const secureContext = contextFor(offer);
+    shaken = await handshake({
+      transport: tap,
+      secureContext,
+      serverName,
+      alpn,
+      timeoutMs,
+      onKeylog: inside.guard(onKeylog),
+    });
   } catch (error) {
     tap.destroy();
     return { ...nothing(error), outcome: 'refused', ms: performance.now() - started };
   }
-  const ending = Promise.withResolvers<Ended>();
-  const inside = new Boundary('probe', offer.report ?? (() => {}), (error) =>
-    ending.resolve({ outcome: 'refused', error: asError(error), secure: null }),
-  );
-  const onKeylog = (line: Buffer): void => {
-    const [label = '', , secret = ''] = line.toString('latin1').trim().split(' ');
-    secrets.set(label, Buffer.from(secret, 'hex'));
-    // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
-    // is not out yet.
-    if (early === NOT_SECURE) early = { ...facts(socket), opensslError: NOT_JUDGED };
-  };
-  socket.on('keylog', inside.guard(onKeylog));
-  inside.enter(() => finish(socket, () => read(tap, secrets).request, offer.timeoutMs, inside, ending.resolve));
-  const { outcome, error, secure } = await ending.promise;
+  const { socket, failure } = shaken;
+  let ended = failure === null ? ACCEPTED : endOf(failure);
+  // TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4).
+  if (failure === null && socket.getProtocol() === 'TLSv1.3' && read(tap, secrets).request !== 'none')
+    ended = await settle(socket, settleCapMs(performance.now() - started));
   const flights = read(tap, secrets);
-  const seen = {
-    outcome,
-    error,
-    alert: error && alertOf(error),
+  socket.destroy();
+  return {
+    ...ended,
+    alert: ended.error && alertOf(ended.error),
     ...flights,
     chain: flights.sentByServer.flatMap((der) => attemptTo(() => new X509Certificate(der)) ?? []),
-    ...(secure ?? early),
+    ...secure,
     socketFacts,
     ms: performance.now() - started,
   };
-  socket.destroy();
-  return seen;
 }
 
-function open(tap: Tap, { version, serverName, alpn, identity, ca, partialChain, ciphers }: Offer): TLSSocket {
+function contextFor({ version, identity, ca, partialChain, ciphers }: Offer): tls.SecureContext {
   const old = version < 'TLSv1.2';
-  const secureContext = tls.createSecureContext({
+  return tls.createSecureContext({
     ca: [...ca],
     allowPartialTrustChain: partialChain,
     minVersion: version,
@@ -123,68 +135,31 @@ function open(tap: Tap, { version, serverName, alpn, identity, ca, partialChain,
     ciphers: ciphers ?? (old ? `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0` : tls.DEFAULT_CIPHERS),
     ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
   });
-  return withoutPeerObject(
-    tls.connect({
-      socket: tap,
-      secureContext,
-      servername: isIP(serverName) ? '' : serverName,
-      ...(alpn.length > 0 ? { ALPNProtocols: [...alpn] } : {}),
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-    }),
-  );
 }
 
-interface Ended {
-  readonly outcome: Outcome;
-  readonly error: Error | null;
-  /** Read at once: a server that hangs up takes the handle along, and with it what it showed. */
-  readonly secure: SecureFacts | null;
+type Ended = Pick<Seen, 'outcome' | 'error'>;
+
+const ACCEPTED: Ended = { outcome: 'accepted', error: null };
+
+function endOf(failure: HandshakeFailure): Ended {
+  if (!(failure instanceof Error)) return { outcome: failure === 'timeout' ? 'timeout' : 'closed', error: null };
+  const silent = alertOf(failure) === null && /^E(CONN|PIPE)/.test(nativeCode(failure) ?? '');
+  return { outcome: silent ? 'closed' : 'refused', error: failure };
 }
 
-/** Least and most time for a TLS 1.3 server to say what it thinks of our certificate. */
-const SETTLE_MS = { least: 100, most: 1500 };
-
-/**
- * TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4), so where one was asked for, the first of a
- * session ticket, an alert, an end or some round trips decides.
- */
-function finish(
-  socket: TLSSocket,
-  request: () => Seen['request'],
-  timeoutMs: number,
-  inside: Boundary,
-  resolve: (ended: Ended) => void,
-): void {
-  let secure: SecureFacts | null = null;
-  const started = performance.now();
-  const done = (outcome: Outcome, error: Error | null = null): void => {
-    clearTimeout(timer);
-    resolve({ outcome, error, secure });
-  };
-  let timer = setTimeout(() => done('timeout'), timeoutMs);
-  const onError = (error: Error): void => {
-    const silent = alertOf(error) === null && /^E(CONN|PIPE)/.test(nativeCode(error) ?? '');
-    done(silent ? 'closed' : 'refused', error);
-  };
-  const onSession = (): void => {
-    if (secure) done('accepted');
-  };
-  const onSecure = (): void => {
-    secure = facts(socket);
-    const asked = request() !== 'none' && socket.getProtocol() === 'TLSv1.3';
-    if (!asked) return done('accepted');
-    clearTimeout(timer);
-    const roundTrips = 2 * (performance.now() - started);
-    timer = setTimeout(() => done('accepted'), Math.min(Math.max(roundTrips, SETTLE_MS.least), SETTLE_MS.most));
-    socket.resume();
-  };
-  socket
-    .on('error', inside.guard(onError))
-    .once('session', inside.guard(onSession))
-    .once('secureConnect', inside.guard(onSecure))
-    .once('end', () => done('closed'))
-    .once('close', () => done('closed'));
+/** The first of a session ticket, an alert, an end or some round trips says what the server thinks of our certificate. */
+function settle(socket: TLSSocket, capMs: number): Promise<Ended> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, capMs, ACCEPTED);
+    const done = (ended: Ended): void => {
+      clearTimeout(timer);
+      resolve(ended);
+    };
+    const onEnd = (): void => done(endOf('closed'));
+    socket.once('session', () => done(ACCEPTED)).on('error', (error: Error) => done(endOf(error)));
+    socket.once('end', onEnd).once('close', onEnd).resume();
+    if (socket.destroyed) onEnd();
+  });
 }
 
 const VERSIONS: Record<number, TlsVersion> = {

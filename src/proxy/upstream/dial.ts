@@ -11,7 +11,7 @@ import { hintAt, MtlsdError } from '../../core/errors.ts';
 import { certificateSentence } from '../../inspect/records/client-certificate.ts';
 import type { ConnectionRecord } from '../../inspect/records/types.ts';
 import type { Verdict } from '../../inspect/verify/verdict.ts';
-import { type Handshake, handshake } from '../../tls/handshake.ts';
+import { type Handshake, handshake, settleCapMs } from '../../tls/handshake.ts';
 import { chainReader, earlyVerifyError } from '../../tls/peer-chain.ts';
 import { classify } from '../failure/classify.ts';
 import { handshakeError, rejected } from '../failure/refusal.ts';
@@ -34,13 +34,6 @@ export interface DialerOptions {
  * @throws MtlsdError as classified; the record of the failed connection is out by then, its id in `connection`
  */
 export type Dial = (plan: DialPlan, signal?: AbortSignal) => Promise<UpstreamConnection>;
-
-/**
- * Two round trips, and time for the server to check a chain; a later refusal is still told, only not provably unsent. A TLS
- * 1.3 handshake is a round trip all the way, where the connection may end at a proxy near by.
- */
-const settleCapMs = ({ connect, tls }: { connect: number; tls: number }): number =>
-  Math.min(1000, Math.max(100, 2 * Math.max(connect, tls) + 50));
 
 export function createDialer(options: DialerOptions): Dial {
   const chains = chainReader();
@@ -125,7 +118,8 @@ export function createDialer(options: DialerOptions): Dial {
       socket.destroy();
       throw publishFailure(draft, handshakeError(draft, failure ?? 'closed'));
     }
-    const capMs = settleCapMs(draft.ms);
+    // A TLS 1.3 handshake is a round trip all the way, where the connection may end at a proxy near by.
+    const capMs = settleCapMs(Math.max(draft.ms.connect, draft.ms.tls));
     const settlingSince = performance.now();
     if (draft.requested === true && socket.getProtocol() === 'TLSv1.3')
       return new UpstreamConnection(socket, draft.record(null), {

@@ -1,14 +1,17 @@
 /** Another proxy on the way out: which one for an authority, and a tunnel through it (RFC 9110 §9.3.6). */
 import type { Socket } from 'node:net';
-import { createSecureContext } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { secureContextFor, type TrustAnchors } from '../../certs/trust.ts';
 import type { Authority } from '../../core/authority.ts';
 import { ERROR_CODES, MtlsdError } from '../../core/errors.ts';
 import { printable } from '../../core/facts.ts';
 import type { Secret } from '../../core/secret.ts';
 import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
 import { requestHead } from '../../http1/write.ts';
+import { judge } from '../../inspect/verify/verdict.ts';
 import { handshake } from '../../tls/handshake.ts';
-import { classify } from '../failure/classify.ts';
+import { peerChain } from '../../tls/peer-chain.ts';
+import { handshakeError, rejected } from '../failure/refusal.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './tcp.ts';
 
 export interface UpstreamProxy {
@@ -16,8 +19,8 @@ export interface UpstreamProxy {
   readonly authority: Authority;
   /** `user:password`, for Basic (RFC 7617). */
   readonly credentials: Secret | null;
-  /** PEM; for an https proxy of a private CA. Left out: the runtime's anchors. */
-  readonly ca: string | null;
+  /** By which an https proxy is verified. */
+  readonly trust: TrustAnchors;
 }
 
 export interface ProxyChoice {
@@ -42,29 +45,39 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
     throw asProxyFailure(proxy, error);
   });
   if (proxy.scheme === 'http') return tcp;
-  const { host, kind, text } = proxy.authority;
-  const secureContext = createSecureContext(proxy.ca === null ? {} : { ca: proxy.ca });
+  const { authority, trust } = proxy;
+  const where = authority.text;
   const { socket, failure } = await handshake({
     transport: tcp.socket,
-    secureContext,
-    serverName: host,
+    secureContext: secureContextFor({ identity: null, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' }),
+    serverName: authority.host,
     alpn: ['http/1.1'],
     timeoutMs: options.timeoutMs,
   });
-  const reject = (code: 'TLS_TIMEOUT' | 'SERVER_CERTIFICATE_REJECTED' | 'TLS_FAILED', said: string): MtlsdError => {
-    socket.destroy();
-    return asProxyFailure(proxy, new MtlsdError(code, said));
-  };
-  if (failure === 'timeout') throw reject('TLS_TIMEOUT', 'it did not finish its TLS handshake in time');
-  if (failure instanceof Error) throw reject('TLS_FAILED', classify(failure, 'tls', text).message);
-  if (failure !== null) throw reject('TLS_FAILED', `${text} closed the connection during the TLS handshake`);
+  const error =
+    failure === null
+      ? mistrust(socket, proxy)
+      : handshakeError({ where, name: null, requested: null, sent: false }, failure);
+  if (!error) return { ...tcp, socket };
+  socket.destroy();
+  throw asProxyFailure(proxy, error);
+}
+
+/** What speaks against the proxy's certificate. */
+function mistrust(socket: TLSSocket, { authority, trust }: UpstreamProxy): MtlsdError | null {
   const leaf = socket.getPeerX509Certificate();
-  const named = kind === 'name' ? leaf?.checkHost(host) : leaf?.checkIP(host);
-  if (!socket.authorized || named === undefined) {
-    const why = socket.authorized ? `it is not for ${host}` : String(socket.authorizationError);
-    throw reject('SERVER_CERTIFICATE_REJECTED', `its certificate was rejected: ${why}`);
-  }
-  return { ...tcp, socket };
+  const verdict = judge(
+    {
+      // A chain that OpenSSL accepts is not read: each reading loses memory (docs/decisions/0002-reading-chains.md).
+      chain: socket.authorized && leaf ? [leaf] : peerChain(socket),
+      opensslError: socket.authorized ? null : String(socket.authorizationError),
+      host: authority.host,
+      protocol: socket.getProtocol() ?? 'unknown',
+      authority,
+    },
+    { mode: 'enforce', anchors: trust.certificates, allow: [], pins: [], minVersion: 'TLSv1.2' },
+  );
+  return verdict.proceed ? null : rejected(authority.text, verdict);
 }
 
 /**
