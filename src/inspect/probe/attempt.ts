@@ -74,7 +74,11 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
   const { remoteAddress: ip, remotePort: port } = raw;
   const socketFacts = ip !== undefined && port !== undefined ? { ip, port } : null;
   const tap = new Tap(raw);
-  const inside = new Boundary('probe', offer.report ?? (() => {}), (error) => tap.destroy(asError(error)));
+  const faults: Error[] = [];
+  const inside = new Boundary('probe', offer.report ?? (() => {}), (error) => {
+    faults.push(asError(error));
+    tap.destroy();
+  });
   const secrets = new Map<string, Buffer>();
   let secure: SecureFacts = NOT_SECURE;
   const onKeylog = (line: Buffer, socket: TLSSocket): void => {
@@ -111,6 +115,7 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
   // TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4).
   if (failure === null && socket.getProtocol() === 'TLSv1.3' && read(tap, secrets).request !== 'none')
     ended = await settle(socket, settleCapMs(performance.now() - started));
+  if (faults[0]) ended = endOf(faults[0]);
   const flights = read(tap, secrets);
   socket.destroy();
   return {
