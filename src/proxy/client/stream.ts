@@ -1,6 +1,8 @@
 /**
  * One request as its client spoke it, whichever version of HTTP that was, and the way back. h1.ts and h2.ts speak for their
- * versions; the exchange knows only this. The order of calls back is `(inform)* respond write* end`, or `abort` at any point.
+ * versions; the exchange knows only this, and one contract test holds them to it (test/unit/proxy/client-contract.test.ts). The
+ * order of calls back is `inform* (respond write* end | acceptTunnel)`, or `abort` at any point; that of events is
+ * `onBody* onBodyEnd` once the body is asked for, and `onGone` in place of whatever did not come.
  */
 import type { Duplex } from 'node:stream';
 import type { Authority } from '../../core/authority.ts';

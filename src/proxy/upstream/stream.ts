@@ -1,6 +1,8 @@
 /**
- * What an exchange asks of an origin, and hears back; the same for HTTP/1.1 and HTTP/2. The order of events is
- * `onReached (onInform)* (onResponse onData* onEnd | onTunnel)`, and `onError` in place of whatever did not come.
+ * What an exchange asks of an origin, and hears back; the same for HTTP/1.1 and HTTP/2, which one contract test holds to it
+ * (test/unit/proxy/upstream-contract.test.ts). The order of events is
+ * `onReached onInform* (onResponse onData* onEnd | onTunnel)`, and `onError` in place of whatever did not come. A response may
+ * come before the request was sent whole. After `onEnd`, `onTunnel`, `onError` or an `abort` comes nothing.
  */
 import type { Duplex } from 'node:stream';
 import type { MtlsdError } from '../../core/errors.ts';
