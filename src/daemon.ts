@@ -93,6 +93,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
   const proxyFor = await chooseProxies(settings.network);
+  const { environmentProxy } = settings;
+  const upstreamProxies = upstreamProxyNames(settings);
   /** Straight to an origin, or through the proxy that the settings name for it. */
   const openTcp = async (authority: Authority, allowHalfOpen = false) => {
     const other = proxyFor(authority);
@@ -287,6 +289,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       metrics,
       settle: () => finished.flush(),
       connect: async (authority) => (await openTcp(authority)).socket,
+      viaOf: (authority) => {
+        const other = proxyFor(authority);
+        return other && proxyName(other);
+      },
+      upstreamProxies,
       tlsTimeoutMs: timeoutsMs.tls,
       clientConnections: () => listening.stats.connections,
       passwordRequired: settings.auth !== null,
@@ -313,6 +320,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   process.once('exit', removeTraces);
   opened.defer(removeTraces);
   ready = true;
+  if (environmentProxy.kind === 'ignored')
+    log('warn', 'daemon.warning', { message: `${environmentProxy.why}; it is not used as upstream_proxy` });
   if (settings.keylog)
     log('warn', 'daemon.warning', {
       message: `TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`,
@@ -324,6 +333,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     admin: admin.url,
     ...(listening.socks && { socks: listening.socks }),
     ...(listening.local.length > 0 && { listeners: listening.local }),
+    ...(upstreamProxies.length > 0 && { upstream_proxy: upstreamProxies }),
     home,
     ca_fingerprint256: ca.certificate.fingerprint256,
     certificates: store.current.entries.length,
@@ -377,9 +387,10 @@ async function adminToken(path: string): Promise<Secret> {
 
 /** @throws MtlsdError BAD_CONFIGURATION where the place named in the settings holds nothing */
 async function readSecret(
-  source: { readonly env: string } | { readonly file: string },
+  source: { readonly env: string } | { readonly file: string } | { readonly text: Secret },
   setting: string,
 ): Promise<Secret> {
+  if ('text' in source) return source.text;
   const text =
     'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8').catch(() => undefined))?.trimEnd();
   if (text) return new Secret(text);
@@ -390,6 +401,13 @@ async function readSecret(
       hint: `set it, or take ${setting} out of mtlsd.yaml`,
     },
   );
+}
+
+/** As `status` and the start show them. */
+function upstreamProxyNames({ network, environmentProxy }: Settings): readonly string[] {
+  if (environmentProxy.kind === 'used') return [`${environmentProxy.name} (from HTTPS_PROXY)`];
+  const proxies = [...network.upstreamProxies.values()].filter((proxy) => proxy !== null);
+  return [...new Set(proxies.map(proxyName))];
 }
 
 /** Which other proxy an authority is reached by. Loopback and what connect_to names are reached directly. */

@@ -27,6 +27,10 @@ export interface AdminContext {
   readonly settle: () => void;
   /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */
   readonly connect: (authority: Authority) => Promise<Socket>;
+  /** The proxy upstream by which an authority is reached; null for none. */
+  readonly viaOf: (authority: Authority) => string | null;
+  /** All of them, without credentials. */
+  readonly upstreamProxies: readonly string[];
   readonly tlsTimeoutMs: number;
   /** Where clients reach the proxy. */
   readonly proxyAddresses: () => readonly string[];

@@ -6,6 +6,7 @@ import { MtlsdError } from '../core/errors.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
 import { homeDirectory } from '../home.ts';
+import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.ts';
 import { type ListenerSettings, type NetworkSettings, resolveNetwork } from './network.ts';
 import { type CompleteSettings, LOG_FORMATS, LOG_LEVELS, SettingsFile } from './schema.ts';
 
@@ -38,6 +39,8 @@ export interface Settings {
     readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
     readonly socks: ListenAddress | null;
   };
+  /** What became of HTTPS_PROXY in the daemon's own environment. */
+  readonly environmentProxy: EnvironmentProxy;
   readonly log: Readonly<CompleteSettings['log']>;
   readonly keylog: string | null;
   readonly limits: InCamelCase<CompleteSettings['limits'], number>;
@@ -91,6 +94,10 @@ function resolveSettings(
   const auth = file.auth?.password;
   if (!auth) for (const { host } of listen) refuseOpenProxy(host, source);
   const network = resolveNetwork(file, home, path);
+  const environmentProxy: EnvironmentProxy =
+    file.upstream_proxy === undefined
+      ? useEnvironmentProxy(network.upstreamProxies, env, { home, listen })
+      : { kind: 'none' };
   const socks = network.socks === null ? null : listenAddress(network.socks, `socks in ${path}`);
   if (!auth && socks) refuseOpenProxy(socks.host, `socks in ${path}`);
   return {
@@ -107,6 +114,7 @@ function resolveSettings(
     overrides: file.overrides,
     nonTls: file.non_tls,
     endTunnels: file.end_tunnels,
+    environmentProxy,
     network: {
       ...network,
       listeners: network.listeners.map((listener) => ({

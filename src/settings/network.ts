@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { HostIndex, parsePassthrough } from '../core/hosts.ts';
 import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
 import type { ProxyRule, SettingsFile } from './schema.ts';
 
 export interface ListenerSettings {
@@ -15,7 +16,7 @@ export interface ListenerSettings {
 export interface UpstreamProxySettings {
   readonly scheme: 'http' | 'https';
   readonly authority: Authority;
-  readonly credentials: { readonly env: string } | { readonly file: string } | null;
+  readonly credentials: { readonly env: string } | { readonly file: string } | { readonly text: Secret } | null;
   readonly ca: string | null;
 }
 

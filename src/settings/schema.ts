@@ -148,9 +148,9 @@ export const SettingsFile = Type.Object(
       text('Where clients reach the proxy by SOCKS5; off when left out.', 'ADDRESS:PORT, such as 127.0.0.1:1080'),
     ),
     upstream_proxy: Type.Optional(
-      Type.Union([ProxyRule, Type.Array(ProxyRule, { minItems: 1 })], {
+      Type.Union([ProxyRule, Type.Array(ProxyRule)], {
         description:
-          'Another proxy on the way to the origins. Client certificates still go to the origins. Loopback is always reached directly.',
+          'Another proxy on the way to the origins. Client certificates still go to the origins. Loopback is always reached directly. Left out: HTTPS_PROXY and NO_PROXY of the daemon; []: none.',
         errorMessage: 'a mapping with url, or a list of them',
       }),
     ),

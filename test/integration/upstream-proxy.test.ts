@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
+import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 
@@ -109,7 +109,10 @@ timeouts: { connect: 1s }
     expect(result.json<Seen>()).toMatchObject({ client: 'alice', servername: 'api.example' });
     expect(hop.targets).toContain('api.example:443');
     const record = await daemon.event('tls.connected', (line) => line.authority === 'api.example:443');
-    expect(record).toMatchObject({ via: `http://127.0.0.1:${hop.port}` });
+    // Whose address the other end of the socket has is the proxy's, not the server's.
+    expect(record).toMatchObject({ via: `http://127.0.0.1:${hop.port}`, address: null });
+    const { stdout } = await runMtlsd(['probe', 'https://api.example/', '--no-ciphers', '--home', daemon.home]);
+    expect(stdout).toContain(`api.example:443 (by way of http://127.0.0.1:${hop.port}) speaks`);
   });
 
   test('by a proxy that itself speaks TLS', async () => {
@@ -148,6 +151,50 @@ timeouts: { connect: 1s }
     expect(result.status).toBe(code === 'CONNECTION_TIMEOUT' ? 504 : 502);
     expect(result.headers['proxy-status']).toContain(code);
     expect(result.body).toMatch(sentence);
+  });
+
+  test('is taken from the environment where the settings name none', async () => {
+    const inherited = {
+      store: `version: 1
+certificates: [{ name: alice, host: "*", port: "*", cert: ${files}/alice.crt, key: ${files}/alice.key }]
+trust: { system: false, ca: [${files}/root.crt] }
+`,
+      env: {
+        HTTPS_PROXY: `http://user:canary-proxy@127.0.0.1:${hop.port}`,
+        NO_PROXY: 'localhost, .direct.example,10.0.0.0/8',
+        https_proxy: undefined,
+        no_proxy: undefined,
+      },
+      secrets: ['canary-proxy'],
+    };
+    const other = await startDaemon(inherited);
+    const used = `http://127.0.0.1:${hop.port} (from HTTPS_PROXY)`;
+    expect(await other.event('daemon.ready')).toMatchObject({ upstream_proxy: [used] });
+    expect((await runMtlsd(['status', '--home', other.home])).stdout).toContain(`upstream      ${used}\n`);
+    expect((await curl('https://api.example/', through(other))).json<Seen>().client).toBe('alice');
+    const before = hop.targets.length;
+    for (const host of ['direct.example', 'a.direct.example']) await curl(`https://${host}/`, through(other));
+    expect(hop.targets.length).toBe(before);
+    await other.stop();
+    // The settings say none.
+    const none = await startDaemon({ ...inherited, settings: 'upstream_proxy: []\n' });
+    expect((await none.event('daemon.ready')).upstream_proxy).toBeUndefined();
+    await none.stop();
+  });
+
+  test('from the environment is not used where it leads to this daemon, or nowhere', async () => {
+    const home = temporaryDirectory();
+    for (const [env, why] of [
+      [
+        { HTTPS_PROXY: 'http://127.0.0.1:9', NODE_EXTRA_CA_CERTS: `${home}/ca/ca.pem` },
+        /^HTTPS_PROXY leads to this daemon/,
+      ],
+      [{ HTTPS_PROXY: 'socks5://user:canary-proxy@a.example' }, /^HTTPS_PROXY is not an http or https URL;/],
+    ] as const) {
+      const other = await startDaemon({ home, env: { ...env, https_proxy: undefined }, secrets: ['canary-proxy'] });
+      expect((await other.event('daemon.warning')).message).toMatch(why);
+      await other.stop();
+    }
   });
 
   test('its credentials are told to nobody else', async () => {

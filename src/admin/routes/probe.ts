@@ -58,7 +58,10 @@ export const probeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
           ciphers: body.ciphers ?? true,
           report: context.report,
         });
-        return { certificate: { name: entry?.name ?? null, reason, usable: entry?.identity !== null }, ...result };
+        const via = context.viaOf(authority);
+        const certificate = { name: entry?.name ?? null, reason, usable: entry?.identity !== null };
+        // The other end of the socket is the proxy upstream, which alone knows the server's address.
+        return { certificate, ...result, via, address: via === null ? result.address : null };
       } finally {
         running--;
       }

@@ -20,6 +20,7 @@ export const StatusSchema = Type.Object(
     proxy: Type.Array(Type.String({ description: 'Where clients reach the proxy.' })),
     socks: nullable(Type.String({ description: 'Where they reach it by SOCKS5.' })),
     listeners: Type.Array(Type.String({ description: 'Local ports, each of one origin.' })),
+    upstream_proxy: Type.Array(Type.String(), { description: 'Proxies on the way out, without credentials.' }),
     password_required: Type.Boolean({ description: 'Whether the proxy requires a password of its clients.' }),
     ca: Type.Object(
       {
@@ -92,6 +93,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         proxy: [...context.proxyAddresses()],
         socks,
         listeners: [...listeners],
+        upstream_proxy: [...context.upstreamProxies],
         password_required: context.passwordRequired,
         ca: { subject, fingerprint256, not_after, path: ca.certPath, bundle: ca.bundlePath },
         store: {

@@ -46,6 +46,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     admin: text,
     socks: Type.Optional(text),
     listeners: Type.Optional(names),
+    upstream_proxy: Type.Optional(names),
     home: text,
     ca_fingerprint256: text,
     certificates: count,

@@ -46,6 +46,7 @@ export const ProbeSchema = shapeOf<ProbeAnswer>(
       authority: Type.String(),
       time: Time,
       address: nullable(Type.Object({ ip: Type.String(), port: Type.Integer(), family: Type.Enum([4, 6]) }, closed)),
+      via: nullable(Type.String({ description: 'The proxy upstream; `address` is then null, as it alone knows it.' })),
       server_name: Text,
       attempts: Type.Array(
         Type.Object(
@@ -110,4 +111,5 @@ export const ProbeSchema = shapeOf<ProbeAnswer>(
 
 export type ProbeAnswer = ProbeResult & {
   readonly certificate: { readonly name: string | null; readonly reason: string; readonly usable: boolean };
+  readonly via: string | null;
 };

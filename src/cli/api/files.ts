@@ -46,6 +46,8 @@ export async function filesApi(home: string): Promise<Api> {
     }),
     settle: () => {},
     connect: () => Promise.reject(notRunning(home)),
+    viaOf: () => null,
+    upstreamProxies: [],
     tlsTimeoutMs: 0,
     clientConnections: () => 0,
     passwordRequired: false,

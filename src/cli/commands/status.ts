@@ -39,6 +39,7 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
     ['proxy', status.proxy.map((address) => `http://${address}`).join(', ')],
     ['SOCKS5', status.socks],
     ['local ports', status.listeners.length === 0 ? null : status.listeners.join(', ')],
+    ['upstream', status.upstream_proxy.length === 0 ? null : status.upstream_proxy.join(', ')],
     ['admin API', run?.admin ?? null],
     ['home', status.home],
     ['local CA', `${ca.subject}, until ${ca.not_after.slice(0, 10)}\nSHA-256 ${ca.fingerprint256}`],

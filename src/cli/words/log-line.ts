@@ -72,6 +72,7 @@ const WORDS = {
     admin: string;
     socks?: string;
     listeners?: readonly string[];
+    upstream_proxy?: readonly string[];
     home: string;
     certificates: number;
   }) => ({
@@ -80,6 +81,7 @@ const WORDS = {
       `proxy ${listed(line.proxy)}`,
       ...(line.socks === undefined ? [] : [`SOCKS ${line.socks}`]),
       ...(line.listeners === undefined ? [] : [`local ports ${listed(line.listeners)}`]),
+      ...(line.upstream_proxy === undefined ? [] : [`upstream proxy ${listed(line.upstream_proxy)}`]),
       `admin ${line.admin}`,
       count(line.certificates, 'certificate'),
       `home ${line.home}`,

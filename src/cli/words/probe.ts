@@ -15,13 +15,14 @@ export function wouldWork({ error, verification, client_certificate: own, certif
 export function probeText(probe: ProbeAnswer): string {
   if (probe.error !== null)
     return `${paint('bold', probe.authority)} ${paint('red', 'can not be reached')}: ${probe.error}\n`;
-  const { versions, alpn, address, server, verification, ciphers } = probe;
+  const place = probe.address ? ` (${probe.address.ip})` : probe.via === null ? '' : ` (by way of ${probe.via})`;
+  const { versions, alpn, server, verification, ciphers } = probe;
   const spoken = versions.filter(({ offered }) => offered).map(({ version }) => version);
   const unspoken = versions.filter(({ offered }) => !offered).map(({ version }) => version);
   const lines = [
     spoken.length === 0
-      ? `${paint('bold', probe.authority)}${address ? ` (${address.ip})` : ''} ${paint('red', 'finished no TLS handshake')}.`
-      : `${paint('bold', probe.authority)}${address ? ` (${address.ip})` : ''} speaks ${listed(spoken)}${unspoken.length === 0 ? '' : `, not ${listed(unspoken, 'or')}`}${alpn.length === 0 ? '' : `; ALPN ${alpn.join(', ')}`}.`,
+      ? `${paint('bold', probe.authority)}${place} ${paint('red', 'finished no TLS handshake')}.`
+      : `${paint('bold', probe.authority)}${place} speaks ${listed(spoken)}${unspoken.length === 0 ? '' : `, not ${listed(unspoken, 'or')}`}${alpn.length === 0 ? '' : `; ALPN ${alpn.join(', ')}`}.`,
   ];
   const failed = spoken.length === 0 ? probe.attempts.find(({ error }) => error !== null) : undefined;
   if (failed)

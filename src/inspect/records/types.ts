@@ -71,6 +71,7 @@ export interface ConnectionRecord {
   /** RFC 3339, UTC: when dialling began. */
   readonly started: string;
   readonly authority: string;
+  /** Of the server; null where a proxy upstream alone knows it. */
   readonly address: Endpoint | null;
   readonly local: Endpoint | null;
   /** The proxy upstream, without credentials, where there is one. */

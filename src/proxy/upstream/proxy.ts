@@ -29,7 +29,8 @@ export interface ProxyChoice {
 }
 
 /** As it may be shown. */
-export const proxyName = ({ scheme, authority }: UpstreamProxy): string => `${scheme}://${authority.text}`;
+export const proxyName = ({ scheme, authority }: Pick<UpstreamProxy, 'scheme' | 'authority'>): string =>
+  `${scheme}://${authority.text}`;
 
 /** Flat fields that a request to the proxy itself needs. */
 export function proxyFields({ credentials }: UpstreamProxy): string[] {

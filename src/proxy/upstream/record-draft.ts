@@ -96,7 +96,8 @@ export class RecordDraft {
     const { socket } = connection;
     this.ms.dns = connection.ms.dns;
     this.ms.connect = connection.ms.connect;
-    this.#address = endpoint(socket.remoteAddress, socket.remotePort);
+    // By way of another proxy the other end is that proxy, which alone knows the server's address.
+    this.#address = connection.via === null ? endpoint(socket.remoteAddress, socket.remotePort) : null;
     this.#local = endpoint(socket.localAddress, socket.localPort);
     this.#via = connection.via;
   }
