@@ -1,5 +1,5 @@
 /** Each next step that is printed is typed, and fixes what it says it fixes. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -40,6 +40,11 @@ describe('the hints of refusals, typed', () => {
       connectTo.push(`  "${name}:443": "127.0.0.1:${origin.port}"\n`);
     }
     other.write(desk, 'other');
+    const issuing = await known.intermediate({ cn: 'Corp Issuing CA' });
+    const { certPem, keyPem } = await issuing.issue({ cn: 'bob', eku: ['clientAuth'] });
+    writeFileSync(join(desk, 'bob.crt'), certPem);
+    writeFileSync(join(desk, 'bob.key'), keyPem, { mode: 0o600 });
+    writeFileSync(join(desk, 'intermediate.pem'), issuing.certPem);
     daemon = await startDaemon({
       store: `version: 1
 trust: { system: false, ca: [${desk}/known.crt] }
@@ -172,6 +177,31 @@ verification:
     const hint = next(await get('mtls.example'));
     const command = commandIn(hint).replace('--cert FILE', '--cert alice.crt').replace('--key FILE', '--key alice.key');
     expect(await type(command)).toMatchObject({ code: 0 });
+    expect((await get('mtls.example')).status).toBe(200);
+  });
+
+  test('a certificate whose intermediate is in no file', async () => {
+    await mtlsd('cert', 'remove', 'mtls.example', '--yes');
+    const added = await mtlsd(
+      'cert',
+      'add',
+      '--host',
+      'mtls.example',
+      '--cert',
+      join(desk, 'bob.crt'),
+      '--key',
+      join(desk, 'bob.key'),
+    );
+    expect(added.stdout).toContain('INTERMEDIATE_MISSING: the certificate of CN=Corp Issuing CA is missing');
+    const refused = await get('mtls.example');
+    expect(refused.body).toContain('CLIENT_CERTIFICATE_REFUSED');
+    expect(next(refused)).toContain('issued by CN=Corp Issuing CA: if that is an intermediate CA, add its certificate');
+    expect((await mtlsd('probe', 'https://mtls.example/', '--no-ciphers')).stdout).toContain(
+      'ends with a certificate issued by CN=Corp Issuing CA, which is none of these CAs',
+    );
+    const command = /next: unless the server has it, append it to the file: (.*)/.exec(added.stdout)?.[1] ?? '';
+    expect(await type(command)).toMatchObject({ code: 0 });
+    await daemon.api('/api/v1/reload', { method: 'POST' });
     expect((await get('mtls.example')).status).toBe(200);
   });
 

@@ -59,6 +59,7 @@ export function connectionRecord(fields: Partial<ConnectionRecord>): ConnectionR
       outcome: 'not_requested',
       name: null,
       subject: null,
+      issuer: null,
       fingerprint256: null,
       reason: 'no entry matches',
     },

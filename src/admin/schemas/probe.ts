@@ -99,6 +99,7 @@ export const ProbeSchema = shapeOf<ProbeAnswer>(
           signature_algorithms: Type.Array(Type.String()),
           certificate_types: Type.Array(Type.String()),
           issuer_named: Truth,
+          issuer: Text,
           ours: Text,
         },
         closed,

@@ -79,6 +79,7 @@ export const ConnectionSchema = shapeOf<ConnectionRecord>(
           name: nullable(Type.String()),
           subject: nullable(Type.String()),
           fingerprint256: nullable(Type.String()),
+          issuer: nullable(Type.String({ description: 'Who issued the last certificate of its chain.' })),
           reason: Type.String(),
         },
         closed,

@@ -78,7 +78,10 @@ function clientCertificateLines({ client_certificate: own, certificate, attempts
     lines.push(
       `It ${paint('red', `refuses ${certificate.name}`)}${alert ? `: ${alert.meaning}; next: ${alert.hint}` : ''}.`,
     );
-    if (own.issuer_named === false) lines.push(`The issuer of ${certificate.name} is none of these CAs.`);
+    if (own.issuer_named === false && own.issuer !== null)
+      lines.push(
+        `What ${certificate.name} sends ends with a certificate issued by ${own.issuer}, which is none of these CAs; if one of them issued that CA, add its certificate to the file.`,
+      );
   }
   return lines;
 }

@@ -68,6 +68,8 @@ export interface ProbeResult {
     readonly certificate_types: readonly string[];
     /** Whether an issuer of ours is among the names; null without certificate or names. */
     readonly issuer_named: boolean | null;
+    /** Who issued the last certificate of ours; null for a self-signed one, and without ours. */
+    readonly issuer: string | null;
     /** What became of ours; null where there is none. */
     readonly ours: Outcome | null;
   };
@@ -128,6 +130,8 @@ export function clientCertificate(
   const told = all.map(requestedIn).filter((requested) => requested !== null);
   const fields = all.flatMap(({ request }) => (request !== null && request !== 'none' ? [request] : []));
   const richest = fields.find(({ caNames }) => caNames.length > 0) ?? fields[0];
+  const top = chain.at(-1);
+  const last = top ? certificateFacts(top) : null;
   const issuers = chain.flatMap((certificate) => partsOf(certificate)?.issuer ?? []);
   return {
     requested: told.length === 0 ? null : told.includes(true),
@@ -139,6 +143,7 @@ export function clientCertificate(
       richest && richest.caNames.length > 0 && issuers.length > 0
         ? richest.caNames.some((name) => issuers.some((issuer) => issuer.equals(name)))
         : null,
+    issuer: last && !last.self_signed ? last.issuer : null,
     ours:
       withOurs.find(({ outcome }) => outcome === 'accepted')?.outcome ??
       withOurs.find(({ version }) => version !== null)?.outcome ??

@@ -54,6 +54,8 @@ export interface ClientCertificateFacts {
   readonly name: string | null;
   readonly subject: string | null;
   readonly fingerprint256: string | null;
+  /** Who issued the last certificate of its chain; null for a self-signed one. */
+  readonly issuer: string | null;
   /** Why this entry, or why none: `exact host and port`. */
   readonly reason: string;
 }

@@ -1,5 +1,5 @@
 /** Why a server ended a connection that it asked for a certificate on: with an alert, or without a word, which has to be guessed. */
-import { type Alert, type ErrorData, MtlsdError, nativeCode, type Problem } from '../../core/errors.ts';
+import { type Alert, ERROR_CODES, type ErrorData, MtlsdError, nativeCode, type Problem } from '../../core/errors.ts';
 import { alertOf, explainAlert, toldAlert } from '../../inspect/verify/alerts.ts';
 import type { Verdict } from '../../inspect/verify/verdict.ts';
 import type { HandshakeFailure } from '../../tls/handshake.ts';
@@ -13,6 +13,8 @@ export interface Presented {
   readonly name: string | null;
   readonly requested: boolean | null;
   readonly sent: boolean;
+  /** Who issued the last certificate of ours; null for a self-signed one, and for none. */
+  readonly issuer: string | null;
   /** The server takes no key of the kind that we have. */
   readonly mismatch?: { readonly ours: string; readonly takes: string } | null;
   /** It was kept back, as the server is not verified. */
@@ -61,7 +63,7 @@ export function endedSilently(presented: Presented, data: ErrorData = {}): Mtlsd
 
 /** From what became of our certificate to the code. @param sentence where nothing is known better than the server's own word */
 function notAccepted(
-  { name, sent, mismatch, withheld, problems = [] }: Presented,
+  { name, sent, issuer, mismatch, withheld, problems = [] }: Presented,
   ended: string,
   sentence: string,
   data: ErrorData,
@@ -85,7 +87,14 @@ function notAccepted(
         hint: `fix what verification finds: mtlsd probe URL shows it; or set withhold_unverified: false for ${name}`,
       },
     );
-  return new MtlsdError(sent ? 'CLIENT_CERTIFICATE_REFUSED' : 'CLIENT_CERTIFICATE_REQUIRED', sentence, data);
+  if (!sent) return new MtlsdError('CLIENT_CERTIFICATE_REQUIRED', sentence, data);
+  const { hint = ERROR_CODES.CLIENT_CERTIFICATE_REFUSED.hint } = data;
+  // A server that knows the root alone can't check a chain whose intermediate it was not sent.
+  const gap =
+    issuer === null
+      ? ''
+      : `; what was sent ends with a certificate issued by ${issuer}: if that is an intermediate CA, add its certificate to the file`;
+  return new MtlsdError('CLIENT_CERTIFICATE_REFUSED', sentence, { ...data, hint: `${hint}${gap}` });
 }
 
 export function rejected(where: string, verdict: Verdict): MtlsdError {

@@ -58,7 +58,7 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
   const error =
     failure === null
       ? mistrust(socket, proxy)
-      : handshakeError({ where, name: null, requested: null, sent: false }, failure);
+      : handshakeError({ where, name: null, requested: null, sent: false, issuer: null }, failure);
   if (!error) return { ...tcp, socket };
   socket.destroy();
   throw asProxyFailure(proxy, error);

@@ -88,6 +88,11 @@ export class RecordDraft {
     return this.#verdict.problems;
   }
 
+  get issuer(): string | null {
+    const last = this.#plan.choice.entry?.identity?.facts.at(-1);
+    return !last || last.self_signed ? null : last.issuer;
+  }
+
   get name(): string | null {
     return this.#plan.choice.entry?.name ?? null;
   }
@@ -198,6 +203,7 @@ export class RecordDraft {
         name: choice.entry?.name ?? null,
         subject: leaf?.subject ?? null,
         fingerprint256: leaf?.fingerprint256 ?? null,
+        issuer: this.issuer,
         reason: choice.reason,
       },
       ms: {

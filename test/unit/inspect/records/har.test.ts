@@ -19,6 +19,7 @@ beforeAll(async () => {
       outcome: 'sent',
       name: 'partner',
       subject: 'CN=alice',
+      issuer: null,
       fingerprint256: 'AA:BB',
       reason: 'exact host and port',
     },
