@@ -41,7 +41,6 @@ interface Waiting extends Ticket {
   /** May be written before the server has accepted our certificate: to repeat it does no harm (RFC 9110 §9.2.2). */
   readonly repeatable: boolean;
   readonly since: number;
-  state: 'waiting' | 'served' | 'cancelled';
 }
 
 /** More than this is an overload that no origin catches up with. */
@@ -63,7 +62,8 @@ export class Pool {
   readonly #idle: H1Connection[] = [];
   readonly #h2 = new Set<H2Session>();
   readonly #dials = new Set<DialInFlight>();
-  #waiting: Waiting[] = [];
+  /** In the order of their coming; whoever is served, answered or gone is in it no more. */
+  readonly #waiting = new Set<Waiting>();
   /** What the origin was found not to speak. */
   #lacks: Version | null = null;
   /** Of a dial ahead that no request waited for: the request that comes would dial and be recorded a second time. */
@@ -79,11 +79,11 @@ export class Pool {
     let running = 0;
     for (const connection of this.#h1) if (connection.busy) running += 1;
     for (const session of this.#h2) running += session.streams;
-    return { connected: this.#h1.size + this.#h2.size, running, pending: this.#live.length };
+    return { connected: this.#h1.size + this.#h2.size, running, pending: this.#waiting.size };
   }
 
   get empty(): boolean {
-    return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.length === 0;
+    return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.size === 0;
   }
 
   /** Sends a request on a connection that was made for this route, an idle one or a new one. */
@@ -95,17 +95,12 @@ export class Pool {
       version: this.route.scheme === 'http' ? 'h1' : this.#lacks === version ? other(version) : version,
       repeatable: repeatable && !request.hasBody && request.tunnel === null,
       since: performance.now(),
-      state: 'waiting',
       cancel: () => {
-        if (waiting.state !== 'waiting') return;
-        waiting.state = 'cancelled';
-        this.#waiting = this.#live;
-        this.#abortSurplus();
+        if (this.#waiting.delete(waiting)) this.#abortSurplus();
       },
     };
-    if (this.#waiting.length === 0 && this.#serve(waiting)) return waiting;
-    if (this.#waiting.length >= MOST_WAITING) {
-      waiting.state = 'served';
+    if (this.#waiting.size === 0 && this.#serve(waiting)) return waiting;
+    if (this.#waiting.size >= MOST_WAITING) {
       const where = this.route.authority.text;
       events.onError(new MtlsdError('OVERLOADED', `${MOST_WAITING} requests wait for a connection to ${where}`));
       return waiting;
@@ -113,11 +108,10 @@ export class Pool {
     const failure = this.#failure;
     if (failure) {
       this.#failure = null;
-      waiting.state = 'served';
       queueMicrotask(() => events.onError(failure));
       return waiting;
     }
-    this.#waiting.push(waiting);
+    this.#waiting.add(waiting);
     this.#dialForWaiting();
     return waiting;
   }
@@ -142,12 +136,9 @@ export class Pool {
   retire(): void {
     this.#state = 'closed';
     this.#closeAll();
-    const waiting = this.#live;
-    this.#waiting = [];
-    for (const each of waiting) {
-      each.state = 'served';
-      each.events.onWithdrawn();
-    }
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const each of waiting) each.events.onWithdrawn();
   }
 
   destroy(): void {
@@ -164,16 +155,12 @@ export class Pool {
       else connection.close();
     }
     const { waitMs, maxConnections } = this.#options;
-    if (waitMs === 0 || this.#waiting.length === 0 || this.#dials.size > 0) return;
+    if (waitMs === 0 || this.#waiting.size === 0 || this.#dials.size > 0) return;
     const latest = performance.now() - waitMs;
-    const late = this.#live.filter(({ since }) => since < latest);
+    const late = [...this.#waiting].filter(({ since }) => since < latest);
     const message = `all ${maxConnections} connections to ${this.route.authority.text} were busy for ${waitMs / 1000} s`;
     const hint = 'raise limits.upstream_connections or timeouts.response in mtlsd.yaml';
     this.#fail(late, new MtlsdError('RESPONSE_TIMEOUT', message, { hint, nothingSent: true }));
-  }
-
-  get #live(): Waiting[] {
-    return this.#waiting.filter(({ state }) => state === 'waiting');
   }
 
   #closeAll(): void {
@@ -188,13 +175,13 @@ export class Pool {
     if (waiting.version === 'h2') {
       const session = this.#sessionFor(waiting);
       if (!session) return false;
-      waiting.state = 'served';
+      this.#waiting.delete(waiting);
       session.send(waiting.request, waiting.events);
       return true;
     }
     const connection = this.#idleFor(waiting);
     if (!connection) return false;
-    waiting.state = 'served';
+    this.#waiting.delete(waiting);
     try {
       connection.send(waiting.request, waiting.events);
     } catch (error) {
@@ -234,37 +221,34 @@ export class Pool {
 
   /** In the order of their coming, as far as there are connections. */
   #serveWaiting(): void {
-    if (this.#waiting.length === 0) return;
     for (const waiting of this.#waiting) {
       if (this.#idle.length === 0 && this.#h2.size === 0) break;
-      if (waiting.state === 'waiting' && (waiting.version === 'h2' || this.#idle.length > 0)) this.#serve(waiting);
+      if (waiting.version === 'h2' || this.#idle.length > 0) this.#serve(waiting);
     }
-    this.#waiting = this.#live;
     this.#dialForWaiting();
   }
 
   /** As many dials as requests that wait for one, and no more than the settings allow. */
   #dialForWaiting(): void {
-    if (this.#state === 'closed') return;
-    const live = this.#live;
-    const h2 = live.filter(({ version }) => version === 'h2').length;
-    const h1 = live.length - h2;
-    const dialling = (version: Version): number => [...this.#dials].filter((dial) => dial.version === version).length;
-    const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
-    const count = (): number => this.#h1.size + this.#h2.size + this.#dials.size;
+    let room = this.#options.maxConnections - this.#h1.size - this.#h2.size - this.#dials.size;
+    if (this.#state === 'closed' || this.#waiting.size === 0 || room <= 0) return;
+    const missing = { h1: 0, h2: 0 };
+    for (const { version } of this.#waiting) missing[version] += 1;
+    const dialling = { h1: 0, h2: 0 };
+    for (const { version } of this.#dials) dialling[version] += 1;
     // Whether the origin agrees on HTTP/2 is known only after the first dial, and then one session carries many.
     const settling = [...this.#h2].some((session) => session.room);
-    if (h2 > 0 && dialling('h2') === 0 && !settling && count() < this.#options.maxConnections) this.#dial('h2', false);
-    for (let missing = h1 - dialling('h1') - undecided; missing > 0; missing--) {
-      if (count() >= this.#options.maxConnections) return;
-      this.#dial('h1', false);
+    if (missing.h2 > 0 && dialling.h2 === 0 && !settling) {
+      this.#dial('h2', false);
+      room -= 1;
     }
+    const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
+    for (let dials = Math.min(room, missing.h1 - dialling.h1 - undecided); dials > 0; dials--) this.#dial('h1', false);
   }
 
   #abortSurplus(): void {
-    const waiting = this.#waiting.length;
     const dials = [...this.#dials].filter(({ ahead }) => !ahead);
-    for (const dial of dials.slice(waiting)) dial.abort.abort();
+    for (const dial of dials.slice(this.#waiting.size)) dial.abort.abort();
   }
 
   #dial(version: Version, ahead: boolean): void {
@@ -359,14 +343,13 @@ export class Pool {
       this.#serveWaiting();
       return;
     }
-    this.#waiting = this.#live;
-    if (this.#waiting.length === 0) {
+    if (this.#waiting.size === 0) {
       if (dial.ahead) this.#remember(failure);
       return;
     }
     // With no connection at all, the origin is as unreachable for everybody who waited when the dial began.
     const all = this.#h1.size + this.#h2.size === 0;
-    const hit = this.#waiting
+    const hit = [...this.#waiting]
       .filter(({ version }) => version === dial.version)
       .filter((waiting, index) => index === 0 || (all && waiting.since <= dial.since));
     this.#fail(hit, failure);
@@ -374,14 +357,13 @@ export class Pool {
   }
 
   #failOldest(failure: MtlsdError): void {
-    this.#waiting = this.#live;
-    if (this.#waiting.length === 0) this.#remember(failure);
-    else this.#fail(this.#waiting.slice(0, 1), failure);
+    const [oldest] = this.#waiting;
+    if (oldest) this.#fail([oldest], failure);
+    else this.#remember(failure);
   }
 
   #fail(hit: readonly Waiting[], failure: MtlsdError): void {
-    for (const waiting of hit) waiting.state = 'served';
-    this.#waiting = this.#live;
+    for (const waiting of hit) this.#waiting.delete(waiting);
     for (const { events } of hit) events.onError(failure);
   }
 
