@@ -60,14 +60,18 @@ export async function handleConnect(
   refuse: (client: string, target: string, error: MtlsdError, head: RequestHead, answered: boolean) => Buffer,
 ): Promise<void> {
   const client = clientOf(socket);
-  const answer = new Answer(() => socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'));
+  let opened = false;
+  const open = (): void => {
+    opened = true;
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+  };
   try {
     const { profile } = context.credentials.check(fieldValue(head.fields, 'proxy-authorization'));
-    await proceed(context, socket, { authority: parseAuthority(head.target), client, profile }, answer);
+    await proceed(context, socket, { authority: parseAuthority(head.target), client, profile }, open);
   } catch (error) {
-    const bytes = refuse(client, tellable(head.target), asMtlsdError(error), head, !answer.given);
+    const bytes = refuse(client, tellable(head.target), asMtlsdError(error), head, !opened);
     // After the 200 there is nothing that a client would read as an answer.
-    if (answer.given || socket.destroyed) socket.destroy();
+    if (opened || socket.destroyed) socket.destroy();
     else endWith(socket, bytes);
   }
 }
@@ -76,34 +80,25 @@ export async function handleConnect(
 export async function handleSocks(context: ConnectContext, socket: Socket, handshakeTimeoutMs: number): Promise<void> {
   const client = clientOf(socket);
   let target = '';
-  const answer = new Answer(() => reply(socket, SOCKS_REPLY.succeeded));
   let accepted = false;
+  let opened = false;
+  const open = (): void => {
+    opened = true;
+    reply(socket, SOCKS_REPLY.succeeded);
+  };
   try {
     const { authority, profile } = await acceptSocks(socket, context.credentials, handshakeTimeoutMs);
     accepted = true;
     target = authority.text;
-    await proceed(context, socket, { authority, client, profile }, answer);
+    await proceed(context, socket, { authority, client, profile }, open);
   } catch (error) {
     const known = asMtlsdError(error);
     context.onRefused({ exchange: nextId('x'), client, target, method: 'SOCKS5', status: null, error: known });
-    if (answer.given) socket.destroy();
+    if (opened) socket.destroy();
     else if (accepted) {
       reply(socket, socksReplyFor(known));
       endWith(socket);
     }
-  }
-}
-
-/** Tells the client once that its way is open. */
-class Answer {
-  readonly #open: () => void;
-  given = false;
-  constructor(open: () => void) {
-    this.#open = open;
-  }
-  give(): void {
-    this.given = true;
-    this.#open();
   }
 }
 
@@ -113,7 +108,8 @@ interface Asked {
   readonly profile: string | undefined;
 }
 
-async function proceed(context: ConnectContext, socket: Socket, asked: Asked, answer: Answer): Promise<void> {
+/** @param open tells the client that its way is open */
+async function proceed(context: ConnectContext, socket: Socket, asked: Asked, open: () => void): Promise<void> {
   const { authority, client, profile } = asked;
   const decision = decide(context.store(), authority, { profile });
   const own = isOwnName(asked);
@@ -121,10 +117,10 @@ async function proceed(context: ConnectContext, socket: Socket, asked: Asked, an
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
   if (decision.action === 'passthrough' && !own) {
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
-    await tunnel(context.tunnel, socket, { authority, client, why: decision.why, still }, () => answer.give());
+    await tunnel(context.tunnel, socket, { authority, client, why: decision.why, still }, open);
     return;
   }
-  answer.give();
+  open();
   await interceptOrTunnel(context, socket, { ...asked, decision });
 }
 

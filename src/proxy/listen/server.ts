@@ -2,12 +2,12 @@
  * The ways in: listen, admit, limit, drain. A connection that is admitted becomes HTTP on the proxy's own port, SOCKS, or a
  * local port of one origin; what comes of it is a client connection, whose requests become exchanges.
  */
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { decide } from '../../certs/decide.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
-import { authorityOf, hostField, tellable } from '../../core/authority.ts';
-import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
+import { hostField, tellable } from '../../core/authority.ts';
+import { asMtlsdError, type MtlsdError } from '../../core/errors.ts';
 import { nextId } from '../../core/ids.ts';
 import type { RequestHead } from '../../http1/reader.ts';
 import { answerBytes, answerProblem } from '../answer.ts';
@@ -20,8 +20,10 @@ import { Router } from '../exchange/routing.ts';
 import { endWith } from '../linger.ts';
 import { Tunnels } from '../tunnels.ts';
 import { answerOwnName, isOwnName } from '../own-name.ts';
+import { Admission, type AdmissionLimits } from './admission.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
+import { boundAddress, listenOn } from './ports.ts';
 import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
 
 export interface ProxyServerOptions {
@@ -38,11 +40,7 @@ export interface ProxyServerOptions {
   readonly exchange: Omit<ExchangeContext, 'draining' | 'router' | 'tunnels'> & { readonly overrides: boolean };
   /** Whether tunnels end when the store withdraws what they were made with. */
   readonly endTunnels: boolean;
-  readonly limits: {
-    readonly connections: number;
-    readonly connectionsPerAddress: number;
-    readonly headerBytes: number;
-  };
+  readonly limits: AdmissionLimits & { readonly headerBytes: number };
   readonly timeoutsMs: {
     readonly tls: number;
     readonly request: number;
@@ -78,17 +76,15 @@ interface Served {
 export async function startProxyServer(options: ProxyServerOptions): Promise<ProxyServer> {
   const { limits, timeoutsMs } = options;
   const { reportFault, pools } = options.exchange;
-  const sockets = new Set<Socket>();
+  const admission = new Admission(limits);
   const waiting = new Set<Socket>();
   const served = new Map<Served, ClientConnection | null>();
   const tunnels = new Tunnels(options.store, options.endTunnels);
-  const perAddress = new Map<string, number>();
-  let draining = false;
   const context: ExchangeContext = {
     ...options.exchange,
     tunnels,
     router: new Router(options.store, options.exchange.overrides),
-    draining: () => draining,
+    draining: () => admission.draining,
   };
   const connectContext: ConnectContext = {
     ...options.connect,
@@ -106,7 +102,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   }, checkEveryMs).unref();
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
-    if (isOwnName(connection)) return answerOwnName(stream, draining);
+    if (isOwnName(connection)) return answerOwnName(stream, admission.draining);
     new Exchange(context, connection, stream).run();
   }
 
@@ -142,7 +138,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       onClosed: () => served.delete(connection),
     });
     served.set(connection, facts);
-    if (draining) connection.close();
+    if (admission.draining) connection.close();
   }
 
   /** HTTP inside a tunnel: every request on it goes to the tunnel's authority. */
@@ -156,7 +152,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
         onClosed: () => served.delete(connection),
       });
       served.set(connection, facts);
-      if (draining) connection.close();
+      if (admission.draining) connection.close();
       return;
     }
     h1(socket, facts, {
@@ -215,65 +211,37 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     });
   };
 
-  function admit(socket: Socket, use: (socket: Socket) => void, answers: boolean): void {
+  /** @param answers it speaks HTTP; its bytes mean nothing to SOCKS and raw local ports */
+  const admit = (use: (socket: Socket) => void, answers: boolean) => (socket: Socket) => {
     socket.on('error', () => {}); // a client's reset is routine; each step sees the close
-    const address = socket.remoteAddress ?? '';
-    const count = perAddress.get(address) ?? 0;
-    const error = overload(count);
+    const error = admission.admit(socket);
     if (error) {
       const bytes = refuse(clientOf(socket), '', error, null, answers);
-      // Bytes of HTTP mean nothing to SOCKS and raw local ports.
       endWith(socket, answers ? bytes : undefined);
       return;
     }
-    sockets.add(socket);
-    perAddress.set(address, count + 1);
-    socket.on('close', () => {
-      sockets.delete(socket);
-      const left = (perAddress.get(address) ?? 1) - 1;
-      if (left > 0) perAddress.set(address, left);
-      else perAddress.delete(address);
-    });
     try {
       use(socket);
     } catch (fault) {
       reportFault({ scope: 'client', id: null, error: fault });
       socket.destroy();
     }
-  }
+  };
 
-  function overload(fromAddress: number): MtlsdError | null {
-    if (draining) return new MtlsdError('SHUTTING_DOWN', 'the daemon is draining');
-    if (sockets.size >= limits.connections)
-      return new MtlsdError('OVERLOADED', `${sockets.size} connections are open, as many as limits.connections allows`);
-    if (fromAddress >= limits.connectionsPerAddress)
-      return new MtlsdError(
-        'OVERLOADED',
-        `${fromAddress} connections from this address are open, as many as limits.connections_per_address allows`,
-        {
-          hint: 'raise limits.connections_per_address in mtlsd.yaml, or close idle connections',
-        },
-      );
-    return null;
-  }
-
-  const listeners: NetServer[] = [];
-  const others: NetServer[] = [];
+  const listeners: Server[] = [];
+  const others: Server[] = [];
   try {
-    for (const { host, port } of options.listen)
-      listeners.push(await listenOn(host, port, (socket) => admit(socket, useHttp, true)));
+    const http = admit(useHttp, true);
+    for (const { host, port } of options.listen) listeners.push(await listenOn(host, port, http));
     const port = (listeners[0]?.address() as AddressInfo | undefined)?.port ?? 0;
     for (const { host } of options.listenOptional) {
-      const listener = await listenOn(host, port, (socket) => admit(socket, useHttp, true)).catch(() => null);
+      const listener = await listenOn(host, port, http).catch(() => null);
       if (listener) listeners.push(listener);
     }
-    if (options.socks)
-      others.push(await listenOn(options.socks.host, options.socks.port, (socket) => admit(socket, useSocks, false)));
-    for (const port of options.local) {
-      const use = useLocal(port);
-      const answers = port.scheme === 'https';
-      others.push(await listenOn(port.listen.host, port.listen.port, (socket) => admit(socket, use, answers)));
-    }
+    const { socks } = options;
+    if (socks) others.push(await listenOn(socks.host, socks.port, admit(useSocks, false)));
+    for (const port of options.local)
+      others.push(await listenOn(port.listen.host, port.listen.port, admit(useLocal(port), port.scheme === 'https')));
   } catch (error) {
     clearInterval(checker);
     for (const listener of [...listeners, ...others]) listener.close();
@@ -285,7 +253,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     socks: options.socks && others[0] ? boundAddress(others[0]) : null,
     local: others.slice(options.socks ? 1 : 0).map(boundAddress),
     get stats() {
-      return { connections: sockets.size };
+      return { connections: admission.count };
     },
     storeChanged(next) {
       for (const [connection, facts] of served) {
@@ -295,55 +263,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       tunnels.storeChanged(next);
     },
     async drain() {
-      draining = true;
+      admission.close();
       for (const listener of [...listeners, ...others]) listener.close();
       for (const connection of served.keys()) connection.close();
       for (const socket of waiting) socket.destroy();
-      await emptied(sockets, timeoutsMs.drain);
+      await admission.drained(timeoutsMs.drain);
       clearInterval(checker);
-      for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-function listenOn(host: string, port: number, admit: (socket: Socket) => void): Promise<NetServer> {
-  return new Promise((resolve, reject) => {
-    // Half-open: a tunnel passes on each side's end by itself (relay.ts).
-    const server = createNetServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, admit);
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const hint =
-        error.code === 'EADDRINUSE'
-          ? 'another program has that port, perhaps another mtlsd; choose one with --listen ADDR:PORT'
-          : undefined;
-      reject(
-        new MtlsdError('BAD_CONFIGURATION', `can't listen on ${host}:${port}: ${error.code ?? error.message}`, {
-          ...(hint && { hint }),
-          cause: error,
-        }),
-      );
-    });
-    server.listen({ host, port, ipv6Only: true, backlog: 4096 }, () => {
-      server.on('error', () => {}); // EMFILE and the like: the kernel keeps who waits
-      resolve(server);
-    });
-  });
-}
-
-function boundAddress(server: NetServer): string {
-  const { address, port } = server.address() as AddressInfo;
-  return authorityOf(address, port).text;
-}
-
-/** Resolves when the last one has closed, or the time is up. */
-function emptied(sockets: Set<Socket>, timeoutMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (sockets.size === 0) return resolve();
-    const timer = setTimeout(resolve, timeoutMs);
-    for (const socket of sockets)
-      socket.once('close', () => {
-        if (sockets.size > 0) return;
-        clearTimeout(timer);
-        resolve();
-      });
-  });
 }
