@@ -237,17 +237,17 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     listen: settings.listen,
     socks: settings.network.socks,
     local: settings.network.listeners,
-    localTls: { store: () => store.current, dial, onRecord: onTunnel, silenceMs: timeoutsMs.stream },
+    tunnel: {
+      openTcp: (authority) => openTcp(authority, true),
+      dial,
+      onRecord: onTunnel,
+      silenceMs: timeoutsMs.stream,
+    },
     listenOptional: settings.listenOptional,
     store: () => store.current,
     connect: {
       credentials: credentials(settings.auth && (await readSecret(settings.auth, 'auth.password'))),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
-      tunnel: {
-        openTcp: (authority) => openTcp(authority, true),
-        onRecord: onTunnel,
-        silenceMs: timeoutsMs.stream,
-      },
       nonTls: settings.nonTls,
       onRefused: contained('daemon', reportFault, (refusal: Refusal) => {
         const { exchange, client, target, error } = refusal;

@@ -117,7 +117,8 @@ async function proceed(context: ConnectContext, socket: Socket, asked: Asked, op
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
   if (decision.action === 'passthrough' && !own) {
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
-    await tunnel(context.tunnel, socket, { authority, client, why: decision.why, still }, open);
+    const way = { authority, client, why: decision.why, still, open: () => context.tunnel.openTcp(authority) };
+    await tunnel(context.tunnel, socket, way, open);
     return;
   }
   open();
@@ -143,7 +144,8 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     if (context.nonTls === 'refuse')
       throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`);
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action !== 'refuse';
-    await tunnel(context.tunnel, socket, { authority, client, why, still }, () => {});
+    const way = { authority, client, why, still, open: () => context.tunnel.openTcp(authority) };
+    await tunnel(context.tunnel, socket, way, () => {});
     return;
   }
   const hello = readClientHello(first);

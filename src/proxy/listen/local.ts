@@ -8,14 +8,10 @@ import { type Authority, hostField, isLoopback, parseAuthority } from '../../cor
 import { MtlsdError } from '../../core/errors.ts';
 import type { RequestHead } from '../../http1/reader.ts';
 import { fieldValue } from '../exchange/fields.ts';
-import { nextId } from '../../core/ids.ts';
 import type { ClientConnection } from '../client/stream.ts';
 import { decide } from '../../certs/decide.ts';
-import { relay } from '../relay.ts';
-import type { Tunnels } from '../tunnels.ts';
-import type { Dial } from '../upstream/dial.ts';
 import { requireUsable, routeOf, stillDecided } from '../upstream/route.ts';
-import type { TunnelRecord } from './tunnel.ts';
+import { tunnel, type TunnelContext } from './tunnel.ts';
 
 export interface LocalPort {
   readonly listen: { readonly host: string; readonly port: number };
@@ -51,9 +47,7 @@ export function refuseForeignPage({ fields }: RequestHead, { authority }: Client
   throw new MtlsdError(
     'POLICY_REFUSED',
     `a local port is reached as 127.0.0.1 or localhost, not as ${JSON.stringify(host.slice(0, 100))}`,
-    {
-      hint: 'use the address that the port listens on',
-    },
+    { hint: 'use the address that the port listens on' },
   );
 }
 
@@ -66,46 +60,26 @@ function isOwnName(host: string, authority: Authority): boolean {
   }
 }
 
-export interface LocalTlsContext {
-  readonly store: () => StoreSnapshot;
-  readonly dial: Dial;
-  readonly onRecord: (record: TunnelRecord) => void;
-  readonly silenceMs: number;
-  readonly tunnels: Tunnels;
-}
-
 /**
  * Bytes in the clear here, on TLS with the certificate to the origin.
  * @throws MtlsdError as dialling does, CLIENT_CERTIFICATE_UNUSABLE, POLICY_REFUSED
  */
 export async function relayLocal(
-  context: LocalTlsContext,
+  context: TunnelContext,
+  store: StoreSnapshot,
   socket: Socket,
   { authority, profile }: LocalPort,
   client: string,
 ): Promise<void> {
-  const started = new Date();
   const wish = { profile };
-  const { choice, policy, action, why } = decide(context.store(), authority, wish);
+  const { choice, policy, action, why } = decide(store, authority, wish);
   if (action === 'refuse') throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}`);
   const route = routeOf({ scheme: 'https', authority, wish, choice, policy });
   requireUsable(route);
-  const upstream = await context.dial({ authority, choice, policy, override: false, alpn: [] });
-  const forget = context.tunnels.hold(
-    () => socket.destroy(),
-    (next) => stillDecided(route, next),
-  );
-  const { sent, received } = await relay(socket, upstream.socket, context.silenceMs).finally(forget);
-  context.onRecord({
-    event: 'tunnel',
-    tunnel: nextId('t'),
-    started: started.toISOString(),
-    client,
-    authority: authority.text,
-    why: `a local port, on connection ${upstream.record?.connection}`,
-    sent_bytes: sent,
-    received_bytes: received,
-    ms: { total: Date.now() - started.getTime() },
-    error: null,
-  });
+  const open = async (): Promise<{ socket: Socket; connection: string | undefined }> => {
+    const { socket: origin, record } = await context.dial({ authority, choice, policy, override: false, alpn: [] });
+    return { socket: origin, connection: record?.connection };
+  };
+  const still = (next: StoreSnapshot): boolean => stillDecided(route, next);
+  await tunnel(context, socket, { authority, client, why: 'a local port', still, open }, () => {});
 }

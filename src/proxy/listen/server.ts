@@ -24,7 +24,8 @@ import { Admission, type AdmissionLimits } from './admission.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
 import { boundAddress, listenOn } from './ports.ts';
-import { localConnection, type LocalPort, type LocalTlsContext, refuseForeignPage, relayLocal } from './local.ts';
+import type { TunnelContext } from './tunnel.ts';
+import { localConnection, type LocalPort, refuseForeignPage, relayLocal } from './local.ts';
 
 export interface ProxyServerOptions {
   readonly listen: readonly { readonly host: string; readonly port: number }[];
@@ -32,11 +33,9 @@ export interface ProxyServerOptions {
   readonly listenOptional: readonly { readonly host: string; readonly port: number }[];
   readonly socks: { readonly host: string; readonly port: number } | null;
   readonly local: readonly LocalPort[];
-  readonly localTls: Omit<LocalTlsContext, 'tunnels'>;
+  readonly tunnel: Omit<TunnelContext, 'tunnels'>;
   readonly store: () => StoreSnapshot;
-  readonly connect: Omit<ConnectContext, 'serve' | 'waiting' | 'store' | 'pools' | 'tunnel'> & {
-    readonly tunnel: Omit<ConnectContext['tunnel'], 'tunnels'>;
-  };
+  readonly connect: Omit<ConnectContext, 'serve' | 'waiting' | 'store' | 'pools' | 'tunnel'>;
   readonly exchange: Omit<ExchangeContext, 'draining' | 'router' | 'tunnels'> & { readonly overrides: boolean };
   /** Whether tunnels end when the store withdraws what they were made with. */
   readonly endTunnels: boolean;
@@ -86,13 +85,14 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     router: new Router(options.store, options.exchange.overrides),
     draining: () => admission.draining,
   };
+  const tunnel: TunnelContext = { ...options.tunnel, tunnels };
   const connectContext: ConnectContext = {
     ...options.connect,
     store: options.store,
     pools,
     waiting,
     serve: serveIntercepted,
-    tunnel: { ...options.connect.tunnel, tunnels },
+    tunnel,
   };
   // One timer for all connections; a time-out is late by this at most.
   const checkEveryMs = Math.max(20, Math.min(timeoutsMs.request / 4, timeoutsMs.idle / 4, 1_000));
@@ -198,7 +198,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
       return;
     }
     socket.on('error', () => {});
-    relayLocal({ ...options.localTls, tunnels }, socket, port, client).catch((error: unknown) => {
+    relayLocal(tunnel, options.store(), socket, port, client).catch((error: unknown) => {
       options.connect.onRefused({
         exchange: nextId('x'),
         client,
