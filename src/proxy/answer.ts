@@ -1,6 +1,7 @@
 /** An error as the answer in the origin's place: status, Proxy-Status (RFC 9209) and a body in the form asked for. */
 import { STATUS_CODES } from 'node:http';
 import type { MtlsdError, Problem } from '../core/errors.ts';
+import { responseHead } from '../http1/write.ts';
 
 export interface ProblemContext {
   /** The next step, where it is known better than the error knows it. */
@@ -51,9 +52,8 @@ export function answerProblem(error: MtlsdError, context: ProblemContext): Probl
 
 /** The answer as bytes of HTTP/1.1, for connections on which no response object exists; the connection ends with it. */
 export function answerBytes({ status, reason, fields, body }: ProblemAnswer, headOnly = false): Buffer {
-  let head = `HTTP/1.1 ${status} ${reason}\r\n`;
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-  return Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`, 'latin1'), ...(headOnly ? [] : [body])]);
+  const head = responseHead(status, reason, [...fields, 'Connection', 'close']);
+  return Buffer.concat([Buffer.from(head, 'latin1'), ...(headOnly ? [] : [body])]);
 }
 
 /** `mtlsd; error=tls_certificate_error; details="CODE: sentence"`; RFC 9209 §2, RFC 8941 §3.3.3 for the string. */

@@ -144,6 +144,9 @@ export class H2ClientStream implements ClientStream {
     const stream = this.#stream;
     if (this.#flowing) return void stream.resume();
     this.#flowing = true;
+    // RFC 9110 §10.1.1; only a server of node:http2's own answers it by itself.
+    const expects = this.hasBody && fieldValue(this.fields, 'expect')?.toLowerCase() === '100-continue';
+    if (expects && !this.#closed && !stream.headersSent) stream.additionalHeaders({ ':status': 100 });
     stream.on('data', (chunk: Buffer) => this.events?.onBody(chunk));
     stream.on('end', () => {
       if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR)

@@ -22,6 +22,8 @@ interface Ask {
   readonly trailers?: Record<string, string>;
   /** Keeps the request's body open. */
   readonly unfinished?: boolean;
+  /** Sends the body once it is told to (RFC 9110 §10.1.1). */
+  readonly expects?: boolean;
   /** Leaves once the response has begun. */
   readonly leaves?: boolean;
 }
@@ -69,11 +71,14 @@ function serve(stream: ClientStream): void {
   play(stream, said);
 }
 
-const h1Client = (port: number, { body, trailers, unfinished, leaves }: Ask): Promise<Answer> =>
+const h1Client = (port: number, { body, trailers, unfinished, expects, leaves }: Ask): Promise<Answer> =>
   new Promise((resolve) => {
     const log: string[] = [];
     const method = body || unfinished ? 'POST' : 'GET';
-    const headers = body || unfinished ? { 'transfer-encoding': 'chunked' } : {};
+    const headers = {
+      ...((body || unfinished) && { 'transfer-encoding': 'chunked' }),
+      ...(expects && { expect: '100-continue' }),
+    };
     let text = '';
     const outgoing = httpRequest(
       { port, host: '127.0.0.1', method, headers, agent: false },
@@ -100,19 +105,23 @@ const h1Client = (port: number, { body, trailers, unfinished, leaves }: Ask): Pr
       if (log.some((line) => line.startsWith('response'))) return;
       resolve({ log: [...log, 'broken'], body: '', trailers: {} });
     });
-    for (const part of body ?? []) outgoing.write(part);
-    if (trailers) outgoing.addTrailers(trailers);
-    if (unfinished) outgoing.flushHeaders();
-    else outgoing.end();
+    const send = (): void => {
+      for (const part of body ?? []) outgoing.write(part);
+      if (trailers) outgoing.addTrailers(trailers);
+      if (!unfinished) outgoing.end();
+    };
+    outgoing.on('continue', send);
+    if (unfinished || expects) outgoing.flushHeaders();
+    if (!expects) send();
   });
 
-const h2Client = (port: number, { body, trailers, unfinished, leaves }: Ask): Promise<Answer> =>
+const h2Client = (port: number, { body, trailers, unfinished, expects, leaves }: Ask): Promise<Answer> =>
   new Promise((resolve) => {
     const log: string[] = [];
     const session = http2.connect(`http://127.0.0.1:${port}`);
     session.on('error', () => {});
     const stream = session.request(
-      { ':method': body || unfinished ? 'POST' : 'GET' },
+      { ':method': body || unfinished ? 'POST' : 'GET', ...(expects && { expect: '100-continue' }) },
       { endStream: !body && !unfinished, waitForTrailers: trailers !== undefined },
     );
     let text = '';
@@ -138,8 +147,12 @@ const h2Client = (port: number, { body, trailers, unfinished, leaves }: Ask): Pr
       session.destroy();
       resolve({ log, body: text, trailers: received });
     });
-    for (const part of body ?? []) stream.write(part);
-    if (body) stream.end();
+    const send = (): void => {
+      for (const part of body ?? []) stream.write(part);
+      if (body) stream.end();
+    };
+    stream.on('continue', send);
+    if (!expects) send();
   });
 
 describe.each(['http/1.1', 'h2'] as const)('a client stream of %s', (version) => {
@@ -246,6 +259,18 @@ describe.each(['http/1.1', 'h2'] as const)('a client stream of %s', (version) =>
     expect(said.log).toEqual(['body', 'body end x-sum=abc']);
     expect(said.body).toBe('one two');
     expect(answer.log.at(-1)).toBe('end');
+  });
+
+  test('a client that expects 100 (Continue) is told once its body is asked for', async () => {
+    const answer = await ask({ body: ['body'], expects: true }, (stream, { whole }) => {
+      stream.readBody();
+      void whole.promise.then(() => {
+        stream.respond(200, 'OK', [], true, false);
+        stream.end([]);
+      });
+    });
+    expect(answer.log).toEqual(['inform 100', 'response 200', 'end']);
+    expect(said.body).toBe('body');
   });
 
   test('a body that is paused stops, and goes on when it is read again', async () => {
