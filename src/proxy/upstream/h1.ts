@@ -78,6 +78,10 @@ export class H1Connection implements UpstreamStream {
     return this.#active !== null;
   }
 
+  get idleSince(): number {
+    return this.#idleSince;
+  }
+
   /**
    * Only where `ready`.
    * @throws MtlsdError BAD_REQUEST where the request can't be written in HTTP/1.1; nothing was sent

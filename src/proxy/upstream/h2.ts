@@ -42,6 +42,8 @@ export class H2Session {
   readonly #owner: H2Owner;
   readonly #streams = new Set<H2Stream>();
   readonly #inside: Boundary;
+  /** When the last stream ended (performance.now()). */
+  idleSince = performance.now();
   #settings: 'awaited' | 'known' = 'awaited';
   #state: 'open' | 'closing' | 'closed' = 'open';
 
@@ -129,6 +131,7 @@ export class H2Session {
     this.#streams.add(held);
     stream.once('close', () => {
       this.#streams.delete(held);
+      this.idleSince = performance.now();
       this.#inside.enter(() => this.#owner.onRoom(this));
     });
     events.onReached(held, this.upstream, reused);

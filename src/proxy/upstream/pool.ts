@@ -148,6 +148,11 @@ export class Pool {
     for (const session of this.#h2) session.destroy();
   }
 
+  /** Connections that carry nothing now. */
+  get idle(): (H1Connection | H2Session)[] {
+    return [...this.#idle, ...[...this.#h2].filter(({ streams }) => streams === 0)];
+  }
+
   /** Frees idle connections whose time is up, and ends waits whose time is. */
   sweep(): void {
     for (const connection of this.#idle.splice(0)) {

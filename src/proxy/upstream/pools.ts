@@ -8,6 +8,9 @@ import { requireUsable, type Route, stillDecided } from './route.ts';
 /** How often idle connections whose time is up are freed; they are not used again in any case. */
 const SWEEP_MS = 1_000;
 
+/** Over all pools, since each takes about 100 KB: as many as a browser has and a busy service needs; the oldest go first. */
+const MOST_IDLE = 512;
+
 export class Pools {
   readonly #options: PoolOptions;
   readonly #pools = new Map<string, Pool>();
@@ -56,9 +59,14 @@ export class Pools {
 
   /** An empty pool is small, but a browser visits thousands of hosts. */
   #sweep(): void {
+    const idle: Pool['idle'] = [];
     for (const [key, pool] of this.#pools) {
       pool.sweep();
       if (pool.empty) this.#pools.delete(key);
+      else idle.push(...pool.idle);
     }
+    if (idle.length <= MOST_IDLE) return;
+    idle.sort((one, other) => other.idleSince - one.idleSince);
+    for (const connection of idle.slice(MOST_IDLE)) connection.close();
   }
 }

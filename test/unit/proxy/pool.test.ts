@@ -1,4 +1,5 @@
 /** The pool without a network: dials that the test answers, and connections whose other end it holds. */
+import { performServerHandshake } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -7,7 +8,8 @@ import { parseAuthority } from '../../../src/core/authority.ts';
 import { MtlsdError } from '../../../src/core/errors.ts';
 import { type SettlementRules, UpstreamConnection } from '../../../src/proxy/upstream/connection.ts';
 import type { DialPlan } from '../../../src/proxy/upstream/record-draft.ts';
-import { Pool, type Ticket, type Version } from '../../../src/proxy/upstream/pool.ts';
+import { Pool, type PoolOptions, type Ticket, type Version } from '../../../src/proxy/upstream/pool.ts';
+import { Pools } from '../../../src/proxy/upstream/pools.ts';
 import { routeOf } from '../../../src/proxy/upstream/route.ts';
 import type { UpstreamEvents, UpstreamRequest } from '../../../src/proxy/upstream/stream.ts';
 import { connectionRecord } from '../../support/records.ts';
@@ -40,9 +42,11 @@ class Dialled {
 
   async accept(rules: SettlementRules | null = null, alpn = 'http/1.1'): Promise<UpstreamConnection> {
     const [near, far] = duplexPair();
-    far.on('data', (bytes: Buffer) => {
-      this.got += bytes.toString('latin1');
-    });
+    if (alpn === 'h2') performServerHandshake(far as Socket).on('error', () => {});
+    else
+      far.on('data', (bytes: Buffer) => {
+        this.got += bytes.toString('latin1');
+      });
     this.far = far;
     const base = connectionRecord({});
     const record = connectionRecord({ tls: base.tls && { ...base.tls, alpn } });
@@ -79,8 +83,8 @@ let dials: Dialled[];
 let said: string[];
 let faults: unknown[];
 
-function poolOf({ maxConnections = 2, waitMs = 0, keepAliveMs = 4_000 } = {}): Pool {
-  return new Pool(route, {
+function optionsOf({ maxConnections = 2, waitMs = 0, keepAliveMs = 4_000 } = {}): PoolOptions {
+  return {
     dial: (plan, signal) => {
       const dialled = new Dialled(plan, signal);
       dials.push(dialled);
@@ -93,8 +97,10 @@ function poolOf({ maxConnections = 2, waitMs = 0, keepAliveMs = 4_000 } = {}): P
     maxConnections,
     waitMs,
     keepAliveMs,
-  });
+  };
 }
+
+const poolOf = (limits?: Parameters<typeof optionsOf>[0]): Pool => new Pool(route, optionsOf(limits));
 
 function ask(pool: Pool, name: string, version: Version = 'h1', method = 'GET'): Ticket {
   const request: UpstreamRequest = {
@@ -131,7 +137,7 @@ beforeEach(() => {
   dials = [];
   said = [];
   faults = [];
-  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -390,3 +396,23 @@ test('a server that refuses our certificate before anything was written answers 
   expect(said).toEqual(['a CLIENT_CERTIFICATE_REFUSED']);
   expect(dials).toHaveLength(2); // for b
 });
+
+test.each(['http/1.1', 'h2'])(
+  '512 idle connections are kept over all pools (%s); those idle for longest close',
+  async (alpn) => {
+    const pools = new Pools(optionsOf({ keepAliveMs: 60_000 }));
+    const connections: UpstreamConnection[] = [];
+    for (let i = 0; i < 520; i++) {
+      const authority = parseAuthority(`host-${i}.example:443`);
+      pools.pool(routeOf({ ...route, authority })).warm('h2');
+      connections.push(await dialled(i).accept(null, alpn));
+      vi.advanceTimersByTime(1);
+    }
+    vi.advanceTimersByTime(1_000);
+    await settled();
+    expect(connections.map(({ socket }) => socket.destroyed)).toEqual(connections.map((_, i) => i < 8));
+    pools.close();
+    await settled();
+    expect(connections.every(({ socket }) => socket.destroyed)).toBe(true);
+  },
+);
