@@ -4,7 +4,6 @@ import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { type Alert, nativeCode } from '../../core/errors.ts';
-import { printable } from '../../core/facts.ts';
 import { alertOf } from '../verify/alerts.ts';
 import {
   type CertificateRequestFields,
@@ -14,6 +13,7 @@ import {
 } from './handshake-fields.ts';
 import { type HandshakeMessage, handshakeMessages, MESSAGE } from './handshake-messages.ts';
 import { type Handshake, handshake, type HandshakeFailure, settleCapMs } from '../../tls/handshake.ts';
+import { observed, verifyError } from '../../tls/observed.ts';
 import { Tap } from './tap.ts';
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
@@ -227,15 +227,8 @@ const NOT_SECURE: SecureFacts = {
 };
 
 function facts(socket: TLSSocket): SecureFacts {
-  // Undefined in a keylog event of TLS 1.2 with an RSA key (Node 24.21), where the types promise an object.
-  const cipher = socket.getCipher() as tls.CipherNameAndProtocol | undefined;
-  return {
-    protocol: socket.getProtocol(),
-    cipher: cipher?.standardName ?? null,
-    opensslCipher: cipher?.name ?? null,
-    alpn: socket.alpnProtocol === false || socket.alpnProtocol === null ? null : printable(socket.alpnProtocol, 100),
-    opensslError: socket.authorized ? null : String(socket.authorizationError),
-  };
+  const { protocol, cipher, standardCipher, alpn } = observed(socket);
+  return { protocol, cipher: standardCipher, opensslCipher: cipher, alpn, opensslError: verifyError(socket) };
 }
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

@@ -12,6 +12,7 @@ import { certificateSentence } from '../../inspect/records/client-certificate.ts
 import type { ConnectionRecord } from '../../inspect/records/types.ts';
 import type { Verdict } from '../../inspect/verify/verdict.ts';
 import { type Handshake, handshake, settleCapMs } from '../../tls/handshake.ts';
+import { verifyError } from '../../tls/observed.ts';
 import { chainReader, earlyVerifyError } from '../../tls/peer-chain.ts';
 import { classify } from '../failure/classify.ts';
 import { handshakeError, rejected } from '../failure/refusal.ts';
@@ -103,7 +104,7 @@ export function createDialer(options: DialerOptions): Dial {
     if (failure === 'stopped' && signal?.aborted) throw handshakeError(draft, failure);
     if (failure === null) {
       draft.seen(socket, serverName, true);
-      verdict = judge(socket, socket.authorized ? null : String(socket.authorizationError));
+      verdict = judge(socket, verifyError(socket));
     }
     return { socket, failure, verdict };
   }

@@ -10,6 +10,7 @@ import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
 import { requestHead } from '../../http1/write.ts';
 import { judge } from '../../inspect/verify/verdict.ts';
 import { handshake } from '../../tls/handshake.ts';
+import { verifyError } from '../../tls/observed.ts';
 import { peerChain } from '../../tls/peer-chain.ts';
 import { handshakeError, rejected } from '../failure/refusal.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './tcp.ts';
@@ -71,7 +72,7 @@ function mistrust(socket: TLSSocket, { authority, trust }: UpstreamProxy): Mtlsd
     {
       // A chain that OpenSSL accepts is not read: each reading loses memory (docs/decisions/0002-reading-chains.md).
       chain: socket.authorized && leaf ? [leaf] : peerChain(socket),
-      opensslError: socket.authorized ? null : String(socket.authorizationError),
+      opensslError: verifyError(socket),
       host: authority.host,
       protocol: socket.getProtocol() ?? 'unknown',
       authority,

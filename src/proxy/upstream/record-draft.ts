@@ -1,7 +1,7 @@
 /** What is learnt of an upstream connection on its way, until it is a record. */
 import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { ClientIdentity } from '../../certs/identity/identity.ts';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { CertificateChoice } from '../../certs/store/snapshot.ts';
@@ -17,6 +17,7 @@ import type {
   TlsFacts,
 } from '../../inspect/records/types.ts';
 import { judge, type Verdict, withAnchor } from '../../inspect/verify/verdict.ts';
+import { observed } from '../../tls/observed.ts';
 import type { ChainReader } from '../../tls/peer-chain.ts';
 import { isSendable, takenKeys } from '../../tls/sendable.ts';
 import type { TcpConnection } from './tcp.ts';
@@ -119,13 +120,13 @@ export class RecordDraft {
     if (this.#identity && this.requested && !isSendable(this.#identity.leaf.publicKey, socket))
       this.mismatch = { ours: certificateFacts(this.#identity.leaf).key, takes: takenKeys(socket) };
     this.#outcome = this.#outcomeOf();
-    const cipher = socket.getCipher() as CipherNameAndProtocol | undefined;
+    const { protocol, cipher, standardCipher, alpn } = observed(socket);
     const ephemeral = socket.getEphemeralKeyInfo();
     this.#tls = {
-      protocol: socket.getProtocol() ?? 'unknown',
-      cipher: cipher?.name ?? 'unknown',
-      cipher_standard_name: cipher?.standardName ?? 'unknown',
-      alpn: socket.alpnProtocol || null,
+      protocol: protocol ?? 'unknown',
+      cipher: cipher ?? 'unknown',
+      cipher_standard_name: standardCipher ?? 'unknown',
+      alpn,
       server_name: isIP(serverName) === 0 ? serverName : null,
       ephemeral_key:
         ephemeral && 'type' in ephemeral
