@@ -92,7 +92,7 @@ export class Pool {
     const waiting: Waiting = {
       request,
       events,
-      version: this.route.scheme === 'http' ? 'h1' : this.#lacks === version ? other(version) : version,
+      version: this.#spoken(version),
       repeatable: repeatable && !request.hasBody && request.tunnel === null,
       since: performance.now(),
       cancel: () => {
@@ -127,9 +127,14 @@ export class Pool {
 
   /** Dials before the request is there, unless a connection is there already; errors are left for the request to find. */
   warm(version: Version): void {
-    const wanted = this.#lacks === version ? other(version) : version;
     if (this.#h1.size + this.#h2.size + this.#dials.size > 0 || this.#failure) return;
-    this.#dial(wanted, true);
+    this.#dial(this.#spoken(version), true);
+  }
+
+  /** What the origin is known to lack is not asked for; in the clear there is HTTP/1.1 alone. */
+  #spoken(wanted: Version): Version {
+    if (this.route.scheme === 'http') return 'h1';
+    return this.#lacks === wanted ? other(wanted) : wanted;
   }
 
   /** Gives nothing new: what waits is decided again, and what is under way finishes. */
@@ -236,7 +241,8 @@ export class Pool {
   /** As many dials as requests that wait for one, and no more than the settings allow. */
   #dialForWaiting(): void {
     let room = this.#options.maxConnections - this.#h1.size - this.#h2.size - this.#dials.size;
-    if (this.#state === 'closed' || this.#waiting.size === 0 || room <= 0) return;
+    if (this.#state === 'closed' || this.#waiting.size === 0) return;
+    if (room <= 0) return this.#makeRoom();
     const missing = { h1: 0, h2: 0 };
     for (const { version } of this.#waiting) missing[version] += 1;
     const dialling = { h1: 0, h2: 0 };
@@ -249,6 +255,14 @@ export class Pool {
     }
     const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
     for (let dials = Math.min(room, missing.h1 - dialling.h1 - undecided); dials > 0; dials--) this.#dial('h1', false);
+  }
+
+  /** At the cap, an idle connection of the version that nobody waits for gives its place. */
+  #makeRoom(): void {
+    const idle = this.idle.filter(({ upstream }) => upstream.settlement !== 'undecided');
+    if (idle.length === 0) return;
+    const forH2 = [...this.#waiting].some(({ version }) => version === 'h2');
+    idle.find((connection) => connection instanceof H1Connection || !forH2)?.close();
   }
 
   #abortSurplus(): void {

@@ -1,5 +1,5 @@
 /** The pool without a network: dials that the test answers, and connections whose other end it holds. */
-import { performServerHandshake } from 'node:http2';
+import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -42,7 +42,10 @@ class Dialled {
 
   async accept(rules: SettlementRules | null = null, alpn = 'http/1.1'): Promise<UpstreamConnection> {
     const [near, far] = duplexPair();
-    if (alpn === 'h2') performServerHandshake(far as Socket).on('error', () => {});
+    if (alpn === 'h2')
+      performServerHandshake(far as Socket)
+        .on('error', () => {})
+        .on('stream', (stream: ServerHttp2Stream) => stream.respond({ ':status': 204 }, { endStream: true }));
     else
       far.on('data', (bytes: Buffer) => {
         this.got += bytes.toString('latin1');
@@ -340,6 +343,26 @@ test('a connection that was dialled ahead is taken by the request that comes', a
   expect(dials).toHaveLength(1);
   expect(said).toEqual(['a reached']);
 });
+
+test.each([
+  ['http/1.1', 'h1', 'h2'],
+  ['h2', 'h2', 'h1'],
+] as const)(
+  'at the cap, an idle connection of %s gives its place to a request that needs the other',
+  async (alpn, first, then) => {
+    const pool = poolOf({ maxConnections: 1 });
+    ask(pool, 'a', first);
+    const connection = await dialled(0).accept(null, alpn);
+    if (alpn === 'http/1.1') await dialled(0).respond();
+    await vi.waitFor(() => expect(said).toContain('a end'), { interval: 0 });
+    await settled();
+    ask(pool, 'b', then);
+    await settled();
+    expect(connection.socket.destroyed).toBe(true);
+    expect(dials).toHaveLength(2);
+    expect(dialled(1).alpn[0]).toBe(then === 'h2' ? 'h2' : 'http/1.1');
+  },
+);
 
 test('an origin without HTTP/2 is asked for it once', async () => {
   const pool = poolOf();
