@@ -66,7 +66,12 @@ abstract class MessageReader<H extends MessageHead> {
 
   /** The next event; null: more bytes are needed. Throws Http1Error; after that, every call throws the same. */
   next(): Event<H> | null {
-    return this.#guard(() => this.#read() ?? this.#checkEnd());
+    if (this.#error !== null) throw this.#error;
+    try {
+      return this.#read() ?? this.#checkEnd();
+    } catch (error) {
+      throw this.#broken(error);
+    }
   }
 
   /**
@@ -75,7 +80,12 @@ abstract class MessageReader<H extends MessageHead> {
    */
   finish(): void {
     this.#peerEnded = true;
-    this.#guard(() => (this.#input.empty ? this.#checkEnd() : null));
+    if (this.#error !== null) throw this.#error;
+    try {
+      if (this.#input.empty) this.#checkEnd();
+    } catch (error) {
+      throw this.#broken(error);
+    }
   }
 
   /** Between messages, and nothing of a next one was received. Empty lines are nothing. */
@@ -88,15 +98,11 @@ abstract class MessageReader<H extends MessageHead> {
     return this.#input.takeRest();
   }
 
-  #guard<T>(run: () => T): T {
-    if (this.#error !== null) throw this.#error;
-    try {
-      return run();
-    } catch (error) {
-      this.#error = error;
-      this.#input = new Input();
-      throw error;
-    }
+  /** What was received and what follows can't be trusted any more. */
+  #broken(error: unknown): unknown {
+    this.#error = error;
+    this.#input = new Input();
+    return error;
   }
 
   #read(): Event<H> | null {

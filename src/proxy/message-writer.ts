@@ -1,26 +1,31 @@
 /**
- * Writes HTTP/1.1 messages to a socket, one after another: what comes within one turn of the event loop goes out in one write,
- * and a body has exactly the length that its head announced.
+ * Writes HTTP/1.1 messages to a socket, one after another: what comes within one turn of the event loop goes out in one write
+ * at its end, and a body has exactly the length that its head announced.
  */
 import type { Duplex } from 'node:stream';
+import type { Boundary } from '../core/boundary.ts';
 import { chunkHead, lastChunk } from '../http1/write.ts';
 import type { Framing } from '../http1/framing.ts';
+import { flushAfterTurn } from '../runtime/turn.ts';
 
 /** Pieces up to this size are copied into one buffer; a TLS record holds as much (RFC 8446 §5.1). */
 const GATHERED_BYTES = 16 * 1024;
 
 const CRLF = '\r\n';
+const NONE: Framing = { kind: 'none' };
 
 export class MessageWriter {
   readonly #socket: Duplex;
+  readonly #inside: Boundary;
   #pieces: (string | Buffer)[] = [];
   #gathered = 0;
-  #framing: Framing = { kind: 'none' };
+  #framing: Framing = NONE;
   #left = 0;
   #scheduled = false;
 
-  constructor(socket: Duplex) {
+  constructor(socket: Duplex, inside: Boundary) {
     this.#socket = socket;
+    this.#inside = inside;
   }
 
   /** @param head latin1, with its empty line */
@@ -61,8 +66,7 @@ export class MessageWriter {
   end(trailers: readonly string[]): void {
     if (this.#left > 0) throw new RangeError('the body is shorter than its Content-Length');
     if (this.#framing.kind === 'chunked') this.#put(lastChunk(trailers));
-    this.#framing = { kind: 'none' };
-    this.flush();
+    this.#framing = NONE;
   }
 
   #put(piece: string | Buffer): boolean {
@@ -74,14 +78,22 @@ export class MessageWriter {
     if (this.#gathered >= GATHERED_BYTES) return this.flush();
     if (!this.#scheduled) {
       this.#scheduled = true;
-      process.nextTick(flushLater, this);
+      flushAfterTurn(this);
     }
     return !this.#socket.writableNeedDrain;
   }
 
+  onTurnEnd(): void {
+    this.#scheduled = false;
+    try {
+      this.flush();
+    } catch (error) {
+      this.#inside.fault(error);
+    }
+  }
+
   /** Writes out what is gathered. */
   flush(): boolean {
-    this.#scheduled = false;
     const pieces = this.#pieces;
     const [first] = pieces;
     if (first === undefined || this.#socket.destroyed) {
@@ -99,10 +111,6 @@ export class MessageWriter {
     this.#socket.uncork();
     return !this.#socket.writableNeedDrain;
   }
-}
-
-function flushLater(writer: MessageWriter): void {
-  writer.flush();
 }
 
 function join(pieces: readonly (string | Buffer)[], size: number): Buffer {

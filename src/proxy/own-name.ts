@@ -16,7 +16,7 @@ export const isOwnName = ({ authority }: Pick<ClientConnection, 'authority'>): b
 /** Answers in the place of an origin that does not exist: no upstream, no certificate, no record. */
 export function answerOwnName(stream: ClientStream, draining: boolean): void {
   // It reads no body, so a connection with one ends with the answer.
-  stream.events = { onBody() {}, onBodyEnd() {}, onClientDrain() {}, onGone() {} };
+  stream.events = { onBody() {}, onBodyEnd() {}, onClientDrain() {}, checkTime() {}, onGone() {} };
   const [path] = stream.path.split('?');
   const status = path !== '/' ? 404 : stream.method === 'GET' || stream.method === 'HEAD' ? 200 : 405;
   const body = Buffer.from(status === 200 ? `${OWN_ANSWER}\n` : `${STATUS_CODES[status]}\n`);

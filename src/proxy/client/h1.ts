@@ -66,8 +66,8 @@ export class H1ClientConnection {
     this.#socket = socket;
     this.#options = options;
     this.#reader = new RequestReader({ headBytes: options.headerBytes });
-    this.#writer = new MessageWriter(socket);
     this.#inside = new Boundary('client', options.reportFault, () => socket.destroy());
+    this.#writer = new MessageWriter(socket, this.#inside);
     socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
     socket.on('error', ignore); // a client's reset is routine; 'close' follows
   }
@@ -87,6 +87,7 @@ export class H1ClientConnection {
       if (this.#reading === 'over' || this.#reading === 'detached') return;
       if (this.#stream) {
         if (this.#endedAt > 0 && now - Math.max(this.#endedAt, this.#since) > HALF_CLOSED_MS) this.#socket.destroy();
+        else this.#stream.events?.checkTime(now);
       } else if (!this.#reader.idle) {
         if (waited > request)
           this.#refuse(

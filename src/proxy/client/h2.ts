@@ -40,7 +40,7 @@ const MOST_QUEUED_FRAMES = 16;
 
 export class H2ClientConnection {
   readonly #session: ServerHttp2Session;
-  #streams = 0;
+  readonly #streams = new Set<H2ClientStream>();
 
   constructor(socket: TLSSocket, options: H2ClientOptions) {
     socket.allowHalfOpen = false; // a client that ends its side of HTTP/2 has left
@@ -62,18 +62,22 @@ export class H2ClientConnection {
       inside.guard(() => options.onClosed()),
     );
     socket.on('close', () => breakOff(session));
-    watchSession(session, options.timeoutsMs.idle, () => this.#streams);
+    watchSession(session, options.timeoutsMs.idle, () => this.#streams.size);
     session.on(
       'stream',
       inside.guard((...args: unknown[]) => {
         const stream = args[0] as ServerHttp2Stream;
-        this.#streams += 1;
-        stream.once('close', () => {
-          this.#streams -= 1;
-        });
-        options.onRequest(new H2ClientStream(stream, args, inside, options.headerBytes));
+        const held = new H2ClientStream(stream, args, inside, options.headerBytes);
+        this.#streams.add(held);
+        stream.once('close', () => this.#streams.delete(held));
+        options.onRequest(held);
       }),
     );
+  }
+
+  /** Ends waits whose time is up; the session watches its own idling. */
+  checkTime(now: number): void {
+    for (const { events } of this.#streams) events?.checkTime(now);
   }
 
   /** Streams under way finish; nothing new begins (GOAWAY). */

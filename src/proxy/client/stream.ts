@@ -68,6 +68,8 @@ export interface ClientEvents {
   onBody(chunk: Buffer): void;
   onBodyEnd(trailers: string[]): void;
   onClientDrain(): void;
+  /** Ends a wait whose time is up. @param now as performance.now() */
+  checkTime(now: number): void;
   /** The client left before the response was through, in HTTP/2 with a code; nothing comes after it. */
   onGone(h2Code?: number): void;
 }

@@ -78,7 +78,10 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   #sentAt = 0;
   #headAt = 0;
   #noted: RecordError | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  /** How long both sides may be silent; 0 for ever. */
+  #silenceMs = 0;
+  /** The last byte, as performance.now(). */
+  #heardAt = 0;
 
   constructor(context: ExchangeContext, connection: ClientConnection, stream: ClientStream) {
     this.#context = context;
@@ -106,17 +109,29 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     if (!this.#upstream) return;
     this.#requestBytes += chunk.byteLength;
     buffered(chunk.byteLength);
-    this.#timer?.refresh();
+    this.#heardAt = performance.now();
     if (!this.#upstream.write(chunk)) this.#stream.pauseBody();
   }
 
   onBodyEnd(trailers: string[]): void {
-    this.#timer?.refresh();
+    this.#heardAt = performance.now();
     this.#upstream?.end(forwardTrailers(trailers));
   }
 
   onClientDrain(): void {
     this.#upstream?.resume();
+  }
+
+  checkTime(now: number): void {
+    if (this.#silenceMs === 0 || now - this.#heardAt <= this.#silenceMs) return;
+    const seconds = this.#silenceMs / 1000;
+    this.#fail(
+      this.#headAt === 0
+        ? new MtlsdError('RESPONSE_TIMEOUT', `${this.#where}: no response within ${seconds} s`)
+        : new MtlsdError('RESPONSE_TIMEOUT', `${this.#where}: no bytes for ${seconds} s`, {
+            hint: 'raise timeouts.stream in mtlsd.yaml if such pauses are normal',
+          }),
+    );
   }
 
   onGone(h2Code?: number): void {
@@ -134,12 +149,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#upstream = upstream;
     this.#via = via;
     this.#reused = reused;
-    this.#sentAt = performance.now();
-    // Silence in both directions: a body that still goes out refreshes it.
-    this.#await(this.#context.timeoutsMs.response, () => {
-      const seconds = this.#context.timeoutsMs.response / 1000;
-      return new MtlsdError('RESPONSE_TIMEOUT', `${this.#where}: no response within ${seconds} s`);
-    });
+    this.#sentAt = this.#heardAt = performance.now();
+    this.#silenceMs = this.#context.timeoutsMs.response;
     if (this.#stream.hasBody) this.#stream.readBody();
   }
 
@@ -149,7 +160,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#interim += 1;
     if (this.#interim > MOST_INTERIM)
       return this.onError(new StreamFailure('invalid', `more than ${MOST_INTERIM} interim responses`));
-    this.#timer?.refresh();
+    this.#heardAt = performance.now();
     this.#stream.inform(status, forwardResponseFields(fields, status));
   }
 
@@ -163,8 +174,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
       return this.onError(new StreamFailure('invalid', `the origin answered ${status} instead of 101 to an Upgrade`));
     this.#state = 'responding';
     this.#status = status;
-    this.#headAt = performance.now();
-    this.#await(this.#context.timeoutsMs.stream, () => this.#silent());
+    this.#headAt = this.#heardAt = performance.now();
+    this.#silenceMs = this.#context.timeoutsMs.stream;
     const fields = forwardResponseFields(received, status);
     this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields, ended, this.#context.draining());
   }
@@ -174,7 +185,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     if (this.#responseBytes === 0 && this.#status === 400) this.#noted = this.#nginxSays(chunk);
     this.#responseBytes += chunk.byteLength;
     buffered(chunk.byteLength);
-    this.#timer?.refresh();
+    this.#heardAt = performance.now();
     if (!this.#stream.write(chunk)) this.#upstream?.pause();
   }
 
@@ -200,7 +211,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     const { http } = this.#stream;
     this.#status = http === '2' ? 200 : 101;
     this.#headAt = performance.now();
-    this.#clearTimer();
+    this.#silenceMs = 0; // the relay has its own
     this.#upstream = null;
     const protocol = fieldValue(received, 'upgrade') ?? this.#stream.tunnel ?? '';
     const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101), protocol);
@@ -264,10 +275,11 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#routing = routing;
     refuseByPolicy(routing);
     const { method, path, hasBody, http, tunnel } = this.#stream;
+    forwarded.fields.push('Via', `${http} ${this.#context.via}`);
     const request: UpstreamRequest = {
       method,
       path,
-      fields: [...forwarded.fields, 'Via', `${http} ${this.#context.via}`],
+      fields: forwarded.fields,
       host: this.#connection.host ?? forwarded.host ?? this.#stream.host ?? this.#where,
       hasBody,
       teTrailers: forwarded.teTrailers,
@@ -278,34 +290,9 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#ticket = pool.request(http === '2' ? 'h2' : 'h1', request, mayRepeat(method), this);
   }
 
-  #silent(): MtlsdError {
-    const seconds = this.#context.timeoutsMs.stream / 1000;
-    return new MtlsdError('RESPONSE_TIMEOUT', `${this.#where}: no bytes for ${seconds} s`, {
-      hint: 'raise timeouts.stream in mtlsd.yaml if such pauses are normal',
-    });
-  }
-
-  #await(ms: number, failure: () => MtlsdError): void {
-    this.#clearTimer();
-    if (ms > 0) this.#timer = setTimeout(() => this.#timeOut(failure()), ms);
-  }
-
-  #timeOut(error: MtlsdError): void {
-    try {
-      this.#fail(error);
-    } catch (thrown) {
-      this.fault(thrown);
-    }
-  }
-
-  #clearTimer(): void {
-    if (this.#timer) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
   /** Lets go of the origin's side. */
   #release(h2Code?: number): void {
-    this.#clearTimer();
+    this.#silenceMs = 0;
     this.#ticket?.cancel();
     const upstream = this.#upstream;
     this.#upstream = null;
@@ -361,7 +348,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   }
 
   #finish(error: RecordError | null, failedConnection: string | null = null): void {
-    this.#clearTimer();
+    this.#silenceMs = 0;
     this.#state = 'done';
     this.#context.onRecord(
       recordOf({
@@ -395,6 +382,7 @@ containMethods(
     'onBody',
     'onBodyEnd',
     'onClientDrain',
+    'checkTime',
     'onGone',
     'onReached',
     'onInform',

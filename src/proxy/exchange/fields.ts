@@ -22,6 +22,17 @@ const HOP_BY_HOP = new Set([
 /** The fields that a client speaks to this daemon with; the rest of the request never shows them. */
 const OWN_FIELDS = { verification: 'mtlsd-verification', certificate: 'mtlsd-certificate' } as const;
 
+/** Most names are told from those that mean something here by their length alone, which spares a copy and a hash of each. */
+const MEANINGFUL_LENGTHS = new Set(
+  [
+    ...HOP_BY_HOP,
+    ...Object.values(OWN_FIELDS),
+    ...['expect', 'host', 'via', 'content-length', 'sec-fetch-site', 'sec-fetch-mode', 'sec-fetch-dest', 'origin'],
+  ].map((name) => name.length),
+);
+const MEANINGFUL = Array.from({ length: 1 + Math.max(...MEANINGFUL_LENGTHS) }, (_, n) => MEANINGFUL_LENGTHS.has(n));
+const meansNothing = (name: string): boolean => name.length >= MEANINGFUL.length || MEANINGFUL[name.length] === false;
+
 /** RFC 9110 §6.5.1: of framing, routing and authentication, which a trailer must not change. */
 const NEVER_IN_TRAILERS = new Set(['content-length', 'host', 'trailer', 'authorization', ...Object.values(OWN_FIELDS)]);
 
@@ -61,6 +72,10 @@ export function forwardRequestFields(fields: readonly string[]): ForwardedFields
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
     const value = fields[i + 1] as string;
+    if (named === null && meansNothing(name)) {
+      kept.push(name, value);
+      continue;
+    }
     const lower = name.toLowerCase();
     switch (lower) {
       case 'te':
@@ -106,21 +121,25 @@ export function forwardResponseFields(fields: string[], status: number): string[
   const named = connectionNamed(fields);
   // RFC 9110 §8.6: no Content-Length in 1xx and 204.
   const bodyless = status < 200 || status === 204;
-  return retain(
-    fields,
-    (lower) => !HOP_BY_HOP.has(lower) && !named?.has(lower) && !(bodyless && lower === 'content-length'),
-  );
+  return retain(fields, (name) => {
+    if (named === null && meansNothing(name)) return true;
+    const lower = name.toLowerCase();
+    return !HOP_BY_HOP.has(lower) && !named?.has(lower) && !(bodyless && lower === 'content-length');
+  });
 }
 
 /** Trailers of either direction; changes the list in place. */
 export function forwardTrailers(trailers: string[]): string[] {
-  return retain(trailers, (lower) => !HOP_BY_HOP.has(lower) && !NEVER_IN_TRAILERS.has(lower));
+  return retain(trailers, (name) => {
+    const lower = name.toLowerCase();
+    return !HOP_BY_HOP.has(lower) && !NEVER_IN_TRAILERS.has(lower);
+  });
 }
 
-function retain(fields: string[], keep: (lowerName: string) => boolean): string[] {
+function retain(fields: string[], keep: (name: string) => boolean): string[] {
   let kept = 0;
   for (let i = 0; i < fields.length; i += 2) {
-    if (!keep((fields[i] as string).toLowerCase())) continue;
+    if (!keep(fields[i] as string)) continue;
     fields[kept] = fields[i] as string;
     fields[kept + 1] = fields[i + 1] as string;
     kept += 2;

@@ -1,5 +1,5 @@
 /** What is written down of an exchange: plain data from plain data. */
-import { authorityOf, parseAuthority } from '../../core/authority.ts';
+import { type Authority, parseAuthority } from '../../core/authority.ts';
 import { isoTime } from '../../core/time.ts';
 import type { ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import type { ClientConnection, ClientStream } from '../client/stream.ts';
@@ -62,7 +62,7 @@ export function recordOf(facts: ExchangeFacts): ExchangeRecord {
       body: facts.headAt > 0 ? round(now - facts.headAt) : 0,
     },
     overrides: overridesOf(routing),
-    mismatch: connection.host === null ? mismatchOf(authority.host, authority.port, stream.host, serverName) : null,
+    mismatch: connection.host === null ? mismatchOf(authority, stream.host, serverName) : null,
     cross_site: routing?.crossSite ?? null,
     error,
   };
@@ -77,13 +77,12 @@ function overridesOf(routing: Routing | null): ExchangeRecord['overrides'] {
 
 /** The Host field and the SNI decide nothing here; where they name another place than CONNECT did, it is told. */
 function mismatchOf(
-  host: string,
-  port: number,
+  authority: Authority,
   hostField: string | undefined,
   serverName: string | null,
 ): ExchangeRecord['mismatch'] {
-  const otherHost = hostField !== undefined && !sameAuthority(hostField, host, port);
-  const otherName = serverName !== null && serverName !== host && !sameAuthority(serverName, host, port);
+  const otherHost = hostField !== undefined && !isSame(hostField, authority);
+  const otherName = serverName !== null && !isSame(serverName, authority);
   if (!otherHost && !otherName) return null;
   return {
     ...(otherHost && { host: hostField.slice(0, 255) }),
@@ -91,10 +90,10 @@ function mismatchOf(
   };
 }
 
-function sameAuthority(text: string, host: string, port: number): boolean {
-  if (text === host || text === `${host}:${port}`) return true; // nearly always; spares the parse
+function isSame(name: string, { text, host, port }: Authority): boolean {
+  if (name === host || name === text) return true; // nearly always; spares the parse
   try {
-    return parseAuthority(text, port).text === authorityOf(host, port).text;
+    return parseAuthority(name, port).text === text;
   } catch {
     return false;
   }

@@ -67,8 +67,8 @@ const LONGEST_METHOD = 20;
 /** An HTTP connection of a client, in either version. */
 interface Served {
   close(): void;
-  /** Ends waits whose time is up; left out where the connection watches itself. */
-  checkTime?(now: number): void;
+  /** Ends waits whose time is up. */
+  checkTime(now: number): void;
 }
 
 /** @throws MtlsdError BAD_CONFIGURATION where an address can't be listened on */
@@ -95,10 +95,12 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
     tunnel,
   };
   // One timer for all connections; a time-out is late by this at most.
-  const checkEveryMs = Math.max(20, Math.min(timeoutsMs.request / 4, timeoutsMs.idle / 4, 1_000));
+  const { response, stream } = options.exchange.timeoutsMs;
+  const waits = [timeoutsMs.request, timeoutsMs.idle, response, stream].filter((ms) => ms > 0);
+  const checkEveryMs = Math.max(20, Math.min(1_000, ...waits.map((ms) => ms / 4)));
   const checker = setInterval(() => {
     const now = performance.now();
-    for (const connection of served.keys()) connection.checkTime?.(now);
+    for (const connection of served.keys()) connection.checkTime(now);
   }, checkEveryMs).unref();
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
