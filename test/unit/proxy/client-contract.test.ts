@@ -47,6 +47,7 @@ class Said implements ClientEvents {
   onClientDrain(): void {
     this.drained.resolve();
   }
+  checkTime(): void {}
   onGone(): void {
     this.log.push('gone');
     this.gone.resolve();
