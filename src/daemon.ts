@@ -4,9 +4,11 @@ import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { appendFile, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
+import { startMetricsServer } from './admin/metrics-server.ts';
 import { createUsage } from './admin/usage.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { publishCa } from './certs/local-ca/public-files.ts';
 import { type Renewed, type RenewalFailed, Renewer } from './certs/renewal/renewer.ts';
 import { distinctProblems } from './certs/store/changes.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
@@ -25,7 +27,7 @@ import { Secret } from './core/secret.ts';
 import { lockHome } from './home-lock.ts';
 import { createRecorder } from './inspect/records/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records/types.ts';
-import { credentials } from './proxy/listen/auth.ts';
+import { credentials, type Passwords } from './proxy/listen/auth.ts';
 import { type ProxyServer, startProxyServer } from './proxy/listen/server.ts';
 import type { TunnelRecord } from './proxy/listen/tunnel.ts';
 import type { Refusal } from './proxy/listen/connect.ts';
@@ -42,7 +44,7 @@ import {
   type UpstreamProxy,
 } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
-import type { Settings } from './settings/load.ts';
+import type { SecretSource, Settings } from './settings/load.ts';
 import type { UpstreamProxySettings } from './settings/network.ts';
 import { VERSION } from './version.ts';
 
@@ -69,6 +71,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   );
   opened.defer(unlock);
   const ca = await openLocalCa(join(home, 'ca'));
+  if (settings.publicDir !== null) await publishCa(ca, settings.publicDir);
   const token = await adminToken(join(home, 'admin.token'));
   const reportFault: ReportFault = (fault) => {
     metrics.fault(fault.scope);
@@ -235,6 +238,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
   const listening = await startProxyServer({
     listen: settings.listen,
+    anyPort: settings.anyPort,
     socks: settings.network.socks,
     local: settings.network.listeners,
     tunnel: {
@@ -246,7 +250,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     listenOptional: settings.listenOptional,
     store: () => store.current,
     connect: {
-      credentials: credentials(settings.auth && (await readSecret(settings.auth, 'auth.password'))),
+      credentials: credentials(await readPasswords(settings.auth)),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
       nonTls: settings.nonTls,
       onRefused: contained('daemon', reportFault, (refusal: Refusal) => {
@@ -263,6 +267,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       timeoutsMs,
       onRecord: (record: ExchangeRecord) => finished.add(record),
       overrides: settings.overrides,
+      proven: settings.auth !== null && 'users' in settings.auth,
       logQuery: settings.log.query,
       via: `mtlsd-${randomBytes(4).toString('hex')}`,
     },
@@ -302,14 +307,20 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       ready: () => ready,
     },
     settings.admin,
+    settings.anyPort,
   );
   opened.defer(() => admin.close());
-  for (const address of [...listening.addresses, ...listening.local, ...(listening.socks ? [listening.socks] : [])])
-    ownPorts.add(parseAuthority(address).port);
+  const metricsServer =
+    settings.metrics && (await startMetricsServer(metrics, settings.metrics, () => finished.flush()));
+  if (metricsServer) opened.defer(() => metricsServer.close());
+  const own = [...listening.addresses, ...listening.local, listening.socks, metricsServer?.address];
+  for (const address of own) if (address && !address.startsWith('unix:')) ownPorts.add(parseAuthority(address).port);
   if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
 
   const runFile = join(home, 'run.json');
-  const run = `${JSON.stringify({ pid: process.pid, version: VERSION, proxy: listening.addresses, admin: admin.url })}\n`;
+  const { addresses, unixSockets } = listening;
+  const reached = { proxy: addresses, admin: admin.url, ...(unixSockets.length > 0 && { unix_sockets: unixSockets }) };
+  const run = `${JSON.stringify({ pid: process.pid, version: VERSION, ...reached })}\n`;
   await writeAtomically(runFile, run, { mode: 0o600 });
   // When the process exits without a stop, too: a fault, or a second signal.
   const removeTraces = (): void => {
@@ -329,9 +340,9 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   log('info', 'daemon.ready', {
     version: VERSION,
     pid: process.pid,
-    proxy: listening.addresses,
-    admin: admin.url,
+    ...reached,
     ...(listening.socks && { socks: listening.socks }),
+    ...(metricsServer && { metrics: metricsServer.address }),
     ...(listening.local.length > 0 && { listeners: listening.local }),
     ...(upstreamProxies.length > 0 && { upstream_proxy: upstreamProxies }),
     home,
@@ -342,9 +353,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   void renewer.update(store.current.entries);
   // Not before: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
   setImmediate(() => {
-    ca.refreshBundle().catch((error: Error) =>
-      log('warn', 'daemon.warning', { message: `${ca.bundlePath} can't be written: ${error.message}` }),
-    );
+    const { publicDir } = settings;
+    ca.refreshBundle()
+      .then(() => (publicDir === null ? undefined : publishCa(ca, publicDir)))
+      .catch((error: Error) =>
+        log('warn', 'daemon.warning', { message: `the CA bundle can't be written: ${error.message}` }),
+      );
   });
   const running = opened.move();
   let stopping: Promise<void> | null = null;
@@ -385,11 +399,16 @@ async function adminToken(path: string): Promise<Secret> {
   return new Secret(text);
 }
 
+async function readPasswords(auth: Settings['auth']): Promise<Passwords> {
+  if (auth === null) return null;
+  if ('password' in auth) return readSecret(auth.password, 'auth.password');
+  const users = new Map<string, Secret>();
+  for (const [user, source] of auth.users) users.set(user, await readSecret(source, `auth.users.${user}`));
+  return users;
+}
+
 /** @throws MtlsdError BAD_CONFIGURATION where the place named in the settings holds nothing */
-async function readSecret(
-  source: { readonly env: string } | { readonly file: string } | { readonly text: Secret },
-  setting: string,
-): Promise<Secret> {
+async function readSecret(source: SecretSource | { readonly text: Secret }, setting: string): Promise<Secret> {
   if ('text' in source) return source.text;
   const text =
     'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8').catch(() => undefined))?.trimEnd();

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyError } from 'fastify';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { clearSocketPath } from '../core/unix-socket.ts';
 import { whoOf } from './changes.ts';
 import type { AdminContext } from './context.ts';
 import { createGuard, isOpen } from './guard.ts';
@@ -38,7 +39,6 @@ import {
 } from './schemas/records.ts';
 import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
 import { createSessions } from './session.ts';
-import { clearSocketPath } from './unix-socket.ts';
 import { compileValidator } from './validation.ts';
 
 export type AdminApp = Awaited<ReturnType<typeof createAdminApp>>;
@@ -102,14 +102,24 @@ const SHARED = [
   AnchorListSchema,
 ];
 
-/** @throws MtlsdError BAD_CONFIGURATION where the address can't be listened on */
+/**
+ * @param anyPort whether a port that is taken is replaced by any free one
+ * @throws MtlsdError BAD_CONFIGURATION where the address can't be listened on
+ */
 export async function startAdminServer(
   context: AdminContext,
   address: { readonly host: string; readonly port: number } | { readonly path: string },
+  anyPort = false,
 ): Promise<AdminServer> {
   const app = await createAdminApp(context);
   try {
-    const url = 'path' in address ? await listenPrivately(app, address.path) : await app.listen(address);
+    const url =
+      'path' in address
+        ? await listenPrivately(app, address.path)
+        : await app.listen(address).catch((error: unknown) => {
+            if (!anyPort || nativeCode(error) !== 'EADDRINUSE') throw error;
+            return app.listen({ ...address, port: 0 });
+          });
     return { url: 'path' in address ? `unix:${address.path}` : url, close: () => app.close() };
   } catch (error) {
     await app.close();
@@ -119,7 +129,7 @@ export async function startAdminServer(
       'BAD_CONFIGURATION',
       `can't listen on ${where} for the admin API: ${nativeCode(error) ?? String(error)}`,
       {
-        hint: 'another program has that port, perhaps another mtlsd; choose one with --admin ADDR:PORT',
+        hint: 'another program has that port, perhaps another mtlsd; choose one with --admin ADDR:PORT, or take any with --port auto',
         cause: error,
       },
     );

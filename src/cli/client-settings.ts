@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Secret } from '../core/secret.ts';
 import type { ClientSettings } from './client-env.ts';
 import { curlSettings, javaTrustStore, wgetSettings } from './client-files.ts';
-import { usage } from './errors.ts';
+import { CliError, usage } from './errors.ts';
 import { notRunning, readRunFile } from './run-file.ts';
 
 export interface ClientWish {
@@ -21,14 +21,19 @@ export async function clientSettings(
 ): Promise<{ settings: ClientSettings; passwordMissing: boolean }> {
   const run = await readRunFile(home);
   const [address] = run?.proxy ?? [];
-  if (address === undefined) throw notRunning(home);
+  if (run === null) throw notRunning(home);
+  if (address === undefined)
+    throw new CliError(
+      `the proxy listens on ${run.unix_sockets?.join(' and ')} alone, which no variable of a client can name`,
+      'add an address, such as 127.0.0.1:8740, to listen in mtlsd.yaml',
+    );
   const proxy = new URL(`http://${address}`);
   if (wish.profile !== undefined) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(wish.profile))
       throw usage(`${JSON.stringify(wish.profile)} is not the name of a profile`, 'mtlsd cert list shows them');
     proxy.username = wish.profile;
   }
-  const password = await proxyPassword(home);
+  const password = await proxyPassword(home, wish.profile);
   if (password && wish.withPassword) {
     proxy.username ||= 'mtlsd';
     proxy.password = encodeURIComponent(password.reveal());
@@ -48,18 +53,24 @@ export async function clientSettings(
 }
 
 /** As the daemon reads it; null where it wants none. Only a settings file can ask for one. */
-async function proxyPassword(home: string): Promise<Secret | null> {
+async function proxyPassword(home: string, profile: string | undefined): Promise<Secret | null> {
   const text = await readFile(join(home, 'mtlsd.yaml'), 'utf8').catch(() => '');
   if (!/^\s*auth\s*:/m.test(text)) return null;
   const { loadSettings } = await import('../settings/load.ts');
   const { Secret } = await import('../core/secret.ts');
   const { auth } = await loadSettings({ home }, process.env);
   if (!auth) return null;
-  const password = 'env' in auth ? process.env[auth.env] : (await readFile(auth.file, 'utf8')).trimEnd();
+  const source = 'password' in auth ? auth.password : auth.users.get(profile ?? '');
+  if (!source)
+    throw usage(
+      `the proxy has a password for each user, and ${profile === undefined ? 'no user is named' : `none for ${profile}`}`,
+      `name one with --profile: ${'users' in auth ? [...auth.users.keys()].join(', ') : ''}`,
+    );
+  const password = 'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8')).trimEnd();
   if (!password)
     throw usage(
       'the proxy wants a password, and it is not at hand',
-      'env' in auth ? `set ${auth.env}` : `check ${auth.file}`,
+      'env' in source ? `set ${source.env}` : `check ${source.file}`,
     );
   return new Secret(password);
 }

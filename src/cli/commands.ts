@@ -13,6 +13,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/status.ts')).statusCommand(),
   },
   {
+    name: 'health',
+    summary: 'whether the daemon takes connections, for health checks',
+    load: async () => (await import('./commands/health.ts')).healthCommand(),
+  },
+  {
     name: 'demo',
     summary: 'a daemon, an origin that demands a client certificate, and a request between them',
     load: async () => (await import('./commands/demo.ts')).demoCommand(),

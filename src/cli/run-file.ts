@@ -7,6 +7,8 @@ export interface RunFile {
   readonly pid: number;
   readonly version: string;
   readonly proxy: readonly string[];
+  /** `unix:PATH` each, where clients reach the proxy so. */
+  readonly unix_sockets?: readonly string[];
   /** `http://127.0.0.1:8741` or `unix:PATH`. */
   readonly admin: string;
 }

@@ -7,6 +7,7 @@ import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
 import { homeDirectory } from '../home.ts';
 import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.ts';
+import { inheritedSockets } from './inherited-sockets.ts';
 import { type ListenerSettings, type NetworkSettings, resolveNetwork } from './network.ts';
 import { type CompleteSettings, LOG_FORMATS, LOG_LEVELS, SettingsFile } from './schema.ts';
 
@@ -15,6 +16,7 @@ export interface SettingsFlags {
   readonly home?: string | undefined;
   readonly listen?: readonly string[] | undefined;
   readonly admin?: string | undefined;
+  readonly port?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly logFormat?: string | undefined;
 }
@@ -25,19 +27,41 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** An address, the path of a UNIX socket, or a socket that the service manager has opened. */
+export type ListenPlace = ListenAddress | { readonly path: string } | InheritedSocket;
+
+export interface InheritedSocket {
+  readonly fd: number;
+  /** Refused where it turns out to be an address that other machines reach. */
+  readonly loopbackOnly: boolean;
+}
+
+/** Where a secret is. */
+export type SecretSource = { readonly file: string } | { readonly env: string };
+
+/** What clients of the proxy must give; null for nothing. */
+export type AuthSettings =
+  | { readonly password: SecretSource }
+  | { readonly users: ReadonlyMap<string, SecretSource> }
+  | null;
+
 export interface Settings {
   readonly home: string;
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ListenPlace[];
   /** Where ::1 was not asked for by name, a machine without IPv6 goes without it. */
   readonly listenOptional: readonly ListenAddress[];
   readonly admin: ListenAddress | { readonly path: string };
-  readonly auth: { readonly file: string } | { readonly env: string } | null;
+  /** Whether a port that is taken is replaced by any free one. */
+  readonly anyPort: boolean;
+  readonly auth: AuthSettings;
+  readonly metrics: ListenAddress | null;
+  readonly publicDir: string | null;
   readonly overrides: boolean;
   readonly nonTls: CompleteSettings['non_tls'];
   readonly endTunnels: boolean;
   readonly network: Omit<NetworkSettings, 'listeners' | 'socks'> & {
     readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
-    readonly socks: ListenAddress | null;
+    readonly socks: ListenPlace | null;
   };
   /** What became of HTTPS_PROXY in the daemon's own environment. */
   readonly environmentProxy: EnvironmentProxy;
@@ -87,30 +111,35 @@ function resolveSettings(
   const { limits, timeouts, log } = file;
   const fromFlags = flags.listen?.length ? flags.listen : null;
   const source = fromFlags ? '--listen' : `listen in ${path}`;
-  const addresses = (fromFlags ?? [file.listen ?? []].flat()).map((text) => listenAddress(text, source));
+  const addresses = (fromFlags ?? [file.listen ?? []].flat()).map((text) => listenPlace(text, source));
   // A machine without IPv6 can't listen on ::1; only who asks for it is told.
-  const isOptional = ({ host }: ListenAddress): boolean => !fromFlags && !written.listen && host === '::1';
-  const listen = addresses.filter((address) => !isOptional(address));
-  const auth = file.auth?.password;
-  if (!auth) for (const { host } of listen) refuseOpenProxy(host, source);
+  const isOptional = (place: ListenPlace): place is ListenAddress =>
+    !fromFlags && !written.listen && 'host' in place && place.host === '::1';
+  const auth = authSettings(file.auth, home);
+  const inherited = inheritedSockets(env, process.pid).map((fd) => ({ fd, loopbackOnly: auth === null }));
+  const listen = inherited.length > 0 ? inherited : addresses.filter((address) => !isOptional(address));
   const network = resolveNetwork(file, home, path);
   const environmentProxy: EnvironmentProxy =
     file.upstream_proxy === undefined
-      ? useEnvironmentProxy(network.upstreamProxies, env, { home, listen })
+      ? useEnvironmentProxy(network.upstreamProxies, env, {
+          home,
+          listen: listen.filter((place) => 'host' in place),
+        })
       : { kind: 'none' };
-  const socks = network.socks === null ? null : listenAddress(network.socks, `socks in ${path}`);
-  if (!auth && socks) refuseOpenProxy(socks.host, `socks in ${path}`);
+  const socks = network.socks === null ? null : listenPlace(network.socks, `socks in ${path}`);
+  if (!auth) {
+    for (const place of listen) refuseOpenProxy(place, source);
+    if (socks) refuseOpenProxy(socks, `socks in ${path}`);
+  }
   return {
     home,
     listen,
-    listenOptional: addresses.filter(isOptional),
+    listenOptional: inherited.length > 0 ? [] : addresses.filter(isOptional),
     admin: adminAddress(flags.admin ?? file.admin, flags.admin ? '--admin' : `admin in ${path}`),
-    auth:
-      auth?.file !== undefined
-        ? { file: resolve(home, auth.file) }
-        : auth?.env !== undefined
-          ? { env: auth.env }
-          : null,
+    anyPort: oneOf(flags.port, ['auto'], '--port') === 'auto',
+    auth,
+    metrics: file.metrics ? listenAddress(file.metrics.listen, `metrics.listen in ${path}`) : null,
+    publicDir: file.public_dir === undefined ? null : publicFolder(resolve(home, file.public_dir), home, path),
     overrides: file.overrides,
     nonTls: file.non_tls,
     endTunnels: file.end_tunnels,
@@ -166,8 +195,29 @@ function listenAddress(text: string, source: string): ListenAddress {
   return { host: parsed.host === 'localhost' ? '127.0.0.1' : parsed.host, port: match ? 0 : parsed.port };
 }
 
-function refuseOpenProxy(host: string, source: string): void {
-  if (isLoopback(host)) return;
+function listenPlace(text: string, source: string): ListenAddress | { readonly path: string } {
+  return text.startsWith('unix:') ? { path: resolve(text.slice(5)) } : listenAddress(text, source);
+}
+
+function authSettings(auth: SettingsFile['auth'], home: string): AuthSettings {
+  const source = ({ file, env = '' }: { file?: string; env?: string }): SecretSource =>
+    file === undefined ? { env } : { file: resolve(home, file) };
+  if (auth?.users)
+    return { users: new Map(Object.entries(auth.users).map(([user, secret]) => [user, source(secret)])) };
+  return auth?.password ? { password: source(auth.password) } : null;
+}
+
+/** Nobody else can look into the home, which is 0700. */
+function publicFolder(dir: string, home: string, path: string): string {
+  if (dir !== home && !dir.startsWith(`${home}/`)) return dir;
+  throw new MtlsdError('BAD_CONFIGURATION', `public_dir in ${path}: ${dir} is in the home, which others can't read`, {
+    hint: 'name a folder outside the home, such as /var/lib/mtlsd-public',
+  });
+}
+
+function refuseOpenProxy(place: ListenPlace, source: string): void {
+  if (!('host' in place) || isLoopback(place.host)) return;
+  const { host } = place;
   throw new MtlsdError(
     'BAD_CONFIGURATION',
     `${source}: ${host} is reachable from other machines, which could then use your certificates`,

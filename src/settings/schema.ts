@@ -97,12 +97,12 @@ export const SettingsFile = Type.Object(
       Type.Union(
         [
           text('Where clients reach the proxy.', anAddress),
-          Type.Array(text('One address.', anAddress), { minItems: 1 }),
+          Type.Array(text('One address, or unix:PATH.', anAddress), { minItems: 1 }),
         ],
         {
           default: ['127.0.0.1:8740', '[::1]:8740'],
           description:
-            'Where clients reach the proxy. Port 0 is any free one. By default ::1 is used where there is IPv6.',
+            'Where clients reach the proxy. Port 0 is any free one. By default ::1 is used where there is IPv6. unix:PATH is a UNIX socket for its owner and the group of its folder.',
           errorMessage: 'ADDRESS:PORT, or a list of them',
         },
       ),
@@ -112,13 +112,51 @@ export const SettingsFile = Type.Object(
     ),
     auth: Type.Optional(
       Type.Object(
-        { password: secret('Where the password is.', '{ file: PATH } or { env: NAME }') },
+        {
+          password: Type.Optional(
+            secret(
+              'Where the password is. Any user name is accepted; it is the profile.',
+              '{ file: PATH } or { env: NAME }',
+            ),
+          ),
+          users: Type.Optional(
+            Type.Record(
+              Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$' }),
+              secret('Where the password of this user is.', '{ file: PATH } or { env: NAME }'),
+              {
+                ...closed,
+                minProperties: 1,
+                description:
+                  'A password for each user. The user name is the profile: nobody gets the certificates of another profile.',
+                errorMessage: 'a mapping of user names to { file: PATH } or { env: NAME }',
+              },
+            ),
+          ),
+        },
+        {
+          ...closed,
+          minProperties: 1,
+          maxProperties: 1,
+          description: 'What clients must give as proxy credentials: one password for all, or one for each user.',
+          errorMessage: 'a mapping with either password or users',
+        },
+      ),
+    ),
+    metrics: Type.Optional(
+      Type.Object(
+        { listen: text('Where Prometheus reads /metrics.', 'ADDRESS:PORT, such as 0.0.0.0:9464') },
         {
           ...closed,
           description:
-            'The password that clients must give as proxy credentials. Any user name is accepted; it is the name of the profile.',
-          errorMessage: 'a mapping with password',
+            'Serves the metrics alone on an address of their own, to everybody who reaches it, without a token.',
+          errorMessage: 'a mapping with listen',
         },
+      ),
+    ),
+    public_dir: Type.Optional(
+      text(
+        'A folder outside the home for copies of ca.pem and bundle.pem that other users and containers may read.',
+        'a path',
       ),
     ),
     overrides: flag(true, 'Whether the request fields Mtlsd-Verification and Mtlsd-Certificate have an effect.'),
@@ -145,7 +183,10 @@ export const SettingsFile = Type.Object(
       }),
     ),
     socks: Type.Optional(
-      text('Where clients reach the proxy by SOCKS5; off when left out.', 'ADDRESS:PORT, such as 127.0.0.1:1080'),
+      text(
+        'Where clients reach the proxy by SOCKS5; off when left out.',
+        'ADDRESS:PORT, such as 127.0.0.1:1080, or unix:PATH',
+      ),
     ),
     upstream_proxy: Type.Optional(
       Type.Union([ProxyRule, Type.Array(ProxyRule)], {

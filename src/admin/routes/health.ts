@@ -90,9 +90,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     },
     (_request, reply) => {
       void reply.type('application/x-ns-proxy-autoconfig');
+      const [proxy] = context.proxyAddresses();
       return `function FindProxyForURL(url, host) {
   if (isPlainHostName(host) || host === "127.0.0.1" || host === "[::1]") return "DIRECT";
-  return "PROXY ${context.proxyAddresses()[0]}";
+  return "${proxy === undefined ? 'DIRECT' : `PROXY ${proxy}`}";
 }
 `;
     },

@@ -103,7 +103,7 @@ class Snapshot implements StoreSnapshot {
   }
 
   chooseCertificate(authority: Authority, wish: Wish = {}): CertificateChoice {
-    if (wish.certificate !== undefined) return this.#named(authority, wish.certificate);
+    if (wish.certificate !== undefined) return this.#named(authority, wish.certificate, wish);
     const own = wish.profile === undefined ? undefined : this.#byProfile.get(wish.profile)?.find(authority);
     const entry = own ?? this.#byProfile.get(null)?.find(authority);
     return entry ? this.#choiceOf(entry) : NONE_MATCHES;
@@ -115,10 +115,11 @@ class Snapshot implements StoreSnapshot {
     return choice;
   }
 
-  #named(authority: Authority, name: string): CertificateChoice {
+  #named(authority: Authority, name: string, { profile, proven = false }: Wish): CertificateChoice {
     if (name === 'none') return NONE_ASKED;
     const entry = this.#byName.get(name);
-    if (!entry) throw unknown(`no certificate is named ${JSON.stringify(name.slice(0, 100))}`);
+    const foreign = proven && entry?.profile !== null && entry?.profile !== profile;
+    if (!entry || foreign) throw unknown(`no certificate is named ${JSON.stringify(name.slice(0, 100))}`);
     if (!entry.enabled) throw unknown(`the certificate ${name} is disabled`, `mtlsd cert enable ${name}`);
     if (!coversHost(entry.host, authority) || !coversPort(entry.port, authority.port)) {
       throw unknown(`the certificate ${name} is for ${hostPortText(entry)}, not for ${authority.text}`);

@@ -62,6 +62,8 @@ export interface CertificateChoice {
 export interface Wish {
   /** The proxy's user name. */
   readonly profile?: string | undefined;
+  /** Whether the profile is proven by a password: entries of other profiles then don't exist for this client. */
+  readonly proven?: boolean;
   /** Mtlsd-Certificate: an entry's name, or `none`. */
   readonly certificate?: string | undefined;
   /** Mtlsd-Verification. */

@@ -6,6 +6,7 @@ import { startDaemon } from '../../daemon.ts';
 import { loadSettings } from '../../settings/load.ts';
 import { tuneCollector } from '../collector.ts';
 import { installLastResort } from '../last-resort.ts';
+import { reportReady } from '../service-manager.ts';
 import { logLine } from '../words/log-line.ts';
 
 export function startCommand(): Command {
@@ -18,6 +19,7 @@ export function startCommand(): Command {
       'where clients reach the proxy; port 0 is any free one (default: 127.0.0.1:8740 and [::1]:8740)',
     )
     .option('--admin <addr:port>', 'where the admin API is, or unix:PATH (default: 127.0.0.1:8741)')
+    .option('--port <auto>', 'auto: where a port is taken, use any free one; mtlsd run and the other commands find it')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .option('--log-format <format>', 'json or pretty (default: pretty on a terminal, else json)')
     .addHelpText('after', '\nExamples:\n  mtlsd start\n  mtlsd start --listen 127.0.0.1:0 --log-format pretty')
@@ -29,6 +31,7 @@ export function startCommand(): Command {
       const isRunning = installLastResort(log);
       const daemon = await startDaemon(settings, log);
       isRunning(daemon);
+      reportReady(process.env, (message) => log('warn', 'daemon.warning', { message }));
       if (process.stderr.isTTY && daemon.admin.startsWith('http'))
         process.stderr.write(`page: ${daemon.admin}/ (mtlsd ui opens it, signed in)\n`);
       // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.

@@ -18,13 +18,18 @@ export interface Routing {
 export class Router {
   readonly #store: () => StoreSnapshot;
   readonly #overrides: boolean;
+  readonly #proven: boolean;
   /** The last one without wishes of its own, for each client connection; good for one generation of the store. */
   readonly #last = new WeakMap<ClientConnection, Routing>();
 
-  /** @param overrides whether Mtlsd- fields are heeded; they are taken off in any case */
-  constructor(store: () => StoreSnapshot, overrides: boolean) {
+  /**
+   * @param overrides whether Mtlsd- fields are heeded; they are taken off in any case
+   * @param proven whether each profile has a password of its own
+   */
+  constructor(store: () => StoreSnapshot, { overrides, proven }: { overrides: boolean; proven: boolean }) {
     this.#store = store;
     this.#overrides = overrides;
+    this.#proven = proven;
   }
 
   /** @throws MtlsdError POLICY_REFUSED, BAD_REQUEST, CLIENT_CERTIFICATE_UNKNOWN */
@@ -46,7 +51,7 @@ export class Router {
       this.#last.set(connection, routing);
       return routing;
     }
-    const wish = wished && this.#overrides ? readWish(profile, forwarded) : { profile };
+    const wish = wished && this.#overrides ? { ...readWish(profile, forwarded), proven: this.#proven } : { profile };
     const decision = decide(store, authority, wish);
     if (!page) return routingOf(connection, decision, wish, null);
     const action = decision.choice.entry ? crossSiteAction(decision.choice.entry.crossSite, page) : 'allow';

@@ -1,5 +1,5 @@
-/** Proxy credentials (RFC 7617): the user name is the profile, the password is the proxy's, where the settings have one. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+/** Proxy credentials (RFC 7617): the user name is the profile; the password is the proxy's or the user's, as the settings say. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { MtlsdError } from '../../core/errors.ts';
 import type { Secret } from '../../core/secret.ts';
 
@@ -11,12 +11,16 @@ export interface Credentials {
   check(field: string | undefined): { readonly profile: string | undefined };
 }
 
-export function credentials(password: Secret | null): Credentials {
+/** One password for all clients, or one for each user; null where none is required. */
+export type Passwords = Secret | ReadonlyMap<string, Secret> | null;
+
+export function credentials(passwords: Passwords): Credentials {
   // Digests are of one length, as timingSafeEqual needs, and tell nothing of the password's.
-  const wanted = password && sha256(password.reveal());
+  const wantedOf = wantedBy(passwords);
   return {
     check(field) {
       const given = field === undefined ? null : decode(field);
+      const wanted = wantedOf(given?.user ?? '');
       if (wanted && !(given && timingSafeEqual(sha256(given.password), wanted)))
         throw new MtlsdError(
           'PROXY_AUTHENTICATION_REQUIRED',
@@ -25,6 +29,18 @@ export function credentials(password: Secret | null): Credentials {
       return { profile: given?.user || undefined };
     },
   };
+}
+
+function wantedBy(passwords: Passwords): (user: string) => Buffer | null {
+  if (passwords === null) return () => null;
+  if (!('get' in passwords)) {
+    const wanted = sha256(passwords.reveal());
+    return () => wanted;
+  }
+  const users = new Map([...passwords].map(([user, password]) => [user, sha256(password.reveal())]));
+  // A random one for names that nobody has, so that they take as long and are refused with the same words.
+  const never = randomBytes(32);
+  return (user) => users.get(user) ?? never;
 }
 
 function decode(field: string): { user: string; password: string } | null {

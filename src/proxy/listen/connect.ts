@@ -169,4 +169,6 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
 }
 
 /** `ip:port` of the other end. */
-export const clientOf = (socket: Socket): string => `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+/** `ip:port`; clients of a UNIX socket have no address. */
+export const clientOf = ({ remoteAddress, remotePort }: Socket): string =>
+  remoteAddress === undefined ? 'unix' : `${remoteAddress}:${remotePort}`;

@@ -23,20 +23,26 @@ import { answerOwnName, isOwnName } from '../own-name.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
-import { boundAddress, listenOn } from './ports.ts';
+import { boundAddress, listenOn, type ListenPlace } from './ports.ts';
 import type { TunnelContext } from './tunnel.ts';
 import { localConnection, type LocalPort, refuseForeignPage, relayLocal } from './local.ts';
 
 export interface ProxyServerOptions {
-  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  readonly listen: readonly ListenPlace[];
+  /** Whether a port that is taken is replaced by any free one. */
+  readonly anyPort: boolean;
   /** Tried on the first address's port; left out without a word where the machine has no such address. */
   readonly listenOptional: readonly { readonly host: string; readonly port: number }[];
-  readonly socks: { readonly host: string; readonly port: number } | null;
+  readonly socks: ListenPlace | null;
   readonly local: readonly LocalPort[];
   readonly tunnel: Omit<TunnelContext, 'tunnels'>;
   readonly store: () => StoreSnapshot;
   readonly connect: Omit<ConnectContext, 'serve' | 'waiting' | 'store' | 'pools' | 'tunnel'>;
-  readonly exchange: Omit<ExchangeContext, 'draining' | 'router' | 'tunnels'> & { readonly overrides: boolean };
+  readonly exchange: Omit<ExchangeContext, 'draining' | 'router' | 'tunnels'> & {
+    readonly overrides: boolean;
+    /** Whether each profile has a password of its own. */
+    readonly proven: boolean;
+  };
   /** Whether tunnels end when the store withdraws what they were made with. */
   readonly endTunnels: boolean;
   readonly limits: AdmissionLimits & { readonly headerBytes: number };
@@ -51,6 +57,8 @@ export interface ProxyServerOptions {
 export interface ProxyServer {
   /** `127.0.0.1:8740`, as bound. */
   readonly addresses: readonly string[];
+  /** `unix:PATH` */
+  readonly unixSockets: readonly string[];
   readonly socks: string | null;
   /** In the order of the settings. */
   readonly local: readonly string[];
@@ -82,7 +90,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const context: ExchangeContext = {
     ...options.exchange,
     tunnels,
-    router: new Router(options.store, options.exchange.overrides),
+    router: new Router(options.store, options.exchange),
     draining: () => admission.draining,
   };
   const tunnel: TunnelContext = { ...options.tunnel, tunnels };
@@ -234,16 +242,15 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const others: Server[] = [];
   try {
     const http = admit(useHttp, true);
-    for (const { host, port } of options.listen) listeners.push(await listenOn(host, port, http));
-    const port = (listeners[0]?.address() as AddressInfo | undefined)?.port ?? 0;
+    for (const place of options.listen) listeners.push(await listenOn(place, http, options.anyPort));
+    const port = (listeners[0]?.address() as AddressInfo | null | undefined)?.port ?? 0;
     for (const { host } of options.listenOptional) {
-      const listener = await listenOn(host, port, http).catch(() => null);
+      const listener = await listenOn({ host, port }, http).catch(() => null);
       if (listener) listeners.push(listener);
     }
-    const { socks } = options;
-    if (socks) others.push(await listenOn(socks.host, socks.port, admit(useSocks, false)));
+    if (options.socks) others.push(await listenOn(options.socks, admit(useSocks, false)));
     for (const port of options.local)
-      others.push(await listenOn(port.listen.host, port.listen.port, admit(useLocal(port), port.scheme === 'https')));
+      others.push(await listenOn(port.listen, admit(useLocal(port), port.scheme === 'https')));
   } catch (error) {
     clearInterval(checker);
     for (const listener of [...listeners, ...others]) listener.close();
@@ -251,7 +258,8 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   }
 
   return {
-    addresses: listeners.map(boundAddress),
+    addresses: listeners.map(boundAddress).filter((address) => !address.startsWith('unix:')),
+    unixSockets: listeners.map(boundAddress).filter((address) => address.startsWith('unix:')),
     socks: options.socks && others[0] ? boundAddress(others[0]) : null,
     local: others.slice(options.socks ? 1 : 0).map(boundAddress),
     get stats() {
