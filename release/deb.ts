@@ -19,7 +19,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { bashCompletion, fishCompletion, zshCompletion } from '../src/cli/completion-scripts.ts';
-import { commandTree } from '../src/cli/commands/completion.ts';
+import { commandTree } from '../src/cli/command-tree.ts';
+import { COMMANDS } from '../src/cli/commands.ts';
 import { manPage } from './man-page.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -86,7 +87,7 @@ async function fill(tree: string, version: string): Promise<void> {
   copy('deploy/systemd/mtlsd.socket', 'usr/lib/systemd/system/mtlsd.socket');
   copy('deploy/systemd/user/mtlsd.service', 'usr/lib/systemd/user/mtlsd.service');
   write('usr/share/man/man1/mtlsd.1.gz', gzipSync(await manPage(version), { level: 9 }));
-  const nodes = await commandTree();
+  const nodes = await commandTree(COMMANDS);
   write('usr/share/bash-completion/completions/mtlsd', bashCompletion(nodes));
   write('usr/share/zsh/vendor-completions/_mtlsd', zshCompletion(nodes));
   write('usr/share/fish/vendor_completions.d/mtlsd.fish', fishCompletion(nodes));
