@@ -187,7 +187,7 @@ describe('sockets that a service manager has opened', () => {
     const { port } = socket.address() as AddressInfo;
     const home = temporaryDirectory();
     writeFileSync(join(home, 'mtlsd.yaml'), `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${settings}`);
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+    const { fd } = Reflect.get(socket, '_handle') as { fd: number };
     const child = spawn(
       'sh',
       ['-c', `LISTEN_PID=${pid} LISTEN_FDS=1 exec "$0" "$@"`, process.execPath, BIN, 'start', '--home', home],
