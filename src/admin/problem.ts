@@ -1,7 +1,7 @@
 /** What the admin API refuses with: RFC 9457. */
 import type { FastifyError } from 'fastify';
 import type { EditErrorCode } from '../certs/store/edit-value.ts';
-import { CodedError, MtlsdError } from '../core/errors.ts';
+import { CodedError, MtlsdError, nativeCode } from '../core/errors.ts';
 
 export class AdminError extends Error {
   readonly status: number;
@@ -67,6 +67,9 @@ export function asAdminError(error: FastifyError | Error): AdminError {
       error.hint,
       error.details.length > 0 ? error.details : null,
     );
+  const code = nativeCode(error);
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new AdminError(507, 'NO_SPACE', 'no space left on the disk of the home folder', 'free some space there');
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
   if (status === 413)
     return new AdminError(

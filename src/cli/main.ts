@@ -2,6 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { COMMANDS } from './commands.ts';
+import { asHomeFault } from '../core/files/system-fault.ts';
+import { homeDirectory } from '../home.ts';
 import { report } from './errors.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage or a file that can't stand. */
@@ -22,7 +24,9 @@ export async function main(args: readonly string[]): Promise<void> {
     await program.parseAsync(wanted === 'run' ? separated(args, program) : [...args], { from: 'user' });
   } catch (error) {
     // commander has printed its own by then.
-    process.exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : report(error);
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else
+      process.exitCode = report(asHomeFault(error, homeDirectory(program.opts<{ home?: string }>().home, process.env)));
   }
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
+import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
 import { homeDirectory } from '../home.ts';
@@ -86,7 +87,10 @@ export async function loadSettings(flags: SettingsFlags, env: NodeJS.ProcessEnv)
     text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new MtlsdError('BAD_CONFIGURATION', `${path} can't be read: ${(error as Error).message}`, { cause: error });
+      throw new MtlsdError('BAD_CONFIGURATION', systemSentence(error, path, 'read'), {
+        hint: systemHint(error, path) ?? 'check the file',
+        cause: error,
+      });
   }
   return resolveSettings(text === null ? {} : parseSettings(text, path), flags, env, home, path);
 }

@@ -90,7 +90,11 @@ export function certificateOf(der: Uint8Array, file: string): X509Certificate {
 export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): CodedError {
   const f = shellWord(file);
   const wanted = role === 'cert' ? 'a certificate' : role === 'key' ? 'a private key' : 'a PFX (PKCS#12) file';
-  const is = `${file} is ${KIND_NAMES[kind]}, not ${wanted}`;
+  // An OpenSSH key is a private key, only of another format.
+  const unread = role === 'key' && (kind === 'openssh' || kind === 'putty');
+  const is = unread
+    ? `${file} is ${KIND_NAMES[kind]}, a format that TLS does not use`
+    : `${file} is ${KIND_NAMES[kind]}, not ${wanted}`;
   const converted = shellWord(`${file}.pem`);
   const inform = file.endsWith('.pem') ? '' : ' -inform DER';
   // biome-ignore format: a table reads best as a table

@@ -8,6 +8,7 @@ import { link, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { CodedError, nativeCode } from '../errors.ts';
 import { removeLeftovers, stampOf, temporaryName, writeAtomically } from './atomic-write.ts';
 import { lockFile } from './lock.ts';
+import { systemHint, systemSentence } from './system-fault.ts';
 
 /**
  * Resolves with what `change` gave when its text is on disk and will be there after a power cut.
@@ -87,7 +88,6 @@ export function conflict(file: string): CodedError {
 }
 
 function notWritable(file: string, error: unknown): CodedError {
-  const code = nativeCode(error) ?? 'unknown error';
-  const hint = 'check who may write in its folder, or change the file where it comes from';
-  return new CodedError('NOT_WRITABLE', `${file} can't be written: ${code}`, hint);
+  const hint = systemHint(error, file) ?? 'check who may write in its folder, or change the file where it comes from';
+  return new CodedError('NOT_WRITABLE', systemSentence(error, file, 'written'), hint);
 }

@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CodedError, nativeCode } from '../errors.ts';
 import { temporaryName } from './atomic-write.ts';
+import { systemHint, systemSentence } from './system-fault.ts';
 
 /** Long enough for a queue of writers with 10,000 entries each, short enough for a person to wait. */
 const PATIENCE_MS = 30_000;
@@ -61,8 +62,8 @@ async function create(lock: string, owner: Owner): Promise<boolean> {
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw new CodedError(
       'NOT_WRITABLE',
-      `${lock} can't be made: ${code}`,
-      'check who may write in its folder, or change the file where it comes from',
+      systemSentence(error, lock, 'made'),
+      systemHint(error, lock) ?? 'check who may write in its folder, or change the file where it comes from',
     );
   } finally {
     await rm(temporary, { force: true });

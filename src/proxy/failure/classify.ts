@@ -25,6 +25,9 @@ const CONNECT_CODES: Readonly<Record<string, ErrorCode>> = {
   EPIPE: 'CONNECTION_CLOSED',
 };
 
+/** OpenSSL's words for an answer that is not TLS. */
+const PLAIN = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+
 /** @param where the authority, for the sentence */
 export function classify(error: unknown, step: Step, where: string, data: ErrorData = {}): MtlsdError {
   if (error instanceof MtlsdError) return error;
@@ -39,7 +42,8 @@ export function classify(error: unknown, step: Step, where: string, data: ErrorD
       ...cause,
     });
   }
-  return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), { nothingSent: true, ...cause });
+  const isPlain = PLAIN.has(code) ? { hint: `if the server speaks plain HTTP there, use http://${where}/` } : {};
+  return new MtlsdError('TLS_FAILED', tlsSentence(code, said, where), { nothingSent: true, ...isPlain, ...cause });
 }
 
 function connectSentence(code: string, said: string, where: string): string {
@@ -64,8 +68,7 @@ function connectSentence(code: string, said: string, where: string): string {
 function tlsSentence(code: string, said: string, where: string): string {
   if (code === 'ECONNRESET' || code === 'EPIPE')
     return `${where} closed the connection during the TLS handshake, without an alert`;
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
-    return `${where} does not speak TLS on this port`;
+  if (PLAIN.has(code)) return `${where} does not speak TLS on this port`;
   // OpenSSL: "error:0A000410:SSL routines:ssl3_read_bytes:…:../deps/…:SSL alert number 40"; its reason is the useful part.
   const reason = /^(?:[0-9A-F]+:)?error:[0-9A-F]+:[^:]*:[^:]*:([^:]+)/.exec(said)?.[1] ?? said;
   return `the TLS handshake with ${where} failed: ${reason}`;
