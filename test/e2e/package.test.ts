@@ -14,6 +14,7 @@ test('the package alone, without a checkout and without any other package, runs 
   expect(existsSync(join(root, 'src'))).toBe(false);
   expect(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))).not.toHaveProperty('dependencies');
   expect(readFileSync(join(root, 'dist/ui/index.html'), 'utf8')).toContain('/assets/');
+  expect(readFileSync(join(root, 'dist/mtlsd.1'), 'utf8')).toContain('.SS mtlsd trust add');
   expect(readFileSync(join(root, 'dist/cli/LICENCES.txt'), 'utf8')).toMatch(/^undici \d/m);
 
   const child = spawn(process.execPath, [join(root, 'bin/mtlsd.js'), 'demo'], {
