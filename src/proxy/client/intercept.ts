@@ -6,7 +6,8 @@ import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { alertOf } from '../../inspect/verify/alerts.ts';
 
 export interface InterceptOptions {
-  readonly contextFor: (host: string) => SecureContext | Promise<SecureContext>;
+  /** The context may be closed after this turn of the event loop. */
+  readonly contextFor: (host: string) => SecureContext;
   readonly handshakeTimeoutMs: number;
   readonly onKeylog: ((line: Buffer) => void) | null;
 }
@@ -15,9 +16,9 @@ export interface InterceptOptions {
  * The client's side of the handshake; resolves when it is done.
  * @throws MtlsdError CLIENT_TLS_FAILED; the socket is closed by then
  */
-export async function intercept(options: InterceptOptions, socket: Socket, authority: Authority): Promise<TLSSocket> {
+export function intercept(options: InterceptOptions, socket: Socket, authority: Authority): Promise<TLSSocket> {
   // The leaf is for CONNECT's host whatever SNI says: nothing that the client claims inside changes what this tunnel is.
-  const secureContext = await options.contextFor(authority.host);
+  const secureContext = options.contextFor(authority.host);
   const tls = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['h2', 'http/1.1'] });
   tls.once('close', () => socket.destroy()); // a half-open one would outlive what it carried
   if (options.onKeylog) tls.on('keylog', options.onKeylog);
