@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
-import { FRAME, frame, headers, PREFACE } from '../support/h2-frames.ts';
+import { FLAG, FRAME, frame, frameReader, headers, PREFACE } from '../support/h2-frames.ts';
 import { createPki } from '../support/pki.ts';
 import { type RawOrigin, rawH2Origin, rawOrigin } from '../support/raw-origins.ts';
 import { connectThrough, throughTunnel } from '../support/tunnel.ts';
@@ -33,6 +33,7 @@ describe('leaving', () => {
     upgrading = await rawOrigin(tls, (socket, head) => {
       if (head.startsWith('GET /ws'))
         socket.write('HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      else if (head.startsWith('POST /early')) socket.write('HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n');
       else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart');
     });
     const connections = 'limits: { connections: 1000, connections_per_address: 1000, upstream_connections: 300 }\n';
@@ -184,6 +185,20 @@ describe('leaving', () => {
     const socket = await h2(impatient, silentH2);
     socket.on('error', () => {}).resume();
     socket.write(bytes);
+    await new Promise((resolve) => socket.on('close', resolve));
+  });
+
+  test('a request that never ends does not hold its connection after an early response', async () => {
+    const socket = await h2(impatient, upgrading);
+    // It is there, and says so when it is asked.
+    const answerPing = frameReader(({ type, flags, payload }) => {
+      if (type === FRAME.ping && flags === 0) socket.write(frame(FRAME.ping, FLAG.ack, 0, payload));
+    });
+    socket.on('error', () => {}).on('data', answerPing);
+    const post = [':method', 'POST', ':scheme', 'https', ':authority', 'localhost', ':path', '/early'];
+    socket.write(Buffer.concat([opened, headers(1, post, false)]));
+    const line = await impatient.event('exchange', ({ path }) => path === '/early');
+    expect(line).toMatchObject({ status: 413, error: null });
     await new Promise((resolve) => socket.on('close', resolve));
   });
 

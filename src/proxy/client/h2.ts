@@ -67,7 +67,7 @@ export class H2ClientConnection {
       'stream',
       inside.guard((...args: unknown[]) => {
         const stream = args[0] as ServerHttp2Stream;
-        const held = new H2ClientStream(stream, args, inside, options.headerBytes);
+        const held = new H2ClientStream(stream, args, inside, options);
         this.#streams.add(held);
         stream.once('close', () => this.#streams.delete(held));
         options.onRequest(held);
@@ -97,13 +97,15 @@ export class H2ClientStream implements ClientStream {
   readonly refusal: MtlsdError | null;
   events: ClientEvents | null = null;
   readonly #stream: ServerHttp2Stream;
+  /** How long what is left of a request may keep its stream open once the response is through. */
+  readonly #leftoverMs: number;
   #state: 'open' | 'ended' | 'over' = 'open';
   #flowing = false;
   #requestTrailers: string[] = [];
   #responseTrailers: readonly string[] = [];
 
   /** @param args of the 'stream' event: with the flat list, pseudo-fields in front */
-  constructor(stream: ServerHttp2Stream, args: readonly unknown[], inside: Boundary, headerBytes: number) {
+  constructor(stream: ServerHttp2Stream, args: readonly unknown[], inside: Boundary, options: H2ClientOptions) {
     const headers = args[1] as IncomingHttpHeaders;
     this.#stream = stream;
     this.method = pseudo(headers, ':method') ?? 'GET';
@@ -115,7 +117,8 @@ export class H2ClientStream implements ClientStream {
     this.host = pseudo(headers, ':authority') ?? headers.host;
     this.hasBody = (Number(args[2]) & constants.NGHTTP2_FLAG_END_STREAM) === 0 && !connect;
     this.tunnel = connect ? (pseudo(headers, ':protocol') ?? '') : null;
-    this.refusal = refusalOf(this, headerBytes);
+    this.refusal = refusalOf(this, options.headerBytes);
+    this.#leftoverMs = options.timeoutsMs.idle;
     stream.on(
       'trailers',
       inside.guard((...rest: unknown[]) => {
@@ -188,8 +191,11 @@ export class H2ClientStream implements ClientStream {
     const stream = this.#stream;
     if (this.#closed) return;
     stream.end();
-    // What is left of the request has nowhere to go; unread, it would hold the stream open.
+    // What is left of the request has nowhere to go (RFC 9113 §8.1); unread, or never ended, it would hold the stream open.
     stream.resume();
+    if (!this.hasBody || stream.readableEnded) return;
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), this.#leftoverMs);
+    stream.once('close', () => clearTimeout(timer));
   }
 
   acceptTunnel(fields: readonly string[]): Duplex {
