@@ -3,25 +3,30 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # The pinned runtime of the development dependencies is left out: this image has its own.
 RUN npm ci --ignore-scripts
-COPY rolldown.config.ts ./
+COPY rolldown.config.ts LICENSE ./
 COPY src ./src
+COPY bin ./bin
 COPY ui ./ui
 RUN npm run build
 
 FROM node:24-slim
 ENV NODE_ENV=production MTLSD_HOME=/var/lib/mtlsd
-WORKDIR /app
-COPY --from=build /app/package.json ./
+WORKDIR /opt/mtlsd
+COPY --from=build /app/package.json /app/LICENSE ./
+# dist/cli/LICENCES.txt and dist/ui/LICENCES.md are the licences of what is in the bundles.
 COPY --from=build /app/dist ./dist
 COPY bin ./bin
 COPY config ./config
-RUN install -d -o node -g node -m 0700 /var/lib/mtlsd
-USER node
+# public is for a volume that other containers read: public_dir. Its mode lets them; the home's does not.
+RUN ln -s /opt/mtlsd/bin/mtlsd.js /usr/local/bin/mtlsd && \
+    install -d -o 1000 -g 1000 -m 0700 /var/lib/mtlsd && \
+    install -d -o 1000 -g 1000 -m 0755 /var/lib/mtlsd-public
+# Numeric, so that runAsNonRoot can be checked without the image's /etc/passwd.
+USER 1000:1000
 VOLUME /var/lib/mtlsd
-EXPOSE 8740
-# Through the admin API on the container's own loopback, the only place that it listens on.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:8741/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "bin/mtlsd.js"]
-# Reachable from outside the container only with auth.password in mtlsd.yaml, and then with --listen 0.0.0.0:8740.
+EXPOSE 8740 9464
+# Follows the admin address in run.json, whatever the settings say.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["mtlsd", "health"]
+ENTRYPOINT ["mtlsd"]
+# Reachable from outside the container only with auth in mtlsd.yaml, and then with --listen 0.0.0.0:8740.
 CMD ["start"]

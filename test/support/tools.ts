@@ -19,3 +19,11 @@ export function hasTool(name: string): boolean {
   if (!found) process.stderr.write(`left out: tests that need ${name}, which is not installed\n`);
   return found;
 }
+
+/** For tests that mount, or act as several users. */
+export function isRoot(): boolean {
+  if (process.getuid?.() === 0) return true;
+  if (process.env.MTLSD_TEST_ALL) throw new Error('MTLSD_TEST_ALL asks for every test, and some need root');
+  process.stderr.write('left out: tests that need root\n');
+  return false;
+}
