@@ -54,13 +54,12 @@ function holdConditions({ headers }: Pick<FastifyRequest, 'headers'>, etag: stri
   const ifMatch = headers['if-match'];
   if (ifMatch !== undefined && !matches(ifMatch, etag))
     throw new AdminError(
-      412,
       'CHANGED_MEANWHILE',
       etag === null ? 'it is not there any more' : 'it was changed since you read it',
       'read it again, then repeat the change with the new ETag',
     );
   if (headers['if-none-match'] !== undefined && matches(headers['if-none-match'], etag))
-    throw new AdminError(412, 'EXISTS_ALREADY', 'it is there already', 'read it, and change it with If-Match');
+    throw new AdminError('EXISTS_ALREADY', 'it is there already', 'read it, and change it with If-Match');
 }
 
 /** Strong comparison (RFC 9110 §8.8.3.2): a weak one never matches. */
@@ -74,11 +73,10 @@ function matches(field: string, etag: string | null): boolean {
 
 export function rejected(problems: readonly StoreProblem[]): AdminError {
   return new AdminError(
-    409,
     'BROKEN_FILE',
     `certificates.yaml has a mistake, and the last good store stays: ${problems[0] ? describeProblem(problems[0]) : 'unknown'}`,
     'correct the file by hand first',
-    problems,
+    { problems },
   );
 }
 

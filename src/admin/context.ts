@@ -24,7 +24,7 @@ export interface AdminContext {
   readonly usage: Usage;
   readonly metrics: Metrics;
   /** Brings records, usage and metrics up to the last exchange that has ended. */
-  readonly settle: () => void;
+  readonly flush: () => void;
   /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */
   readonly connect: (authority: Authority) => Promise<Socket>;
   /** The proxy upstream by which an authority is reached; null for none. */

@@ -49,18 +49,12 @@ export function createGuard(token: Secret, sessions: Sessions): Guard {
       });
       // DNS rebinding: a name of an attacker's that resolves to 127.0.0.1 has that name in Host.
       if (!isOwnHost(request.headers.host))
-        throw new AdminError(
-          421,
-          'WRONG_HOST',
-          'this Host is not served here',
-          'use the address that mtlsd status shows',
-        );
+        throw new AdminError('WRONG_HOST', 'this Host is not served here', 'use the address that mtlsd status shows');
       const { origin } = request.headers;
       // A form in a file has the origin null: `mtlsd ui` writes one, and a one-time code is in it.
       const isFile = origin === 'null' && request.method === 'POST' && request.url === '/login';
       if (origin !== undefined && !isFile && origin !== `http://${request.headers.host}`)
         throw new AdminError(
-          403,
           'FOREIGN_ORIGIN',
           'requests from other web pages are refused',
           'use the page or the command line of mtlsd itself',
@@ -77,7 +71,6 @@ export function createGuard(token: Secret, sessions: Sessions): Guard {
         return;
       }
       throw new AdminError(
-        401,
         'TOKEN_REQUIRED',
         given === undefined ? 'the admin API requires its token' : 'the token is wrong',
         'send Authorization: Bearer with the content of admin.token in the home folder; in a browser, sign in with mtlsd ui',
@@ -95,7 +88,6 @@ function refuseForeignPage({ method, headers }: FastifyRequest): void {
   const reads = method === 'GET' || method === 'HEAD';
   if (headers['sec-fetch-site'] === 'same-origin' && (reads || headers.origin !== undefined)) return;
   throw new AdminError(
-    403,
     'FOREIGN_ORIGIN',
     'a session is accepted from the page of mtlsd only',
     'use the page in a current browser, or send the token',

@@ -30,7 +30,7 @@ export function refuseContradiction(body: InputFields, needsMain: boolean): void
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
 function contradiction(what: string): AdminError {
-  return new AdminError(400, 'BAD_REQUEST', what, 'give cert (and key), cert_pem (and key_pem), pfx or pfx_base64');
+  return new AdminError('BAD_REQUEST', what, 'give cert (and key), cert_pem (and key_pem), pfx or pfx_base64');
 }
 
 /**
@@ -84,11 +84,10 @@ export async function refuseUnusable(source: IdentitySource): Promise<void> {
   if (identity) return;
   const [first] = problems;
   throw new AdminError(
-    422,
     first?.code ?? 'UNUSABLE',
     first?.message ?? 'it can not be loaded',
     first?.hint ?? 'look at the files',
-    problems,
+    { status: 422, problems },
   );
 }
 

@@ -16,7 +16,6 @@ export function placeAt(host: string, port: number | '*'): Place {
   const canonical = canonicalPattern(host);
   if (canonical !== null) return { host: canonical, port };
   throw new AdminError(
-    400,
     'BAD_REQUEST',
     `${JSON.stringify(host)} is not a host`,
     'an exact name, *.suffix, * or an IP address',

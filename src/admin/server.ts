@@ -171,7 +171,7 @@ export async function createAdminApp(context: AdminContext) {
   app.decorateRequest('session', null);
   app.addHook('preClose', async () => sessions.close());
   app.addHook('onRequest', async (request, reply) => {
-    context.settle();
+    context.flush();
     try {
       await guard.checkPlace(request, reply);
       if (!isOpen(request.url)) guard.checkCaller(request);
@@ -184,7 +184,6 @@ export async function createAdminApp(context: AdminContext) {
   });
   app.setNotFoundHandler((request) => {
     throw new AdminError(
-      404,
       'NOT_FOUND',
       `there is no ${request.method} ${request.url.split('?')[0]}`,
       'GET /openapi.json lists the routes',

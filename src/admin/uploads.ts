@@ -105,7 +105,6 @@ export class Uploads {
     }
     if ((await realpath(folder)) !== path.join(await realpath(this.#home), FOLDER))
       throw new AdminError(
-        409,
         'FILES_ELSEWHERE',
         `${folder} leads out of the home folder`,
         `make it a folder of its own: rm ${folder}`,

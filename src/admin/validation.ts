@@ -34,10 +34,9 @@ function refusal(mistakes: readonly Mistake[], part: string): AdminError {
   }));
   const sentence = problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');
   return new AdminError(
-    400,
     'BAD_REQUEST',
     `the ${part === 'querystring' ? 'query' : part} can't stand: ${sentence}`,
     'GET /openapi.json says what this route takes',
-    problems,
+    { problems },
   );
 }

@@ -173,7 +173,6 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     if (cert_pem !== undefined && authority === undefined) return checked(cert_pem);
     if (cert_pem !== undefined || authority === undefined || fingerprint256 === undefined)
       throw new AdminError(
-        400,
         'BAD_REQUEST',
         'it is not said what to trust',
         'give cert_pem, or authority and fingerprint256',
@@ -188,7 +187,6 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     const wanted = chain.find((each) => each.fingerprint256 === fingerprint256);
     if (wanted) return wanted.toString();
     throw new AdminError(
-      422,
       'NOT_SENT',
       `${place.text} sends no certificate with that fingerprint${chain.length === 0 ? ', and none at all' : ''}`,
       'look at what it sends now with POST /api/v1/probe, or give cert_pem',
@@ -227,7 +225,6 @@ function checked(pem: string): string {
   const leaf = certificates.find((certificate) => !isAnchor(certificate));
   if (!leaf) return pem;
   throw new AdminError(
-    422,
     'NO_CA',
     `${certificateFacts(leaf).subject} is not a CA certificate`,
     'give the certificate of the CA that issued it',
@@ -262,7 +259,6 @@ function removalOf(place: Place | null, file: string, store: StoreSnapshot): Sto
   const before = place ? rule?.trust : trust;
   if (!before?.ca?.includes(file))
     throw new AdminError(
-      404,
       'NOT_FOUND',
       `${file} is not trusted for ${place ? hostPortText(place) : 'every host'}`,
       'mtlsd trust list shows what is trusted',

@@ -65,7 +65,6 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     (request, reply) => {
       if (subscribers >= MOST_SUBSCRIBERS)
         throw new AdminError(
-          503,
           'BUSY',
           `${subscribers} others are listening already`,
           'end one of them: each mtlsd tail and each page is one',

@@ -102,10 +102,5 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
 };
 
 function gone(what: string, id: string): never {
-  throw new AdminError(
-    404,
-    'NOT_FOUND',
-    `no ${what} ${id} is remembered`,
-    'only the recent ones are; the log has them all',
-  );
+  throw new AdminError('NOT_FOUND', `no ${what} ${id} is remembered`, 'only the recent ones are; the log has them all');
 }

@@ -24,7 +24,7 @@ export const inspectRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
     async ({ body }) => {
       refuseContradiction(body, true);
       const source = sourceOf(body, null, context.home);
-      if (!source) throw new AdminError(400, 'BAD_REQUEST', 'the passphrase is missing', 'give passphrase');
+      if (!source) throw new AdminError('BAD_REQUEST', 'the passphrase is missing', 'give passphrase');
       return inspectSource(source);
     },
   );

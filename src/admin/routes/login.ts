@@ -38,19 +38,13 @@ export const loginRoutes: FastifyPluginAsync<SignInOptions> = async (app, { cont
     const error =
       outcome.kind === 'wrong'
         ? new AdminError(
-            401,
             'WRONG_CODE',
             source === 'page' ? 'the code or the token is wrong' : 'the code is wrong',
             'a code is valid once and for 60 seconds: run mtlsd ui again',
           )
-        : new AdminError(
-            429,
-            'TOO_MANY_GUESSES',
-            'too many wrong codes',
-            `try again in ${outcome.retryAfterSeconds} s`,
-            null,
-            outcome.retryAfterSeconds,
-          );
+        : new AdminError('TOO_MANY_GUESSES', 'too many wrong codes', `try again in ${outcome.retryAfterSeconds} s`, {
+            retryAfterSeconds: outcome.retryAfterSeconds,
+          });
     if (!html) throw error;
     void reply.code(error.status);
     if (error.status === 429) void reply.header('retry-after', error.retryAfterSeconds);
@@ -65,5 +59,5 @@ function sourceOf({ headers }: FastifyRequest): GuessSource {
   if (headers.origin === 'null') return 'file';
   const site = headers['sec-fetch-site'];
   if (site === undefined || site === 'same-origin') return 'page';
-  throw new AdminError(403, 'FOREIGN_ORIGIN', 'sign in on the page of mtlsd', 'run mtlsd ui');
+  throw new AdminError('FOREIGN_ORIGIN', 'sign in on the page of mtlsd', 'run mtlsd ui');
 }

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { parseAuthority } from '../../core/authority.ts';
 import type { AdminContext } from '../context.ts';
-import { explainMatch } from '../match.ts';
+import { explainMatch } from '../explain-match.ts';
 import { failures, named } from '../schemas/common.ts';
 import { MatchQuery, MatchSchema } from '../schemas/match.ts';
 

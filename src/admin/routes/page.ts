@@ -50,7 +50,7 @@ async function sendAsset(file: string, reply: FastifyReply): Promise<unknown> {
   const type = /^[\w-]+(?:\.[\w-]+)+$/.test(file) ? TYPES[path.extname(file)] : undefined;
   const content = type === undefined ? null : await contentOf(`assets/${file}`);
   if (type === undefined || content === null)
-    throw new AdminError(404, 'NOT_FOUND', 'there is no such asset', 'reload the page: a newer build replaced it');
+    throw new AdminError('NOT_FOUND', 'there is no such asset', 'reload the page: a newer build replaced it');
   // The name holds a hash of the content.
   return reply.header('cache-control', 'private, max-age=31536000, immutable').type(type).send(content);
 }

@@ -35,7 +35,7 @@ export const probeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
       const { entry, reason }: CertificateChoice = store.chooseCertificate(authority, wish);
       const policy = store.choosePolicy(authority);
       if (running >= MOST_AT_ONCE)
-        throw new AdminError(503, 'BUSY', `${running} probes are under way`, 'try again when one of them is done');
+        throw new AdminError('BUSY', `${running} probes are under way`, 'try again when one of them is done');
       running++;
       logChange(context, request, 'probe', { authority: authority.text, certificate: entry?.name ?? null });
       try {

@@ -1,7 +1,6 @@
 /** Renew a certificate now, or rehearse it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
-import { RenewalFault, type RenewalFaultCode } from '../../certs/renewal/fault.ts';
 import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
@@ -36,18 +35,6 @@ const Query = Type.Object(
   closed,
 );
 
-/** Whose fault: 502 for the CA's, as a proxy would say. */
-const STATUS: Partial<Readonly<Record<RenewalFaultCode, number>>> = {
-  CA_TIMEOUT: 504,
-  CA_PENDING: 503,
-  LOCKED: 503,
-  CANCELLED: 503,
-  ENTRY_UNUSABLE: 409,
-  FILES_NOT_WRITABLE: 409,
-  REQUEST_IMPOSSIBLE: 409,
-  INTERNAL: 500,
-};
-
 export const renewalRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   app.post(
     '/api/v1/certificates/:name/renew',
@@ -68,17 +55,10 @@ export const renewalRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
       const { dry_run = false } = request.query;
       const before = findEntry(context.store.current, name);
       if (before.renew === null)
-        throw new AdminError(
-          409,
-          'NO_RENEWAL',
-          `${name} has no renew:`,
-          'set renew to { est }, { step } or { command }',
-        );
+        throw new AdminError('NO_RENEWAL', `${name} has no renew:`, 'set renew to { est }, { step } or { command }');
       logChange(context, request, dry_run ? 'certificate.renewal_rehearsed' : 'certificate.renew', { name });
-      const outcome = await attempt(async () => {
-        if (dry_run) await context.renewals.rehearse(name);
-        return dry_run ? null : context.renewals.renew(name);
-      });
+      if (dry_run) await context.renewals.rehearse(name);
+      const outcome = dry_run ? null : await context.renewals.renew(name);
       const now = findEntry(context.store.current, name).identity ?? before.identity;
       return {
         renewed: outcome !== null,
@@ -91,12 +71,3 @@ export const renewalRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
     },
   );
 };
-
-async function attempt<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof RenewalFault)) throw error;
-    throw new AdminError(STATUS[error.code] ?? 502, error.code, error.message, error.hint);
-  }
-}

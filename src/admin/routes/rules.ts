@@ -109,7 +109,7 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
 function placeOf({ host, port }: RuleParams): Place {
   const number = Number(port);
   if (port !== '*' && (number < 1 || number > 65535))
-    throw new AdminError(400, 'BAD_REQUEST', `${port} is not a port`, 'a port from 1 to 65535, or *');
+    throw new AdminError('BAD_REQUEST', `${port} is not a port`, 'a port from 1 to 65535, or *');
   return placeAt(host, port === '*' ? '*' : number);
 }
 
@@ -120,7 +120,6 @@ function etagAt(store: StoreSnapshot, place: Place): string | null {
 
 function notFound(place: Place): AdminError {
   return new AdminError(
-    404,
     'NOT_FOUND',
     `there is no rule for ${hostPortText(place)}`,
     'mtlsd verification show lists the rules',
@@ -129,7 +128,6 @@ function notFound(place: Place): AdminError {
 
 function elsewhere(field: string, value: string | number): AdminError {
   return new AdminError(
-    400,
     'BAD_REQUEST',
     `${field} is ${JSON.stringify(value)} in the body and another in the address`,
     'leave it out of the body',

@@ -29,7 +29,9 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SignInOptions> = async (ap
     },
     (request, reply) => {
       if (request.session)
-        throw new AdminError(403, 'TOKEN_REQUIRED', 'a session makes no codes', 'run mtlsd ui in a terminal');
+        throw new AdminError('TOKEN_REQUIRED', 'a session makes no codes', 'run mtlsd ui in a terminal', {
+          status: 403,
+        });
       const { code, expires } = sessions.createCode();
       logChange(context, request, 'code.created', {});
       void reply.code(201);

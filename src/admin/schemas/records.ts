@@ -41,7 +41,6 @@ const Tls = Type.Object(
     ephemeral_key: nullable(
       Type.Object({ type: Type.String(), name: nullable(Type.String()), size: nullable(Type.Integer()) }, closed),
     ),
-    reused: Type.Boolean(),
   },
   closed,
 );

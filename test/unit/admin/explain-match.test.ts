@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { explainMatch } from '../../../src/admin/match.ts';
+import { explainMatch } from '../../../src/admin/explain-match.ts';
 import { openStore, type Store } from '../../../src/certs/store/store.ts';
 import { parseAuthority } from '../../../src/core/authority.ts';
 
