@@ -149,6 +149,7 @@ describe.runIf(hasTool('chromium'))('how the page looks', () => {
       await daemon.stop();
       await empty.getByText('The daemon does not answer').waitFor();
       await look(empty, `away-wide-${colorScheme}`);
+      expect(await empty.getByText('The daemon does not answer').isVisible()).toBe(true);
       await empty.context().close();
     });
   });

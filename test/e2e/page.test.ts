@@ -222,6 +222,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
           body: '{"mode":"enforce"}',
         });
         await banner.waitFor({ state: 'detached' });
+        expect(await banner.count()).toBe(0);
       },
       { path: '/?screen=trust' },
     );
@@ -244,6 +245,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
       await page.getByRole('alert').filter({ hasText: 'line 3' }).waitFor();
       writeFileSync(path, store());
       await page.getByRole('alert').filter({ hasText: 'line 3' }).waitFor({ state: 'detached' });
+      expect(await page.getByRole('alert').filter({ hasText: 'line 3' }).count()).toBe(0);
     });
   });
 
@@ -265,6 +267,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
       await row(page, '/before').waitFor();
       await ask(daemon, demanding, '/after');
       await row(page, '/after').waitFor();
+      expect(await page.getByText('The daemon does not answer').count()).toBe(0);
     } finally {
       await page.context().close();
       await daemon.stop();

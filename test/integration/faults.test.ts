@@ -246,7 +246,12 @@ describe('messages that no program expects', () => {
     ]);
     socket.on('error', () => {});
     socket.write(bytes);
-    await daemon.event('exchange', (line) => line.path === '/next' && line.authority === `localhost:${echo.port}`);
+    expect(
+      await daemon.event(
+        'exchange',
+        ({ path, authority }) => path === '/next' && authority === `localhost:${echo.port}`,
+      ),
+    ).toMatchObject({ status: 200 });
     socket.destroy();
   });
 

@@ -172,7 +172,7 @@ describe('leaving', () => {
       socket.on('error', () => {}).resume();
       socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
       await once(socket, 'close');
-      await impatient.event('exchange', (line) => line.path === path);
+      expect((await impatient.event('exchange', (line) => line.path === path)).status).toBe(path === '/ws' ? 101 : 200);
     }
   });
 
@@ -186,6 +186,7 @@ describe('leaving', () => {
     socket.on('error', () => {}).resume();
     socket.write(bytes);
     await new Promise((resolve) => socket.on('close', resolve));
+    expect(socket.destroyed).toBe(true);
   });
 
   test('a request that never ends does not hold its connection after an early response', async () => {
@@ -211,6 +212,7 @@ describe('leaving', () => {
       const closed = new Promise((resolve) => session.on('close', resolve));
       await impatient.replaceStore(`${STORE}interception: { ${rule} }\n`);
       await closed;
+      expect(session.destroyed).toBe(true);
       await impatient.replaceStore(STORE);
     }
   });

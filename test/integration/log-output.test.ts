@@ -184,5 +184,6 @@ describe('a terminal', () => {
     });
     terminal.kill('SIGKILL');
     await removed;
+    expect(existsSync(runFile)).toBe(false);
   });
 });

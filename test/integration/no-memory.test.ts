@@ -232,7 +232,6 @@ describe('nothing comes from memory', () => {
         const { exchange, connection } = await toldOf(daemon, path);
         expect(exchange.reused).toBe(false);
         expect(connection).toMatchObject({
-          tls: { reused: false },
           server: { chain: [{ subject: 'CN=localhost' }, { subject: 'CN=root' }] },
           verification: { authorized: true },
           client_certificate: { sent: true, name: 'first' },

@@ -121,7 +121,7 @@ describe('a server that demands a client certificate', () => {
         // In TLS 1.2 the alert 40 says so much and more; a close says nothing at all.
         const guessed = (how === 'silent' || typeof how === 'number') && scenario === 'none' && !PLAIN.has(how);
         expect(/probably/.test(message)).toBe(guessed || how === 'silent');
-        expect(hint).toMatch(hintOf(scenario));
+        expect(hint).toMatch(hintOf(scenario, how));
         expect(saw()).toBe(false);
 
         // The same words in connection record and answer; nginx's own answer passes as it is.
@@ -161,10 +161,18 @@ const SENTENCES: Readonly<Record<string, RegExp>> = {
   49: /no access/,
 };
 
-function hintOf(scenario: Scenario): RegExp {
+function hintOf(scenario: Scenario, how: How): RegExp {
   if (scenario === 'key')
     return /^give this host a certificate with a key of a kind that (it|the server) takes.*key\.test\.example:\d+/;
   if (scenario === 'none')
     return /^add a certificate for this host: mtlsd cert add none\.test\.example:\d+ --cert FILE --key FILE$/;
-  return /./;
+  // A guess has no better advice than to ask.
+  return HINTS[how] ?? /^ask the server's operator which CAs? it accepts/;
 }
+
+const HINTS: Readonly<Record<string, RegExp>> = {
+  43: /^the certificate needs the extended key usage clientAuth/,
+  45: /^renew it, and replace its files/,
+  48: /^add the intermediates to the certificate's file; else ask the server's operator which CAs it accepts/,
+  49: /^ask the server's operator whether its CA is known there/,
+};

@@ -157,7 +157,7 @@ ${more}`;
       const from = daemon.log.length;
       writeFileSync(file, `${store()}${broken}\n`);
       await daemon.event('store.rejected', (line) => daemon.log.indexOf(line) >= from);
-      await api('/api/v1/status');
+      expect(await api('/api/v1/status')).toBe(200);
     }
     await daemon.replaceStore(store('# mended\n'));
   });

@@ -10,6 +10,9 @@ import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 import { connectThrough } from '../support/tunnel.ts';
 
+/** CURLE_PEER_FAILED_VERIFICATION */
+const NOT_TRUSTED = 60;
+
 describe('ways in besides an intercepted CONNECT', () => {
   let daemon: RunningDaemon;
   let origin: Origin;
@@ -134,7 +137,7 @@ connect_to: { api.example: 127.0.0.1, xn--mnchen-3ya.example: 127.0.0.1, silent.
         daemon.caFile,
       ]);
       // resolved by curl, it is the address that passthrough lists: not ours to intercept, and curl finds no trusted CA
-      if (flag === '--socks5') expect(result.exit).not.toBe(0);
+      if (flag === '--socks5') expect(result.exit).toBe(NOT_TRUSTED);
       else expect(result.json<Seen>().client).toBe('alice');
     });
 

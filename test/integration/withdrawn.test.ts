@@ -131,19 +131,19 @@ listeners:
     await daemon.replaceStore(storeOf(entry('*'), `# round ${rounds}\n`));
   });
 
-  async function echoes(socket: Socket, text: string): Promise<void> {
+  async function expectEcho(socket: Socket, text: string): Promise<void> {
     socket.write(text);
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     expect(bytes.toString()).toBe(text);
   }
 
   /** Changes the store; what it withdraws ends, or goes on as before. */
-  async function withdrawn(socket: Socket, store: string): Promise<void> {
-    await echoes(socket, 'before');
+  async function expectWithdrawn(socket: Socket, store: string): Promise<void> {
+    await expectEcho(socket, 'before');
     const closed = new Promise((resolve) => socket.once('close', resolve));
     await daemon.replaceStore(store);
     if (ends) await closed;
-    else await echoes(socket, 'after');
+    else await expectEcho(socket, 'after');
     socket.destroy();
   }
 
@@ -156,17 +156,17 @@ listeners:
   }
 
   test('a WebSocket whose certificate was removed', async () => {
-    await withdrawn(await webSocket(), storeOf(''));
+    await expectWithdrawn(await webSocket(), storeOf(''));
   });
 
   test('a WebSocket whose rule was changed', async () => {
-    await withdrawn(await webSocket(), storeOf(entry('*'), 'verification: { mode: report }\n'));
+    await expectWithdrawn(await webSocket(), storeOf(entry('*'), 'verification: { mode: report }\n'));
   });
 
   test('a local port of another protocol whose certificate was removed', async () => {
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
-    await withdrawn(socket, storeOf(''));
+    await expectWithdrawn(socket, storeOf(''));
   });
 
   test('a tunnel whose host is no longer passed through', async () => {
@@ -175,14 +175,14 @@ listeners:
     const socket = connectTls({ socket: raw, rejectUnauthorized: false });
     socket.on('error', () => {});
     await once(socket, 'secureConnect');
-    await withdrawn(socket, storeOf(entry('*')));
+    await expectWithdrawn(socket, storeOf(entry('*')));
   });
 
   test('a tunnel of which the store decides the same goes on', async () => {
     const socket = await webSocket();
-    await echoes(socket, 'before');
+    await expectEcho(socket, 'before');
     await daemon.replaceStore(storeOf(entry('*'), '# a comment\n'));
-    await echoes(socket, 'after');
+    await expectEcho(socket, 'after');
     socket.destroy();
   });
 });

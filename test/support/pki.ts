@@ -24,7 +24,7 @@ export const KEY_USAGE = {
 } as const;
 
 /** OIDs by the names that OpenSSL uses. */
-export const EKU = {
+const EKU = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   codeSigning: '1.3.6.1.5.5.7.3.3',

@@ -49,7 +49,6 @@ export function connectionRecord(fields: Partial<ConnectionRecord>): ConnectionR
       alpn: 'http/1.1',
       server_name: 'api.example',
       ephemeral_key: { type: 'ECDH', name: 'X25519', size: 253 },
-      reused: false,
     },
     server: { chain: [] },
     verification: { mode: 'enforce', rule: null, override: false, authorized: true, allowed: [], problems: [] },

@@ -166,7 +166,7 @@ export function mutate(random: Random, message: string): string {
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n';
 
 /** Field lines that two parsers are known to read differently; all of them are to be refused, in requests and responses. */
-export const SMUGGLING_FIELDS: readonly string[] = [
+const SMUGGLING_FIELDS: readonly string[] = [
   // CL.TE and TE.CL
   'Content-Length: 6\r\nTransfer-Encoding: chunked',
   'Transfer-Encoding: chunked\r\nContent-Length: 6',
@@ -272,7 +272,7 @@ export const SMUGGLING_FIELDS: readonly string[] = [
 ];
 
 /** Chunked bodies that two parsers are known to read differently; all of them are to be refused. */
-export const SMUGGLING_CHUNKS: readonly string[] = [
+const SMUGGLING_CHUNKS: readonly string[] = [
   '10000000000000005\r\nhello\r\n0\r\n\r\n',
   '100000000000000005\r\nhello\r\n0\r\n\r\n',
   'ffffffffffffffff\r\nhello\r\n0\r\n\r\n',

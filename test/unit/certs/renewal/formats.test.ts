@@ -33,7 +33,7 @@ afterAll(() => est.close());
 const issue = (key: KeyKind = 'p256'): Promise<Issued> =>
   issuer.issue({ cn: 'me', sans: ['me.example'], notAfter: ahead(DAY), freshKey: true, key });
 
-async function renewed(folder: string, target: RenewalTarget, rekey = true) {
+async function expectRenewed(folder: string, target: RenewalTarget, rekey = true) {
   const entry = await entryOf({ via: { kind: 'est', url: est.url }, target, root, folder, rekey });
   const bench = benchOf(folder);
   await bench.renewer.update([entry]);
@@ -76,7 +76,7 @@ describe('a certificate and its key', () => {
     const folder = folderFor();
     const before = await issue();
     const files = writePair(folder, before);
-    await renewed(folder, { kind: 'pem', ...files, passphrase: null });
+    await expectRenewed(folder, { kind: 'pem', ...files, passphrase: null });
     expect([modeOf(files.cert), modeOf(files.key)]).toEqual([0o640, 0o600]);
     expect(readFileSync(`${files.cert}.previous`, 'utf8')).toBe(before.chainPem);
     expect(readFileSync(`${files.key}.previous`, 'utf8')).toBe(before.keyPem);
@@ -86,9 +86,9 @@ describe('a certificate and its key', () => {
   test('a second time: the certificate right before is the one that is kept', async () => {
     const folder = folderFor();
     const target: RenewalTarget = { kind: 'pem', ...writePair(folder, await issue()), passphrase: null };
-    const first = await renewed(folder, target);
+    const first = await expectRenewed(folder, target);
     est.lifetimeMs += DAY;
-    await renewed(folder, target);
+    await expectRenewed(folder, target);
     expect(readFileSync(join(folder, 'me.crt.previous'), 'utf8')).toBe(first.after.certPem);
   });
 
@@ -96,14 +96,14 @@ describe('a certificate and its key', () => {
     const folder = folderFor();
     const files = writePair(folder, await issue());
     const { ino } = statSync(files.key);
-    await renewed(folder, { kind: 'pem', ...files, passphrase: null }, false);
+    await expectRenewed(folder, { kind: 'pem', ...files, passphrase: null }, false);
     expect(statSync(files.key).ino).toBe(ino);
     expect(readdirSync(folder)).not.toContain('me.key.previous');
   });
 
   test.each<KeyKind>(['p384', 'ed25519', 'rsa2048'])('a key of the kind %s', async (kind) => {
     const folder = folderFor();
-    await renewed(folder, { kind: 'pem', ...writePair(folder, await issue(kind)), passphrase: null });
+    await expectRenewed(folder, { kind: 'pem', ...writePair(folder, await issue(kind)), passphrase: null });
   });
 
   test.each([true, false])('in one file (a new key: %s)', async (rekey) => {
@@ -111,7 +111,7 @@ describe('a certificate and its key', () => {
     const before = await issue();
     const cert = join(folder, 'me.pem');
     writeFileSync(cert, before.keyPem + before.chainPem, { mode: 0o600 });
-    await renewed(folder, { kind: 'pem', cert, key: null, passphrase: null }, rekey);
+    await expectRenewed(folder, { kind: 'pem', cert, key: null, passphrase: null }, rekey);
     expect(readFileSync(`${cert}.previous`, 'utf8')).toBe(before.keyPem + before.chainPem);
   });
 
@@ -122,7 +122,7 @@ describe('a certificate and its key', () => {
     renameSync(files.key, pem);
     openssl('pkey', '-in', pem, '-outform', 'DER', '-out', files.key);
     chmodSync(files.key, 0o600);
-    await renewed(folder, { kind: 'pem', ...files, passphrase: null });
+    await expectRenewed(folder, { kind: 'pem', ...files, passphrase: null });
     openssl('pkey', '-in', files.key, '-inform', 'DER', '-noout');
   });
 
@@ -135,7 +135,7 @@ describe('a certificate and its key', () => {
       renameSync(join(folder, name), join(elsewhere, name));
       symlinkSync(join('elsewhere', name), join(folder, name));
     }
-    await renewed(folder, { kind: 'pem', ...files, passphrase: null });
+    await expectRenewed(folder, { kind: 'pem', ...files, passphrase: null });
     expect(readlinkSync(files.cert)).toBe('elsewhere/me.crt');
   });
 });
@@ -154,7 +154,7 @@ describe('with a passphrase', () => {
     openssl(...command, '-in', plain, '-out', files.key, '-passout', 'pass:pass wörd');
     renameSync(plain, join(folderFor(), 'gone'));
     chmodSync(files.key, 0o600);
-    await renewed(folder, { kind: 'pem', ...files, passphrase });
+    await expectRenewed(folder, { kind: 'pem', ...files, passphrase });
     expect(readFileSync(files.key, 'utf8')).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
     expect(openssl('asn1parse', '-in', files.key)).toMatch(/aes-256-cbc/);
     openssl('pkey', '-in', files.key, '-passin', 'pass:pass wörd', '-noout');
@@ -170,7 +170,7 @@ describe('with a passphrase', () => {
     const names = ['-name', 'My certificate', '-passout', 'pass:pass wörd'];
     openssl('pkcs12', '-export', '-in', files.cert, '-inkey', files.key, '-out', pfx, ...names, ...algorithms);
     chmodSync(pfx, 0o600);
-    await renewed(folder, { kind: 'pfx', pfx, alias: null, passphrase });
+    await expectRenewed(folder, { kind: 'pfx', pfx, alias: null, passphrase });
     const shown = openssl('pkcs12', '-in', pfx, '-passin', 'pass:pass wörd', '-nodes', '-info');
     expect(shown.match(/friendlyName: .*/g)).toEqual(['friendlyName: My certificate', 'friendlyName: My certificate']);
     expect(shown.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
@@ -187,7 +187,7 @@ describe('with a passphrase', () => {
     const files = writePair(folderFor(), await issue());
     const pfx = join(folder, 'me.p12');
     openssl('pkcs12', '-export', '-in', files.cert, '-inkey', files.key, '-out', pfx, '-passout', 'pass:');
-    await renewed(folder, { kind: 'pfx', pfx, alias: null, passphrase: null });
+    await expectRenewed(folder, { kind: 'pfx', pfx, alias: null, passphrase: null });
     openssl('pkcs12', '-in', pfx, '-passin', 'pass:', '-noout');
   });
 });

@@ -92,6 +92,7 @@ describe('it is time', () => {
     vi.setSystemTime(Date.now() - 1000 * DAY);
     for (let i = 0; i < 60 && bench.failed.length < 2; i++) await vi.advanceTimersByTimeAsync(30 * 60_000);
     await second;
+    expect(bench.failed).toHaveLength(2);
   });
 
   test('not before', async () => {
@@ -270,6 +271,7 @@ describe('a restart', () => {
     const renewal = second.nextRenewal();
     await second.renewer.update([again]);
     await renewal;
+    expect([second.renewed.length, second.failed]).toEqual([1, []]);
   });
 
   test.each(['', '{', '[]', 'null', '{"me":1}', '{"me":{"next":"x"}}'])('with a damaged history: %j', async (text) => {
@@ -279,6 +281,7 @@ describe('a restart', () => {
     const renewal = bench.nextRenewal();
     await bench.renewer.update([entry]);
     await renewal;
+    expect([bench.renewed.length, bench.failed]).toEqual([1, []]);
   });
 
   test('with a clock that was years ahead', async () => {
