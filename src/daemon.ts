@@ -1,33 +1,29 @@
 /** The composition root: the only place that wires the parts; start, drain, stop. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
-import { appendFile, readFileSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createMetrics } from './admin/metrics.ts';
 import { startMetricsServer } from './admin/metrics-server.ts';
+import { adminToken } from './admin/token.ts';
 import { createUsage } from './admin/usage.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { publishCa } from './certs/local-ca/public-files.ts';
-import { type Renewed, type RenewalFailed, Renewer } from './certs/renewal/renewer.ts';
-import { distinctProblems } from './certs/store/changes.ts';
+import { Renewer } from './certs/renewal/renewer.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
 import { openStore, type StoreChange } from './certs/store/store.ts';
-import { loadTrust, secureContextFor } from './certs/trust.ts';
-import { type Authority, isLoopback, parseAuthority } from './core/authority.ts';
-import type { FileProblem } from './core/yaml/read.ts';
+import { secureContextFor } from './certs/trust.ts';
+import { type Authority, parseAuthority } from './core/authority.ts';
 import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
-import { MtlsdError } from './core/errors.ts';
-import { createFile, writeAtomically } from './core/files/atomic-write.ts';
-import { gather } from './core/gather.ts';
+import { batch } from './core/batch.ts';
 import type { Log } from './core/log.ts';
 import { requireOwnFolder } from './core/files/own-folder.ts';
-import { Secret } from './core/secret.ts';
 import { lockHome } from './home-lock.ts';
 import { createRecorder } from './inspect/records/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records/types.ts';
-import { credentials, type Passwords } from './proxy/listen/auth.ts';
+import { createNotices } from './notices.ts';
+import { credentials } from './proxy/listen/auth.ts';
 import { type ProxyServer, startProxyServer } from './proxy/listen/server.ts';
 import type { TunnelRecord } from './proxy/listen/tunnel.ts';
 import type { Refusal } from './proxy/listen/connect.ts';
@@ -35,17 +31,13 @@ import { refusalRecord } from './proxy/refusal-record.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
 import { connectForRenewal } from './proxy/upstream/renewal.ts';
-import {
-  connectToProxy,
-  type ProxyChoice,
-  proxyFields,
-  proxyName,
-  tunnelThrough,
-  type UpstreamProxy,
-} from './proxy/upstream/proxy.ts';
+import { connectToProxy, proxyFields, proxyName, tunnelThrough } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
-import type { SecretSource, Settings } from './settings/load.ts';
-import type { UpstreamProxySettings } from './settings/network.ts';
+import { writeRunFile } from './run-file.ts';
+import type { Settings } from './settings/load.ts';
+import { settingPasswords } from './settings/secret.ts';
+import { chooseProxies, upstreamProxyNames } from './upstream-proxies.ts';
+import { keylogTo } from './tls/keylog.ts';
 import { VERSION } from './version.ts';
 
 export interface Daemon {
@@ -66,9 +58,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   await using opened = new AsyncDisposableStack();
   await mkdir(home, { recursive: true, mode: 0o700 });
   await requireOwnFolder(home);
-  const unlock = await lockHome(home, (why) =>
-    log('warn', 'daemon.warning', { message: `${why}; a second daemon for this home would not be noticed` }),
-  );
+  const warn = (message: string): void => log('warn', 'daemon.warning', { message });
+  const unlock = await lockHome(home, (why) => warn(`${why}; a second daemon for this home would not be noticed`));
   opened.defer(unlock);
   const ca = await openLocalCa(join(home, 'ca'));
   if (settings.publicDir !== null) await publishCa(ca, settings.publicDir);
@@ -91,7 +82,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     pools: () => pools.stats,
     leaves: () => leaves,
   });
-  const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, log);
+  const notices = createNotices(log, metrics);
+  const onKeylog = settings.keylog === null ? null : keylogTo(settings.keylog, warn);
   const ownPorts = new Set<number>();
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
@@ -140,50 +132,15 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const expiry = new ExpiryWatch({
     stateFile: join(home, 'expiry.json'),
     onFault: faultIn('reload'),
-    onNotice: ({ event, name, subject, fingerprint256, daysLeft, notAfter, threshold }) =>
-      log(event === 'certificate.expired' ? 'error' : 'warn', event, {
-        name,
-        subject,
-        fingerprint256,
-        days_left: daysLeft,
-        not_after: notAfter.toISOString(),
-        threshold,
-      }),
+    onNotice: notices.expiry,
   });
   opened.defer(() => expiry.close());
   const renewer = new Renewer({
     stateFile: join(home, 'renewals.json'),
     connect: connectForRenewal(dial, (name) => store.current.entries.find((entry) => entry.name === name) ?? null),
     reload: () => store.reload(true),
-    onRenewed: contained('daemon', reportFault, (renewed: Renewed) => {
-      const { name, subject, via, fingerprintBefore, fingerprintAfter, notAfter, next } = renewed;
-      metrics.renewal(name, true);
-      log('info', 'certificate.renewed', {
-        name,
-        subject,
-        via,
-        fingerprint_before: fingerprintBefore,
-        fingerprint_after: fingerprintAfter,
-        not_after: notAfter.toISOString(),
-        next: next.toISOString(),
-      });
-    }),
-    onFailed: contained('daemon', reportFault, (failed: RenewalFailed) => {
-      const { name, subject, via, fingerprintBefore, code, message, hint, failures, notAfter, next } = failed;
-      metrics.renewal(name, false);
-      log(notAfter.getTime() < Date.now() ? 'error' : 'warn', 'certificate.renewal_failed', {
-        name,
-        subject,
-        via,
-        fingerprint_before: fingerprintBefore,
-        code,
-        message,
-        hint,
-        failures,
-        not_after: notAfter.toISOString(),
-        next: next.toISOString(),
-      });
-    }),
+    onRenewed: contained('daemon', reportFault, notices.renewed),
+    onFailed: contained('daemon', reportFault, notices.renewalFailed),
   });
   const retire = (next: StoreSnapshot): void => {
     try {
@@ -202,20 +159,12 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       retire(next);
       proxy?.storeChanged(next);
       usage.retain(next.entries);
-      metrics.reload(true);
       void expiry.update(next);
       // The first time when everything else is up.
       if (previous) void renewer.update(next.entries);
-      log('info', 'store.loaded', change);
-      for (const { name, entries, problem } of distinctProblems(next.entries)) {
-        const message = entries > 1 ? `${problem.message} (${entries} entries)` : problem.message;
-        log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name, ...problem, message });
-      }
+      notices.loaded(next, change);
     }),
-    onRejected: contained('reload', reportFault, (problems: readonly FileProblem[]) => {
-      metrics.reload(false);
-      log('error', 'store.rejected', { problems });
-    }),
+    onRejected: contained('reload', reportFault, notices.rejected),
   });
   opened.defer(() => store.close());
   opened.defer(() => renewer.close());
@@ -233,7 +182,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     metrics.exchange(record);
     log.json('info', json);
   };
-  const finished = gather(10, contained('daemon', reportFault, onExchange));
+  const finished = batch(10, contained('daemon', reportFault, onExchange));
   let ready = false;
 
   const listening = await startProxyServer({
@@ -250,7 +199,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     listenOptional: settings.listenOptional,
     store: () => store.current,
     connect: {
-      credentials: credentials(await readPasswords(settings.auth)),
+      credentials: credentials(await settingPasswords(settings.auth)),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
       nonTls: settings.nonTls,
       onRefused: contained('daemon', reportFault, (refusal: Refusal) => {
@@ -292,7 +241,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       renewals: renewer,
       usage,
       metrics,
-      settle: () => finished.flush(),
+      flush: () => finished.flush(),
       connect: async (authority) => (await openTcp(authority)).socket,
       viaOf: (authority) => {
         const other = proxyFor(authority);
@@ -317,26 +266,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   for (const address of own) if (address && !address.startsWith('unix:')) ownPorts.add(parseAuthority(address).port);
   if (!admin.url.startsWith('unix:')) ownPorts.add(Number(new URL(admin.url).port));
 
-  const runFile = join(home, 'run.json');
   const { addresses, unixSockets } = listening;
   const reached = { proxy: addresses, admin: admin.url, ...(unixSockets.length > 0 && { unix_sockets: unixSockets }) };
-  const run = `${JSON.stringify({ pid: process.pid, version: VERSION, ...reached })}\n`;
-  await writeAtomically(runFile, run, { mode: 0o600 });
-  // When the process exits without a stop, too: a fault, or a second signal.
-  const removeTraces = (): void => {
-    process.off('exit', removeTraces);
-    if (holds(runFile, run)) rmSync(runFile);
-    if (admin.url.startsWith('unix:')) rmSync(admin.url.slice(5), { force: true });
-  };
-  process.once('exit', removeTraces);
-  opened.defer(removeTraces);
+  opened.defer(await writeRunFile(home, { pid: process.pid, version: VERSION, ...reached }));
   ready = true;
-  if (environmentProxy.kind === 'ignored')
-    log('warn', 'daemon.warning', { message: `${environmentProxy.why}; it is not used as upstream_proxy` });
+  if (environmentProxy.kind === 'ignored') warn(`${environmentProxy.why}; it is not used as upstream_proxy`);
   if (settings.keylog)
-    log('warn', 'daemon.warning', {
-      message: `TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`,
-    });
+    warn(`TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`);
   log('info', 'daemon.ready', {
     version: VERSION,
     pid: process.pid,
@@ -356,9 +292,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     const { publicDir } = settings;
     ca.refreshBundle()
       .then(() => (publicDir === null ? undefined : publishCa(ca, publicDir)))
-      .catch((error: Error) =>
-        log('warn', 'daemon.warning', { message: `the CA bundle can't be written: ${error.message}` }),
-      );
+      .catch((error: Error) => warn(`the CA bundle can't be written: ${error.message}`));
   });
   const running = opened.move();
   let stopping: Promise<void> | null = null;
@@ -377,102 +311,5 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     reportFault,
     reload: contained('reload', reportFault, () => store.reload()),
     stop: (reason) => (stopping ??= stop(reason)),
-  };
-}
-
-/** Made on first start, 0600; 256 bits, so that nobody guesses it. */
-async function adminToken(path: string): Promise<Secret> {
-  const made = randomBytes(32).toString('base64url');
-  if (await createFile(path, `${made}\n`, 0o600)) {
-    await chmod(path, 0o600); // whatever the umask took
-    return new Secret(made);
-  }
-  if (((await stat(path)).mode & 0o077) !== 0)
-    throw new MtlsdError('BAD_CONFIGURATION', `${path} is readable by others than its owner`, {
-      hint: `chmod 600 ${path}, or remove it and a new one is made`,
-    });
-  const text = (await readFile(path, 'utf8')).trim();
-  if (text.length < 20)
-    throw new MtlsdError('BAD_CONFIGURATION', `${path} holds no token of at least 20 characters`, {
-      hint: 'remove it and a new one is made',
-    });
-  return new Secret(text);
-}
-
-async function readPasswords(auth: Settings['auth']): Promise<Passwords> {
-  if (auth === null) return null;
-  if ('password' in auth) return readSecret(auth.password, 'auth.password');
-  const users = new Map<string, Secret>();
-  for (const [user, source] of auth.users) users.set(user, await readSecret(source, `auth.users.${user}`));
-  return users;
-}
-
-/** @throws MtlsdError BAD_CONFIGURATION where the place named in the settings holds nothing */
-async function readSecret(source: SecretSource | { readonly text: Secret }, setting: string): Promise<Secret> {
-  if ('text' in source) return source.text;
-  const text =
-    'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8').catch(() => undefined))?.trimEnd();
-  if (text) return new Secret(text);
-  throw new MtlsdError(
-    'BAD_CONFIGURATION',
-    `${setting}: ${'env' in source ? `the variable ${source.env}` : source.file} holds nothing`,
-    {
-      hint: `set it, or take ${setting} out of mtlsd.yaml`,
-    },
-  );
-}
-
-/** As `status` and the start show them. */
-function upstreamProxyNames({ network, environmentProxy }: Settings): readonly string[] {
-  if (environmentProxy.kind === 'used') return [`${environmentProxy.name} (from HTTPS_PROXY)`];
-  const proxies = [...network.upstreamProxies.values()].filter((proxy) => proxy !== null);
-  return [...new Set(proxies.map(proxyName))];
-}
-
-/** Which other proxy an authority is reached by. Loopback and what connect_to names are reached directly. */
-async function chooseProxies({ upstreamProxies, connectTo }: Settings['network']): Promise<ProxyChoice> {
-  const loaded = new Map<UpstreamProxySettings, UpstreamProxy>();
-  for (const proxy of upstreamProxies.values()) {
-    if (proxy === null) continue;
-    const { scheme, authority, credentials, ca } = proxy;
-    loaded.set(proxy, {
-      scheme,
-      authority,
-      credentials: credentials && (await readSecret(credentials, 'upstream_proxy.credentials')),
-      trust: loadTrust({ system: ca === null, ca: ca === null ? [] : [{ pem: await readCa(ca), file: ca }] }),
-    });
-  }
-  return (authority) => {
-    if (loaded.size === 0 || authority.host === 'localhost' || isLoopback(authority.host)) return null;
-    if (connectTo.has(authority.text) || connectTo.has(authority.host)) return null;
-    const proxy = upstreamProxies.find(authority);
-    return (proxy && loaded.get(proxy)) ?? null;
-  };
-}
-
-const readCa = (file: string): Promise<string> =>
-  readFile(file, 'utf8').catch((error: Error) => {
-    throw new MtlsdError('BAD_CONFIGURATION', `upstream_proxy.ca: ${file} can't be read: ${error.message}`, {
-      cause: error,
-    });
-  });
-
-/** The file may be another daemon's, where the home was removed and made again meanwhile. */
-function holds(path: string, text: string): boolean {
-  try {
-    return readFileSync(path, 'utf8') === text;
-  } catch {
-    return false;
-  }
-}
-
-/** NSS key log format, as Wireshark reads it. */
-function keylogTo(path: string, log: Log): (line: Buffer) => void {
-  let failed = false;
-  return (line) => {
-    appendFile(path, line, { mode: 0o600 }, (error) => {
-      if (error && !failed) log('warn', 'daemon.warning', { message: `${path} can't be written: ${error.message}` });
-      failed ||= error !== null;
-    });
   };
 }

@@ -3,10 +3,11 @@
  * nor a process id that is used again leaves a wrong answer. Node has no lock of its own; SQLite's is fcntl's, on Windows
  * LockFileEx.
  */
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { MtlsdError } from './core/errors.ts';
+import { lastRun } from './run-file.ts';
 
 /** SQLITE_BUSY (https://sqlite.org/rescode.html#busy). */
 const BUSY = 5;
@@ -37,14 +38,7 @@ export async function lockHome(home: string, onUnlockable: (why: string) => void
 }
 
 async function whoRuns(home: string): Promise<string> {
-  try {
-    const { pid, proxy, admin } = JSON.parse(await readFile(join(home, 'run.json'), 'utf8')) as {
-      readonly pid: number;
-      readonly proxy: readonly string[];
-      readonly admin: string;
-    };
-    return `process ${pid}, proxy ${proxy.join(' and ')}, admin ${admin}`;
-  } catch {
-    return 'it is starting, or has no run.json';
-  }
+  const run = await lastRun(home);
+  if (!run) return 'it is starting, or has no run.json';
+  return `process ${run.pid}, proxy ${run.proxy.join(' and ')}, admin ${run.admin}`;
 }

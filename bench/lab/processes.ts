@@ -72,7 +72,7 @@ export function start(command: string, args: readonly string[], options: SpawnOp
 }
 
 /** The process and all below it. */
-export function tree(root: number): number[] {
+function tree(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;

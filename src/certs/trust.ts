@@ -2,6 +2,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { MtlsdError } from '../core/errors.ts';
+import { Lru } from '../core/lru.ts';
 import type { ClientIdentity } from './identity/identity.ts';
 
 export interface TrustAnchors {
@@ -35,7 +36,7 @@ export function loadTrust(options: TrustOptions): TrustAnchors {
   const known = sets.get(id);
   if (known) return known;
   const set = new AnchorSet(id, options.system, [...own.values()]);
-  keep(sets, id, set, MOST_SETS);
+  sets.set(id, set);
   return set;
 }
 
@@ -69,8 +70,7 @@ class AnchorSet implements TrustAnchors {
 }
 
 /** Sets by id. Reloads bring the same few again and again; older ones live on only in the policies that hold them. */
-const sets = new Map<string, TrustAnchors>();
-const MOST_SETS = 64;
+const sets = new Lru<string, TrustAnchors>(64);
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*(?:-----END \1-----)?/g;
 const CERTIFICATE_LABELS = new Set(['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE']);
@@ -137,11 +137,7 @@ export function secureContextFor(options: ContextOptions): tls.SecureContext {
   const { identity, trust, minVersion, maxVersion } = options;
   const key = `${identity?.id ?? 'none'} ${trust.id} ${minVersion} ${maxVersion}`;
   const known = contexts.get(key);
-  if (known) {
-    contexts.delete(key);
-    contexts.set(key, known);
-    return known;
-  }
+  if (known) return known;
   const context = tls.createSecureContext({
     ca: [...trust.pems],
     // Who names an intermediate under trust.ca wants it trusted, as with curl; OpenSSL alone would ask for its root. Only
@@ -153,15 +149,9 @@ export function secureContextFor(options: ContextOptions): tls.SecureContext {
     ...(minVersion < 'TLSv1.2' ? { ciphers: `${tls.DEFAULT_CIPHERS}:@SECLEVEL=0` } : {}),
     ...(identity ? { cert: identity.certPem, key: identity.keyPem() } : {}),
   });
-  keep(contexts, key, context, MOST_CONTEXTS);
+  contexts.set(key, context);
   return context;
 }
 
 /** At 0.33 MiB each, 64 of them are 21 MiB: more identities than people have, and less memory than the daemon's own. */
-const contexts = new Map<string, tls.SecureContext>();
-const MOST_CONTEXTS = 64;
-
-function keep<T>(map: Map<string, T>, key: string, value: T, most: number): void {
-  map.set(key, value);
-  if (map.size > most) map.delete(map.keys().next().value ?? '');
-}
+const contexts = new Lru<string, tls.SecureContext>(64);

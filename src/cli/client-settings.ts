@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Secret } from '../core/secret.ts';
 import type { ClientSettings } from './client-env.ts';
 import { curlSettings, javaTrustStore, wgetSettings } from './client-files.ts';
-import { CliError, usage } from './errors.ts';
-import { notRunning, readRunFile } from './run-file.ts';
+import { CliError, notRunning, usage } from './errors.ts';
+import { readRunFile } from '../run-file.ts';
 
 export interface ClientWish {
   readonly profile?: string | undefined;
@@ -57,7 +57,7 @@ async function proxyPassword(home: string, profile: string | undefined): Promise
   const text = await readFile(join(home, 'mtlsd.yaml'), 'utf8').catch(() => '');
   if (!/^\s*auth\s*:/m.test(text)) return null;
   const { loadSettings } = await import('../settings/load.ts');
-  const { Secret } = await import('../core/secret.ts');
+  const { settingSecret } = await import('../settings/secret.ts');
   const { auth } = await loadSettings({ home }, process.env);
   if (!auth) return null;
   const source = 'password' in auth ? auth.password : auth.users.get(profile ?? '');
@@ -66,11 +66,5 @@ async function proxyPassword(home: string, profile: string | undefined): Promise
       `the proxy has a password for each user, and ${profile === undefined ? 'no user is named' : `none for ${profile}`}`,
       `name one with --profile: ${'users' in auth ? [...auth.users.keys()].join(', ') : ''}`,
     );
-  const password = 'env' in source ? process.env[source.env] : (await readFile(source.file, 'utf8')).trimEnd();
-  if (!password)
-    throw usage(
-      'the proxy wants a password, and it is not at hand',
-      'env' in source ? `set ${source.env}` : `check ${source.file}`,
-    );
-  return new Secret(password);
+  return settingSecret(source, 'auth');
 }

@@ -36,3 +36,6 @@ function asCliError(error: unknown): CliError {
   const general = error.message.includes('\n') || hint === 'correct the file at the place named';
   return new CliError(error.message, general && code === 'BAD_CONFIGURATION' ? null : hint, wrongUsage ? 2 : 1);
 }
+
+export const notRunning = (home: string): CliError =>
+  new CliError(`no daemon runs for ${home}`, 'mtlsd start, or name another home with --home DIR');

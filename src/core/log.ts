@@ -41,8 +41,6 @@ export interface Log {
   (level: Level, event: LogEvent, data: object): void;
   /** The same for data that is JSON already, its `event` included; it costs half. */
   json(level: Level, object: string): void;
-  /** Whether a line of that level would be written, for data that costs something to build. */
-  enabled(level: Level): boolean;
   /** Resolves when what is buffered is written, or can't be; before the process ends. */
   flush(): Promise<void>;
 }
@@ -83,7 +81,6 @@ export function createLog({ level, format, destination = 1 }: LogOptions): Log {
     json(level: Level, object: string) {
       if (logger.isLevelEnabled(level)) writer.write(lineOf(level, object));
     },
-    enabled: (level: Level) => logger.isLevelEnabled(level),
     flush: () => writer.flush(),
   });
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
+import type { SecretSource } from '../core/read-secret.ts';
 import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
@@ -36,9 +37,6 @@ export interface InheritedSocket {
   /** Refused where it turns out to be an address that other machines reach. */
   readonly loopbackOnly: boolean;
 }
-
-/** Where a secret is. */
-export type SecretSource = { readonly file: string } | { readonly env: string };
 
 /** What clients of the proxy must give; null for nothing. */
 export type AuthSettings =

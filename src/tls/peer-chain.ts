@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { children } from '../core/der.ts';
+import { Lru } from '../core/lru.ts';
 
 /** A hostile server could send hundreds; reading one costs. */
 const LONGEST_CHAIN = 32;
@@ -44,7 +45,7 @@ export interface ChainReader {
  * each certificate above the leaf for the life of the process (Node 24.21; docs/decisions/0002-reading-chains.md).
  */
 export function chainReader(now: () => number = Date.now): ChainReader {
-  const seen = new Map<string, { readonly chain: X509Certificate[]; readonly until: number }>();
+  const seen = new Lru<string, { readonly chain: X509Certificate[]; readonly until: number }>(MOST_SEEN);
   return {
     read(socket, place, accepted) {
       const leaf = accepted ? sessionLeaf(socket) : null;
@@ -53,11 +54,8 @@ export function chainReader(now: () => number = Date.now): ChainReader {
       const known = seen.get(key);
       if (known && known.until > now()) return known.chain;
       const chain = peerChain(socket);
-      seen.delete(key);
-      if (chain.length > 1 && chain[0]?.raw.equals(leaf)) {
-        seen.set(key, { chain, until: now() + SEEN_MS });
-        if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value ?? '');
-      }
+      if (chain.length > 1 && chain[0]?.raw.equals(leaf)) seen.set(key, { chain, until: now() + SEEN_MS });
+      else seen.delete(key);
       return chain;
     },
   };

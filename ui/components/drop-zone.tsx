@@ -13,25 +13,33 @@ interface Props {
   readonly onFiles: (files: readonly File[]) => void;
 }
 
+/** What an element needs to take dropped files; `over` while some are held above it. */
+export function useDrop(onFiles: Props['onFiles']) {
+  const [over, setOver] = useState(false);
+  return {
+    over,
+    handlers: {
+      onDragOver(event: DragEvent) {
+        event.preventDefault();
+        setOver(true);
+      },
+      onDragLeave: () => setOver(false),
+      onDrop(event: DragEvent) {
+        event.preventDefault();
+        event.stopPropagation(); // an element further out takes files too
+        setOver(false);
+        onFiles([...(event.dataTransfer?.files ?? [])]);
+      },
+    },
+  };
+}
+
 /** Takes files by drop, click or keyboard. */
 export function DropZone({ label, compact = false, multiple = false, onFiles }: Props) {
   const input = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
+  const { over, handlers } = useDrop(onFiles);
   return (
-    <div
-      class={`drop ${compact ? 'compact' : ''} ${over ? 'over' : ''}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        event.stopPropagation();
-        setOver(false);
-        onFiles([...(event.dataTransfer?.files ?? [])]);
-      }}
-    >
+    <div class={`drop ${compact ? 'compact' : ''} ${over ? 'over' : ''}`} {...handlers}>
       <button type="button" onClick={() => input.current?.click()}>
         <Icon name="file" /> <span class="clip">{label}</span>
       </button>

@@ -74,7 +74,7 @@ function element(bytes: Uint8Array, at: number): { tag: number; start: number; l
 }
 
 /** PowerShell's `>` writes UTF-16 with a byte-order mark. */
-export function asText(bytes: Uint8Array): string {
+function asText(bytes: Uint8Array): string {
   const utf16 =
     bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : null;
   return new TextDecoder(utf16 ?? 'utf-8').decode(bytes);

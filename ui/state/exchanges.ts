@@ -6,7 +6,7 @@ import { type Filter, filterOf, fits } from '../words/filter.ts';
 import { params } from './router.ts';
 
 /** The daemon remembers 2,000 unless the settings say otherwise; a page that stays open shows more. */
-export const MOST_KEPT = 10_000;
+const MOST_KEPT = 10_000;
 /** So many at a time, so that no batch holds up a frame. */
 const PAGE = 1_000;
 /** Nobody reads faster than this; twelve updates a second cost a tenth of what sixty do. */
@@ -50,7 +50,7 @@ export function add(records: readonly Exchange[]): void {
   if (pending.length > 0) timer ??= setTimeout(flush, FLUSH_MS);
 }
 
-export function flush(): void {
+function flush(): void {
   timer = null;
   if (paused.value) {
     waiting.value = pending.length;

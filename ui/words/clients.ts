@@ -78,6 +78,6 @@ function splitPort(address: string): [string, string] {
 }
 
 /** A path as a shell takes it. */
-export function word(path: string): string {
+function word(path: string): string {
   return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -1,7 +1,6 @@
 /** Verification, trust and interception: each setting with its effect in a sentence. */
 import type { Operations } from '../api/document.ts';
 import { listed } from './text.ts';
-import { placeText } from './text.ts';
 
 type Rule = NonNullable<Operations['showVerification']['answer']['rules']>[number];
 
@@ -41,5 +40,3 @@ function trustEffect({ system, ca = [] }: { readonly system?: boolean; readonly 
   const sources = [...(system === false ? [] : ['the system']), ...ca];
   return sources.length === 0 ? 'has no CA that is trusted' : `is trusted by ${listed(sources)} alone`;
 }
-
-export const ruleTitle = (rule: Rule): string => placeText(rule);

@@ -50,12 +50,6 @@ export function bytes(count: number): string {
   return `${(count / 1_000_000).toFixed(1)} MB`;
 }
 
-/** `in 12 days`, `today`, `3 days ago` */
-export function inDays(days: number): string {
-  if (days < 0) return `${count(-days, 'day')} ago`;
-  return days === 0 ? 'today' : `in ${count(days, 'day')}`;
-}
-
 export const placeText = ({ host, port }: { readonly host: string; readonly port?: number | '*' }): string => {
   const name = host.includes(':') ? `[${host}]` : host;
   return port === '*' ? `${name}, any port` : `${name}:${port ?? 443}`;

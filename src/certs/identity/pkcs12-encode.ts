@@ -3,7 +3,17 @@
  * decoder's thread, since deriving the keys takes some 100 ms. node-forge writes RSA keys alone.
  */
 import { createCipheriv, createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { bmpString, explicit, implicit, integer, nothing, octetString, oid, sequence, set } from '../local-ca/der.ts';
+import {
+  bmpString,
+  explicit,
+  implicit,
+  integer,
+  nothing,
+  octetString,
+  oid,
+  sequence,
+  set,
+} from '../../core/der-writer.ts';
 import { pkcs12Kdf } from './pbe.ts';
 
 export interface NewPfx {

@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import tls from 'node:tls';
 import { isSelfSigned } from '../../core/facts.ts';
+import { Lru } from '../../core/lru.ts';
 import { toPem } from '../identity/pem.ts';
 import { mintLeafDer } from './leaf.ts';
 import type { LocalCa } from './local-ca.ts';
@@ -43,7 +44,8 @@ export function leafCache(ca: LocalCa, options: LeafCacheOptions = {}): LeafCach
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   // The root itself need not be sent; one that another CA signed must be.
   const above = isSelfSigned(ca.certificate) ? '' : ca.certPem;
-  const leaves = new Map<string, Leaf>();
+  // A context's 20 KB lie outside of V8's heap, so that V8 does not see that it should collect.
+  const leaves = new Lru<string, Leaf>(max, ({ context }) => context.context.close());
   let minted = 0;
 
   function make(host: string): Leaf {
@@ -54,21 +56,12 @@ export function leafCache(ca: LocalCa, options: LeafCacheOptions = {}): LeafCach
     return { context, renewAt: now() + (leaf.notAfter.getTime() - now()) * RENEW_AFTER };
   }
 
-  /** Its 20 KB lie outside of V8's heap, so that V8 does not see that it should collect. */
-  function drop(host: string): void {
-    leaves.get(host)?.context.context.close();
-    leaves.delete(host);
-  }
-
   return {
     contextFor(host) {
-      let leaf = leaves.get(host);
-      if (!leaf || leaf.renewAt <= now()) {
-        leaf = make(host);
-        drop(host);
-      } else leaves.delete(host);
+      const known = leaves.get(host);
+      if (known && known.renewAt > now()) return known.context;
+      const leaf = make(host);
       leaves.set(host, leaf);
-      if (leaves.size > max) drop(leaves.keys().next().value ?? '');
       return leaf.context;
     },
     get size() {

@@ -5,7 +5,7 @@
 import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import { certificateParts, OID, publicKeyInfo, subjectKeyIdentifier } from '../../core/extensions.ts';
-import * as der from './der.ts';
+import * as der from '../../core/der-writer.ts';
 
 export interface SubjectName {
   readonly commonName?: string;

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { ContentInfo, id_signedData, SignedData } from '@peculiar/asn1-cms';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { bitString, sequence } from '../local-ca/der.ts';
+import { bitString, sequence } from '../../core/der-writer.ts';
 import { RenewalFault } from './fault.ts';
 
 /** A chain has four; the list of a CA's own certificates a few more. */

@@ -28,13 +28,13 @@ export interface RenewalNotice {
   readonly subject: string;
   readonly via: 'est' | 'step' | 'command';
   readonly fingerprintBefore: string;
+  readonly notAfter: Date;
+  /** When it is renewed again. */
+  readonly next: Date;
 }
 
 export interface Renewed extends RenewalNotice {
   readonly fingerprintAfter: string;
-  readonly notAfter: Date;
-  /** When it is renewed again. */
-  readonly next: Date;
 }
 
 export interface RenewalFailed extends RenewalNotice {
@@ -43,8 +43,6 @@ export interface RenewalFailed extends RenewalNotice {
   readonly hint: string;
   /** In a row. */
   readonly failures: number;
-  readonly notAfter: Date;
-  readonly next: Date;
 }
 
 /** What is told of an entry. Times are RFC 3339. */
@@ -369,7 +367,7 @@ function withinReach(state: State, now: number): State {
   return state.is === 'retrying' || state.is === 'pending' ? { ...state, at: notBeyond(state.at, now) } : state;
 }
 
-function noticeOf({ name, identity, renew }: RenewalEntry): RenewalNotice {
+function noticeOf({ name, identity, renew }: RenewalEntry): Omit<RenewalNotice, 'notAfter' | 'next'> {
   const { subject, fingerprint256 } = certificateFacts(identity.leaf);
   return { name, subject, via: renew.via.kind, fingerprintBefore: fingerprint256 };
 }

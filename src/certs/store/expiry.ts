@@ -44,12 +44,12 @@ export function daysLeft(notAfter: Date, now = new Date()): number {
 }
 
 /** Entry and fingerprint -> the last warning. */
-type Told = Record<string, { threshold: number; until: number }>;
+type Notified = Record<string, { threshold: number; until: number }>;
 
 export class ExpiryWatch {
   readonly #options: ExpiryOptions;
   #entries: readonly StoreEntry[] = [];
-  #told: Told | null = null;
+  #told: Notified | null = null;
   #timer: NodeJS.Timeout | null = null;
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
@@ -138,7 +138,7 @@ interface Deadline {
 function noticeFor(
   { name, identity }: StoreEntry,
   deadlines: readonly Deadline[],
-  told: Told,
+  told: Notified,
   now: number,
 ): ExpiryNotice | null {
   const threshold = deadlines.findLast(({ atMs }) => now > atMs)?.threshold;
@@ -156,10 +156,10 @@ function keyOf(name: string, fingerprint256: string): string {
 }
 
 /** Empty where the file is missing or damaged: then all due warnings are given again. */
-async function readTold(file: string): Promise<Told> {
+async function readTold(file: string): Promise<Notified> {
   try {
     const told: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return typeof told === 'object' && told !== null ? (told as Told) : {};
+    return typeof told === 'object' && told !== null ? (told as Notified) : {};
   } catch {
     return {};
   }

@@ -17,7 +17,12 @@ export class RenewalGrace {
   }
 
   /** @param old the entry in force, where there is one of that name */
-  settle(entry: ParsedEntry, loaded: LoadedIdentity, old: StoreEntry | undefined, graceful: boolean): LoadedIdentity {
+  identityFor(
+    entry: ParsedEntry,
+    loaded: LoadedIdentity,
+    old: StoreEntry | undefined,
+    graceful: boolean,
+  ): LoadedIdentity {
     const identity = old?.etag === entry.signature ? old.identity : null;
     if (loaded.identity || !identity || !graceful) {
       this.#since.delete(entry.name);

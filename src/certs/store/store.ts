@@ -218,7 +218,7 @@ class FileStore implements Store {
     for (const [i, parsed] of store.entries.entries()) {
       if (slice.over) await slice.next();
       const old = before?.entries.get(parsed.name);
-      const identity = this.#grace.settle(parsed, loaded[i] ?? noIdentity, old, graceful);
+      const identity = this.#grace.identityFor(parsed, loaded[i] ?? noIdentity, old, graceful);
       identities.push(identity);
       // The same object where nothing changed is cheap to compare and leaves no garbage.
       const anchors = parsed.renewal ? trust(parsed.renewal.trust ?? store.trust) : null;

@@ -1,11 +1,11 @@
 /** The API of the daemon where one runs; else of the files. */
-import { readRunFile, readToken } from '../run-file.ts';
+import { readRunFile } from '../../run-file.ts';
 import type { Api } from './api.ts';
-import { DaemonApi } from './daemon.ts';
+import { apiOf } from './daemon.ts';
 
 export async function anyApi(home: string): Promise<Api> {
   const run = await readRunFile(home);
-  if (run) return new DaemonApi(run, await readToken(home), home);
+  if (run) return apiOf(run, home);
   // Only here: to load and build the API takes a third of a second.
   const { filesApi } = await import('./files.ts');
   return filesApi(home);

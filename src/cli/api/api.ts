@@ -1,7 +1,7 @@
 /** The admin API as commands use it: of the daemon that runs, or of the same routes in this process where none does. */
 import type { OutgoingHttpHeaders } from 'node:http';
 import { CliError } from '../errors.ts';
-import type { RunFile } from '../run-file.ts';
+import type { RunFile } from '../../run-file.ts';
 
 export interface Answer<T> {
   readonly status: number;
@@ -26,7 +26,7 @@ export interface Api {
 export class ApiError extends CliError {
   readonly status: number;
   readonly code: string;
-  constructor(status: number, problem: Partial<Problem>) {
+  constructor(status: number, problem: Partial<ProblemDetails>) {
     const details = (problem.problems ?? []).flatMap(problemLine);
     super(
       problem.detail ?? `the admin API answered ${status}`,
@@ -39,7 +39,8 @@ export class ApiError extends CliError {
   }
 }
 
-interface Problem {
+/** RFC 9457. */
+interface ProblemDetails {
   readonly detail: string;
   readonly code: string;
   readonly hint: string;
@@ -67,6 +68,6 @@ export async function withApi<T>(open: Promise<Api>, use: (api: Api) => Promise<
 export function answerOf<T>(status: number, headers: Answer<T>['headers'], text: string): Answer<T> {
   const isJson = /json/.test(String(headers['content-type'] ?? ''));
   const body = (isJson && text !== '' ? JSON.parse(text) : text) as T;
-  if (status >= 400) throw new ApiError(status, (typeof body === 'object' ? body : {}) as Partial<Problem>);
+  if (status >= 400) throw new ApiError(status, (typeof body === 'object' ? body : {}) as Partial<ProblemDetails>);
   return { status, body, headers };
 }

@@ -1,19 +1,38 @@
 /** The API of the daemon that runs. */
+import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
+import { readRunFile, type RunFile } from '../../run-file.ts';
 import { VERSION } from '../../version.ts';
-import { CliError } from '../errors.ts';
-import { notRunning, readRunFile, readToken, type RunFile } from '../run-file.ts';
+import { CliError, notRunning } from '../errors.ts';
 import { type Answer, answerOf, type Api, type CallOptions } from './api.ts';
 
 /** @throws CliError where no daemon runs */
 export async function daemonApi(home: string): Promise<DaemonApi> {
   const run = await readRunFile(home);
   if (!run) throw notRunning(home);
+  return apiOf(run, home);
+}
+
+/** @throws CliError where the token can't be read */
+export async function apiOf(run: RunFile, home: string): Promise<DaemonApi> {
   return new DaemonApi(run, await readToken(home), home);
 }
 
+async function readToken(home: string): Promise<string> {
+  const path = join(home, 'admin.token');
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    throw new CliError(
+      `${path} can't be read: ${(error as NodeJS.ErrnoException).code}`,
+      'run the command as the user that the daemon runs as',
+    );
+  }
+}
+
 /** Of the daemon `run` that listens for `home`. */
-export class DaemonApi implements Api {
+class DaemonApi implements Api {
   readonly daemon: RunFile;
   readonly #token: string;
   readonly #home: string;

@@ -10,7 +10,7 @@ import { Secret } from '../../core/secret.ts';
 import { createRecorder } from '../../inspect/records/recorder.ts';
 import { VERSION } from '../../version.ts';
 import { type Api, answerOf } from './api.ts';
-import { notRunning } from '../run-file.ts';
+import { notRunning } from '../errors.ts';
 
 /** @throws MtlsdError BAD_CONFIGURATION where the store can't stand */
 export async function filesApi(home: string): Promise<Api> {
@@ -21,7 +21,7 @@ export async function filesApi(home: string): Promise<Api> {
   const app = await createAdminApp({
     version: VERSION,
     token,
-    log: Object.assign(() => {}, { json: () => {}, enabled: () => false, flush: () => Promise.resolve() }),
+    log: Object.assign(() => {}, { json: () => {}, flush: () => Promise.resolve() }),
     // The command fails with the error itself.
     report: () => {},
     home,
@@ -44,7 +44,7 @@ export async function filesApi(home: string): Promise<Api> {
       pools: () => ({ pools: 0, connected: 0, running: 0, pending: 0 }),
       leaves: () => ({ size: 0, minted: 0 }),
     }),
-    settle: () => {},
+    flush: () => {},
     connect: () => Promise.reject(notRunning(home)),
     viaOf: () => null,
     upstreamProxies: [],

@@ -3,14 +3,14 @@ import { asMtlsdError } from '../../core/errors.ts';
 import { homeDirectory } from '../../home.ts';
 import { anyApi } from '../api/any.ts';
 import { withApi } from '../api/api.ts';
-import { failed, type Finding } from '../doctor/check.ts';
+import { failed, type CheckResult } from '../doctor/check.ts';
 import { checkClients, checkShell } from '../doctor/clients.ts';
 import { checkConfiguration } from '../doctor/configuration.ts';
 import { checkCa, checkClock, checkDaemon, checkHome } from '../doctor/installation.ts';
 import { checkTrustOfClients } from '../doctor/records.ts';
 import { checkStore } from '../doctor/store.ts';
 import { count, paint, print, printJson, progress } from '../output.ts';
-import { readRunFile } from '../run-file.ts';
+import { readRunFile } from '../../run-file.ts';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -42,7 +42,7 @@ export function doctorCommand(): Command {
     });
 }
 
-async function examine(home: string, clients: boolean): Promise<Finding[]> {
+async function examine(home: string, clients: boolean): Promise<CheckResult[]> {
   const findings = await checkHome(home);
   if (findings[0]?.state === 'failed') return findings;
   findings.push(...(await checkCa(home)), ...(await checkClock(home)), ...(await checkDaemon(home)));
@@ -66,7 +66,7 @@ async function examine(home: string, clients: boolean): Promise<Finding[]> {
 }
 
 /** What can't be looked at is a finding too, and no end of the rest. */
-async function guarded(check: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
+async function guarded(check: string, look: () => Promise<CheckResult[]>): Promise<CheckResult[]> {
   try {
     return await look();
   } catch (error) {
@@ -82,12 +82,12 @@ const MARKS = {
   skipped: ['dim', 'skipped'],
 } as const;
 
-function text({ check, state, message, next }: Finding): string {
+function text({ check, state, message, next }: CheckResult): string {
   const [colour, word] = MARKS[state];
   return `${paint(colour, word.padEnd(8))} ${check}: ${message}\n${next === null ? '' : `         next: ${next}\n`}`;
 }
 
-function summary(findings: readonly Finding[]): string {
+function summary(findings: readonly CheckResult[]): string {
   const failures = findings.filter(({ state }) => state === 'failed').length;
   const warnings = findings.filter(({ state }) => state === 'warning').length;
   const skips = findings.filter(({ state }) => state === 'skipped').length;

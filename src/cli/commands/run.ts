@@ -7,7 +7,7 @@ import { clientSettings } from '../client-settings.ts';
 import { CliError } from '../errors.ts';
 import { oldNodeWarning } from '../old-node.ts';
 import { startOwnDaemon } from '../own-daemon.ts';
-import { readRunFile } from '../run-file.ts';
+import { readRunFile } from '../../run-file.ts';
 
 interface Options {
   readonly home?: string;

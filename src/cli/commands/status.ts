@@ -4,7 +4,7 @@ import { homeDirectory } from '../../home.ts';
 import { withApi } from '../api/api.ts';
 import { daemonApi } from '../api/daemon.ts';
 import { count, inDays, localTime, paint, pairs, print, printJson } from '../output.ts';
-import type { RunFile } from '../run-file.ts';
+import type { RunFile } from '../../run-file.ts';
 
 export function statusCommand(): Command {
   return new Command('status')

@@ -1,5 +1,5 @@
 /** One thing that was looked at. */
-export interface Finding {
+export interface CheckResult {
   readonly check: string;
   readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
   /** One sentence, lower case, no full stop. */
@@ -8,15 +8,20 @@ export interface Finding {
   readonly next: string | null;
 }
 
-export const ok = (check: string, message: string): Finding => ({ check, state: 'ok', message, next: null });
-export const skipped = (check: string, message: string): Finding => ({ check, state: 'skipped', message, next: null });
-export const warning = (check: string, message: string, next: string): Finding => ({
+export const ok = (check: string, message: string): CheckResult => ({ check, state: 'ok', message, next: null });
+export const skipped = (check: string, message: string): CheckResult => ({
+  check,
+  state: 'skipped',
+  message,
+  next: null,
+});
+export const warning = (check: string, message: string, next: string): CheckResult => ({
   check,
   state: 'warning',
   message,
   next,
 });
-export const failed = (check: string, message: string, next: string): Finding => ({
+export const failed = (check: string, message: string, next: string): CheckResult => ({
   check,
   state: 'failed',
   message,

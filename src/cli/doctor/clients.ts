@@ -14,7 +14,7 @@ import { clientSettings } from '../client-settings.ts';
 import { oldNodeWarning } from '../old-node.ts';
 import { findProgram } from '../programs.ts';
 import { nssStores } from '../trust-stores/nss.ts';
-import { failed, type Finding, ok, skipped, warning } from './check.ts';
+import { failed, type CheckResult, ok, skipped, warning } from './check.ts';
 
 const run = promisify(execFile);
 /** Some start a runtime, all at once. */
@@ -64,7 +64,7 @@ interface Place {
 }
 
 /** Needs a daemon that runs. */
-export async function checkClients(home: string): Promise<Finding[]> {
+export async function checkClients(home: string): Promise<CheckResult[]> {
   const folder = await mkdtemp(join(tmpdir(), 'mtlsd-doctor-'));
   try {
     const inherited = (process.env.https_proxy ?? process.env.HTTPS_PROXY) !== undefined;
@@ -84,7 +84,7 @@ async function variables(home: string): Promise<Record<string, string>> {
   return clientVariables(settings, process.env);
 }
 
-async function tryOut(trial: Trial, place: Place): Promise<Finding> {
+async function tryOut(trial: Trial, place: Place): Promise<CheckResult> {
   const { client, program } = trial;
   const check = `client ${client}`;
   const path = await findProgram(program);
@@ -116,7 +116,7 @@ async function reaches({ args, env, answered }: Trial, path: string, url: string
 }
 
 /** Compiling a program takes seconds: keytool asks over the network as any JVM does, and says what the JVM trusts. */
-async function checkJava(home: string, place: Place): Promise<Finding> {
+async function checkJava(home: string, place: Place): Promise<CheckResult> {
   const check = 'client Java';
   const keytool = await findProgram('keytool');
   if (keytool === null) return skipped(check, 'no keytool');
@@ -133,7 +133,7 @@ async function checkJava(home: string, place: Place): Promise<Finding> {
 }
 
 /** A browser without the local CA is what most people want: it is told where everything is. */
-async function checkBrowsers(home: string): Promise<Finding[]> {
+async function checkBrowsers(home: string): Promise<CheckResult[]> {
   const { stores, tool } = await nssStores(await readCa(home));
   if (stores.length === 0) return [];
   if (tool === null) return [skipped('browsers', 'certutil is not installed')];
@@ -147,7 +147,7 @@ async function checkBrowsers(home: string): Promise<Finding[]> {
 }
 
 /** A variable that was set for another installation, or by hand, is the commonest reason why nothing comes here. */
-export function checkShell(proxy: readonly string[]): Finding {
+export function checkShell(proxy: readonly string[]): CheckResult {
   const value = process.env.https_proxy ?? process.env.HTTPS_PROXY;
   if (value === undefined) return skipped('shell', 'HTTPS_PROXY is not set; mtlsd run and mtlsd env set it');
   const place = URL.canParse(value) ? new URL(value).host : value;

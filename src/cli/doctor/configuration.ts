@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findProgram } from '../programs.ts';
-import { type Finding, ok, warning } from './check.ts';
+import { type CheckResult, ok, warning } from './check.ts';
 
 interface Setting {
   readonly client: string;
@@ -25,8 +25,8 @@ const SETTINGS: readonly Setting[] = [
   { client: 'bundler', file: '.bundle/config', names: /^BUNDLE_SSL_CA_CERT:/m },
 ];
 
-export async function checkConfiguration(): Promise<Finding[]> {
-  const findings: Finding[] = [];
+export async function checkConfiguration(): Promise<CheckResult[]> {
+  const findings: CheckResult[] = [];
   for (const { client, file, names } of SETTINGS) {
     const path = join(homedir(), file);
     const text = await readFile(path, 'utf8').catch(() => '');

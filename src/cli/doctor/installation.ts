@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { asMtlsdError } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { octal } from '../../core/files/own-folder.ts';
-import { readRunFile } from '../run-file.ts';
-import { failed, type Finding, ok, skipped, warning } from './check.ts';
+import { readRunFile } from '../../run-file.ts';
+import { failed, type CheckResult, ok, skipped, warning } from './check.ts';
 
-export async function checkHome(home: string): Promise<Finding[]> {
+export async function checkHome(home: string): Promise<CheckResult[]> {
   const found = await stat(home).catch(() => null);
   if (!found)
     return [failed('home', `${home} does not exist`, 'mtlsd start makes it, or name another with --home DIR')];
-  const findings: Finding[] = [];
+  const findings: CheckResult[] = [];
   const writable = await access(home, constants.R_OK | constants.W_OK | constants.X_OK).then(
     () => true,
     () => false,
@@ -60,7 +60,7 @@ const SECRETS = [
   ['certificates.yaml', 'should'],
 ] as const;
 
-export async function checkCa(home: string): Promise<Finding[]> {
+export async function checkCa(home: string): Promise<CheckResult[]> {
   const path = join(home, 'ca/ca.pem');
   const pem = await readFile(path, 'utf8').catch(() => null);
   if (pem === null) return [failed('local CA', `there is none in ${home}`, 'mtlsd start makes it')];
@@ -78,7 +78,7 @@ export async function checkCa(home: string): Promise<Finding[]> {
   }
 }
 
-export async function checkDaemon(home: string): Promise<Finding[]> {
+export async function checkDaemon(home: string): Promise<CheckResult[]> {
   const run = await readRunFile(home);
   if (run) return [ok('daemon', `process ${run.pid}, version ${run.version}, proxy ${run.proxy.join(' and ')}`)];
   const stale = await stat(join(home, 'run.json')).catch(() => null);
@@ -96,7 +96,7 @@ export async function checkDaemon(home: string): Promise<Finding[]> {
   return findings;
 }
 
-function checkPort({ host, port }: { host: string; port: number }): Promise<Finding> {
+function checkPort({ host, port }: { host: string; port: number }): Promise<CheckResult> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) =>
@@ -113,7 +113,7 @@ function checkPort({ host, port }: { host: string; port: number }): Promise<Find
 }
 
 /** A clock far off makes every certificate look wrong. Nothing is asked of the network; the files here tell enough. */
-export async function checkClock(home: string): Promise<Finding[]> {
+export async function checkClock(home: string): Promise<CheckResult[]> {
   const made = await stat(join(home, 'ca/ca.pem')).catch(() => null);
   if (!made) return [skipped('clock', 'nothing here to hold it against')];
   if (made.mtimeMs > Date.now() + 60_000)

@@ -3,13 +3,13 @@ import type { ExchangeRecord } from '../../inspect/records/types.ts';
 import { OWN_NAME } from '../../proxy/own-name.ts';
 import type { Api } from '../api/api.ts';
 import { count, localTime } from '../output.ts';
-import { type Finding, ok, warning } from './check.ts';
+import { type CheckResult, ok, warning } from './check.ts';
 
 /** What failed before that may be repaired by now. */
 const RECENT_MS = 60 * 60 * 1000;
 
 /** The commonest first failure: a client that uses the proxy and does not trust the local CA. */
-export async function checkTrustOfClients(api: Api): Promise<Finding[]> {
+export async function checkTrustOfClients(api: Api): Promise<CheckResult[]> {
   if (!api.daemon) return [];
   const { exchanges } = (
     await api.call<{ exchanges: readonly ExchangeRecord[] }>('GET', '/api/v1/exchanges?failed=true&limit=1000')

@@ -3,13 +3,13 @@ import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
 import type { Api } from '../api/api.ts';
 import { count, inDays } from '../output.ts';
-import { failed, type Finding, ok, warning } from './check.ts';
+import { failed, type CheckResult, ok, warning } from './check.ts';
 
 /** The first threshold of the announcements. */
 const SOON_DAYS = 30;
 
-export async function checkStore(api: Api): Promise<Finding[]> {
-  const findings: Finding[] = [];
+export async function checkStore(api: Api): Promise<CheckResult[]> {
+  const findings: CheckResult[] = [];
   if (api.daemon) {
     const { store } = (await api.call<StatusAnswer>('GET', '/api/v1/status')).body;
     for (const { line, column, message, expected } of store.rejected?.problems ?? [])
@@ -54,7 +54,7 @@ export async function checkStore(api: Api): Promise<Finding[]> {
   return [...findings, ...expiryFindings(enabled)];
 }
 
-function expiryFindings(entries: readonly EntryAnswer[]): Finding[] {
+function expiryFindings(entries: readonly EntryAnswer[]): CheckResult[] {
   const findings = entries.flatMap(({ name, days_left }) => {
     if (days_left === null || days_left >= SOON_DAYS) return [];
     const next = `renew it, then: mtlsd cert set ${name}`;

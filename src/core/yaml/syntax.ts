@@ -1,7 +1,7 @@
 /** What the YAML parser finds, in our own words. */
 import { type Document, type ErrorCode, isAlias, type Node, visit, type YAMLError } from 'yaml';
 
-interface Told {
+interface Explanation {
   readonly message: string;
   readonly expected: string;
 }
@@ -9,7 +9,7 @@ interface Told {
 const quotes = 'quotes around text that starts with one of * & ! | > % @ ` or holds ": " or " #"';
 
 // biome-ignore format: a table reads best as a table
-const told: Partial<Record<ErrorCode, Told>> = {
+const told: Partial<Record<ErrorCode, Explanation>> = {
   TAB_AS_INDENT: { message: 'a tab is used for indentation', expected: 'spaces' },
   BAD_INDENT: { message: 'the indentation fits no block above', expected: 'the same number of spaces as the lines that it belongs with' },
   DUPLICATE_KEY: { message: 'a key is there twice', expected: 'each key once' },
@@ -25,13 +25,13 @@ const told: Partial<Record<ErrorCode, Told>> = {
   UNEXPECTED_TOKEN: { message: 'unexpected text', expected: quotes },
 };
 
-export function tellYamlError({ code }: YAMLError): Told {
+export function tellYamlError({ code }: YAMLError): Explanation {
   return told[code] ?? { message: `the file is not YAML 1.2 (${code})`, expected: 'YAML 1.2' };
 }
 
 /** Aliases without an anchor above them, with their offsets. */
-export function danglingAliases(document: Document): (Told & { readonly offset: number })[] {
-  const found: (Told & { readonly offset: number })[] = [];
+export function danglingAliases(document: Document): (Explanation & { readonly offset: number })[] {
+  const found: (Explanation & { readonly offset: number })[] = [];
   visit(document, {
     Alias: (_, node) => {
       if (isAlias(node) && !node.resolve(document))
@@ -46,7 +46,7 @@ export function danglingAliases(document: Document): (Told & { readonly offset: 
 }
 
 /** Errors that the parser throws on files made to cost much. @param mostAliases as given to it */
-export function tellCostly(error: unknown, mostAliases: number): Told {
+export function tellCostly(error: unknown, mostAliases: number): Explanation {
   if (error instanceof RangeError) return { message: 'the file is nested too deeply', expected: 'at most six levels' };
   if (error instanceof ReferenceError)
     return { message: 'too many aliases are resolved', expected: `at most ${mostAliases} uses of anchors` };

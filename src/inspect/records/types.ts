@@ -19,8 +19,6 @@ export interface TlsFacts {
   readonly server_name: string | null;
   /** `size` is null for hybrid groups such as X25519MLKEM768, of which Node tells none. */
   readonly ephemeral_key: { readonly type: string; readonly name: string | null; readonly size: number | null } | null;
-  /** Always false upstream: no session is resumed, so that nothing is verified from memory. */
-  readonly reused: boolean;
 }
 
 export interface VerificationFacts {

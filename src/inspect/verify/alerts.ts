@@ -14,8 +14,6 @@ export interface ExplainedAlert {
   /** What to do next. */
   readonly hint: string;
   readonly about: AlertSubject;
-  /** The alert itself does not say so; the moment it came at does. */
-  readonly probable: boolean;
 }
 
 export interface AlertContext {
@@ -105,16 +103,16 @@ export function explainAlert(alert: Alert, context: AlertContext): ExplainedAler
   const facts = ALERTS[alert.number];
   if (!facts) {
     const meaning = `the other side sent an alert that no standard names: ${alert.number}`;
-    return { meaning, hint: LOG, about: 'protocol', probable: false };
+    return { meaning, hint: LOG, about: 'protocol' };
   }
   const { meaning, hint, about } = facts;
   if (about === 'client_certificate' && !context.sent && context.requested !== false) {
-    return { ...missing(alert), probable: alert.number !== 116 && alert.number !== 41 };
+    return missing(alert);
   }
   if (context.requested === true && MAY_MEAN_CERTIFICATE.has(alert.number)) {
-    return context.sent ? { ...refused(meaning), probable: true } : { ...missing(alert), probable: true };
+    return context.sent ? refused(meaning) : missing(alert);
   }
-  return { meaning, hint, about, probable: false };
+  return { meaning, hint, about };
 }
 
 /**
@@ -123,9 +121,7 @@ export function explainAlert(alert: Alert, context: AlertContext): ExplainedAler
  */
 const MAY_MEAN_CERTIFICATE = new Set([40, 47, 50, 51]);
 
-type Meaning = Omit<ExplainedAlert, 'probable'>;
-
-function missing(alert: Alert): Meaning {
+function missing(alert: Alert): ExplainedAlert {
   const probably = alert.number === 116 || alert.number === 41 ? '' : 'probably ';
   return {
     meaning: `the server asked for a client certificate, got none, and ${probably}requires one`,
@@ -134,7 +130,7 @@ function missing(alert: Alert): Meaning {
   };
 }
 
-function refused(meaning: string): Meaning {
+function refused(meaning: string): ExplainedAlert {
   return {
     meaning: `the server asked for a client certificate, was sent one, and probably refused it (${meaning})`,
     hint: ASK_CA,

@@ -6,7 +6,7 @@ import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { type Authority, parseAuthority, tellable } from '../../core/authority.ts';
 import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
 import { nextId } from '../../core/ids.ts';
-import { pace } from '../../core/pace.ts';
+import { onePerTurn } from '../../core/one-per-turn.ts';
 import type { RequestHead } from '../../http1/reader.ts';
 import { type InterceptOptions, intercept } from '../client/intercept.ts';
 import type { ClientConnection } from '../client/stream.ts';
@@ -48,7 +48,7 @@ export interface Refusal {
 }
 
 /** Each costs a millisecond or two: a leaf, two handshakes. */
-const nextHandshake = pace();
+const nextHandshake = onePerTurn();
 
 /** Longer than any client waits before it speaks, shorter than a person's patience; then it may be that the server speaks first. */
 const FIRST_BYTES_MS = 30_000;

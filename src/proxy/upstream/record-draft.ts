@@ -132,7 +132,6 @@ export class RecordDraft {
         ephemeral && 'type' in ephemeral
           ? { type: ephemeral.type, name: ephemeral.name ?? null, size: ephemeral.size ?? null }
           : null,
-      reused: false,
     };
   }
 

@@ -1,8 +1,7 @@
-import { useState } from 'preact/hooks';
 import type { Entry } from '../../api/document.ts';
 import { Badge } from '../../components/badge.tsx';
 import { LifetimeBar } from '../../components/certificate.tsx';
-import { DropZone } from '../../components/drop-zone.tsx';
+import { DropZone, useDrop } from '../../components/drop-zone.tsx';
 import { Icon } from '../../components/icon.tsx';
 import { openDialog } from '../../state/dialogs.ts';
 import { useResource } from '../../state/resource.ts';
@@ -14,24 +13,12 @@ import { MatchForm } from './match-form.tsx';
 
 export function Certificates() {
   const list = useResource('listCertificates', { query: { limit: 10_000 } });
-  const [over, setOver] = useState(false);
+  const { over, handlers } = useDrop((files) => openDialog({ kind: 'add-certificate', files }));
   const entries = list.state === 'ready' ? list.answer.certificates : [];
   const name = params.value.get('entry');
   const selected = entries.find((entry) => entry.name === name);
   return (
-    <main
-      class={`certificates ${selected ? 'with-drawer' : ''} ${over ? 'over' : ''}`}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        openDialog({ kind: 'add-certificate', files: [...(event.dataTransfer?.files ?? [])] });
-      }}
-    >
+    <main class={`certificates ${selected ? 'with-drawer' : ''} ${over ? 'over' : ''}`} {...handlers}>
       <div class="page-side">
         <div class="page-head">
           <h1>Certificates</h1>

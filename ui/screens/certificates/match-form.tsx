@@ -48,7 +48,7 @@ export function MatchForm() {
   );
 }
 
-export function MatchResult({ match }: { readonly match: Match }) {
+function MatchResult({ match }: { readonly match: Match }) {
   const { tone, text } = matchVerdict(match);
   const { losers } = match.certificate;
   return (

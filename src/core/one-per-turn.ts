@@ -3,7 +3,7 @@
  * up what is under way already.
  * @returns resolves when it is the caller's turn, at once where there is no crowd
  */
-export function pace(): () => Promise<void> {
+export function onePerTurn(): () => Promise<void> {
   const waiting: (() => void)[] = [];
   let taken = false;
   const nextTurn = (): void => {

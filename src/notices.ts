@@ -1,0 +1,52 @@
+/** What the log and the metrics say of certificates and their store; names of fields are those of docs/log-events.md. */
+import type { Metrics } from './admin/metrics.ts';
+import type { RenewalFailed, Renewed, RenewalNotice } from './certs/renewal/renewer.ts';
+import { distinctProblems } from './certs/store/changes.ts';
+import type { ExpiryNotice } from './certs/store/expiry.ts';
+import type { StoreSnapshot } from './certs/store/snapshot.ts';
+import type { StoreChange } from './certs/store/store.ts';
+import type { Log } from './core/log.ts';
+import type { FileProblem } from './core/yaml/read.ts';
+
+export function createNotices(log: Log, metrics: Metrics) {
+  return {
+    loaded(this: void, { entries }: StoreSnapshot, change: StoreChange): void {
+      metrics.reload(true);
+      log('info', 'store.loaded', change);
+      for (const { name, entries: count, problem } of distinctProblems(entries)) {
+        const message = count > 1 ? `${problem.message} (${count} entries)` : problem.message;
+        log(problem.severity === 'error' ? 'error' : 'warn', 'store.problem', { name, ...problem, message });
+      }
+    },
+    rejected(this: void, problems: readonly FileProblem[]): void {
+      metrics.reload(false);
+      log('error', 'store.rejected', { problems });
+    },
+    expiry(this: void, notice: ExpiryNotice): void {
+      const { event, name, subject, fingerprint256, daysLeft, notAfter, threshold } = notice;
+      log(event === 'certificate.expired' ? 'error' : 'warn', event, {
+        name,
+        subject,
+        fingerprint256,
+        days_left: daysLeft,
+        not_after: notAfter.toISOString(),
+        threshold,
+      });
+    },
+    renewed(this: void, renewed: Renewed): void {
+      metrics.renewal(renewed.name, true);
+      log('info', 'certificate.renewed', fieldsOf(renewed, { fingerprint_after: renewed.fingerprintAfter }));
+    },
+    renewalFailed(this: void, failed: RenewalFailed): void {
+      const { name, code, message, hint, failures, notAfter } = failed;
+      metrics.renewal(name, false);
+      const level = notAfter.getTime() < Date.now() ? 'error' : 'warn';
+      log(level, 'certificate.renewal_failed', fieldsOf(failed, { code, message, hint, failures }));
+    },
+  };
+}
+
+function fieldsOf({ name, subject, via, fingerprintBefore, notAfter, next }: RenewalNotice, outcome: object) {
+  const times = { not_after: notAfter.toISOString(), next: next.toISOString() };
+  return { name, subject, via, fingerprint_before: fingerprintBefore, ...outcome, ...times };
+}
