@@ -13,3 +13,11 @@ test('keeps the last used, as many as it may', () => {
   lru.delete('a');
   expect([lru.size, lru.get('a')]).toEqual([1, undefined]);
 });
+
+test('hands out what it drops, once, and not what is used again', () => {
+  const dropped: string[] = [];
+  const lru = new Lru<string, string>(2, (value) => dropped.push(value));
+  for (const [key, value] of ['a1', 'b1', 'a2', 'c1'].entries()) lru.set(value.slice(0, 1), `${key}:${value}`);
+  lru.get('a');
+  expect(dropped).toEqual(['0:a1', '1:b1']);
+});
