@@ -61,6 +61,7 @@ export const endurance: Case = {
           ],
         },
       ],
+      aims: [{ what: 'resident memory, last tenth', atMost: 160, unit: 'MB', measured: between(0.9, 1) }],
       plots: [
         {
           name: 'endurance',

@@ -63,20 +63,29 @@ export const requests: Case = {
         ];
       }),
     });
-    const own = figures.of({ name: 'mtlsd' }, 'cpu 32');
+    const ofOther = (what: string, name: string): number =>
+      ratio(figures.of({ name: 'mtlsd' }, what), figures.of({ name }, what));
     return {
       how: `1 KB answers as fast as they come, ${rounds} rounds of ${seconds} s each, turn by turn. CPU is user and system time of the proxy's processes; "least" is the least disturbed round. Direct is without a client certificate, which wrk can't show.`,
       tables: kinds.map(table),
       aims: [
-        {
-          what: 'CPU per request, of Squid (32 connections)',
-          atMost: 0.8,
-          measured: ratio(own, figures.of({ name: 'Squid ssl-bump' }, 'cpu 32')),
-        },
+        ...kinds.flatMap((connections) => [
+          {
+            what: `CPU per request, of Squid (${connections} connections)`,
+            atMost: 0.6,
+            measured: ofOther(`cpu ${connections}`, 'Squid ssl-bump'),
+          },
+          {
+            what: `CPU per request, of the bare pipe (${connections} connections)`,
+            atMost: 1.5,
+            measured: ofOther(`cpu ${connections}`, 'bare pipe'),
+          },
+        ]),
+        { what: 'p99, of Squid (32 connections)', atMost: 1.5, measured: ofOther('p99 32', 'Squid ssl-bump') },
         {
           what: 'CPU per request, of http-mitm-proxy (32 connections)',
           atMost: 0.33,
-          measured: ratio(own, figures.of({ name: 'http-mitm-proxy' }, 'cpu 32')),
+          measured: ofOther('cpu 32', 'http-mitm-proxy'),
         },
       ],
       plots: [

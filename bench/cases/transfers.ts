@@ -47,7 +47,7 @@ export const transfers: Case = {
       Math.max(...DIRECTIONS.flatMap((direction) => figures.of(candidate, `peak ${size} ${direction}`)));
     const aims = DIRECTIONS.map((direction) => ({
       what: `CPU per 100 MB ${direction}, of the bare pipe`,
-      atMost: 1.1,
+      atMost: 0.8,
       measured: ratio(
         figures.of({ name: 'mtlsd' }, `cpu 100m ${direction}`),
         figures.of(pipe, `cpu 100m ${direction}`),
@@ -77,7 +77,7 @@ export const transfers: Case = {
       })),
       aims: [
         ...aims,
-        { what: 'peak memory', atMost: 150, unit: 'MB', measured: peak({ name: 'mtlsd' }, sizes.at(-1) ?? '') },
+        { what: 'peak memory', atMost: 130, unit: 'MB', measured: peak({ name: 'mtlsd' }, sizes.at(-1) ?? '') },
       ],
       plots: [
         {

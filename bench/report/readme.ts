@@ -11,7 +11,12 @@ export function render({ id, title }: Case, section: Section, stamp: string): st
   const aims = (section.aims ?? []).map(({ what, atMost, measured, unit = '' }) => {
     const digits = atMost < 10 ? 2 : 0;
     const figure = (value: number): string => `${value.toFixed(digits)} ${unit}`.trim();
-    return [what, figure(atMost), Number.isNaN(measured) ? '–' : figure(measured), measured <= atMost ? 'yes' : 'no'];
+    return [
+      what,
+      figure(atMost),
+      Number.isNaN(measured) ? '–' : figure(measured),
+      Number.isNaN(measured) ? '–' : measured <= atMost ? 'yes' : 'no',
+    ];
   });
   return [
     `### ${id}. ${title}`,

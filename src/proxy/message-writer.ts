@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Boundary } from '../core/boundary.ts';
 import { chunkHead, lastChunk } from '../http1/write.ts';
 import type { Framing } from '../http1/framing.ts';
-import { flushAfterTurn } from '../runtime/turn.ts';
+import { flushAfterTurn, type MessageKind } from '../runtime/turn.ts';
 
 /** Pieces up to this size are copied into one buffer; a TLS record holds as much (RFC 8446 §5.1). */
 const GATHERED_BYTES = 16 * 1024;
@@ -16,6 +16,7 @@ const NONE: Framing = { kind: 'none' };
 
 export class MessageWriter {
   readonly #socket: Duplex;
+  readonly #kind: MessageKind;
   readonly #inside: Boundary;
   #pieces: (string | Buffer)[] = [];
   #gathered = 0;
@@ -23,8 +24,9 @@ export class MessageWriter {
   #left = 0;
   #scheduled = false;
 
-  constructor(socket: Duplex, inside: Boundary) {
+  constructor(socket: Duplex, kind: MessageKind, inside: Boundary) {
     this.#socket = socket;
+    this.#kind = kind;
     this.#inside = inside;
   }
 
@@ -78,7 +80,7 @@ export class MessageWriter {
     if (this.#gathered >= GATHERED_BYTES) return this.flush();
     if (!this.#scheduled) {
       this.#scheduled = true;
-      flushAfterTurn(this);
+      flushAfterTurn(this, this.#kind);
     }
     return !this.#socket.writableNeedDrain;
   }
@@ -116,7 +118,10 @@ export class MessageWriter {
 function join(pieces: readonly (string | Buffer)[], size: number): Buffer {
   const whole = Buffer.allocUnsafe(size);
   let at = 0;
-  for (const piece of pieces)
-    at += typeof piece === 'string' ? whole.write(piece, at, 'latin1') : piece.copy(whole, at);
+  for (const piece of pieces) {
+    if (typeof piece === 'string') whole.write(piece, at, 'latin1');
+    else whole.set(piece, at);
+    at += piece.length;
+  }
   return whole;
 }

@@ -67,7 +67,7 @@ export class H1ClientConnection {
     this.#options = options;
     this.#reader = new RequestReader({ headBytes: options.headerBytes });
     this.#inside = new Boundary('client', options.reportFault, () => socket.destroy());
-    this.#writer = new MessageWriter(socket, this.#inside);
+    this.#writer = new MessageWriter(socket, 'response', this.#inside);
     socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
     socket.on('error', ignore); // a client's reset is routine; 'close' follows
   }

@@ -60,7 +60,7 @@ export class H1Connection implements UpstreamStream {
     this.#keepAliveMs = options.keepAliveMs;
     this.#reader = new ResponseReader({ headBytes: options.headerBytes });
     this.#inside = new Boundary('upstream', options.reportFault, () => upstream.end(), upstream.record?.connection);
-    this.#writer = new MessageWriter(this.#socket, this.#inside);
+    this.#writer = new MessageWriter(this.#socket, 'request', this.#inside);
     this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose);
   }
 
