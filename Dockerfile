@@ -6,6 +6,7 @@ RUN npm ci --ignore-scripts
 COPY rolldown.config.ts LICENSE ./
 COPY src ./src
 COPY bin ./bin
+COPY config ./config
 COPY ui ./ui
 RUN npm run build
 

@@ -21,7 +21,6 @@ import { gzipSync } from 'node:zlib';
 import { bashCompletion, fishCompletion, zshCompletion } from '../src/cli/completion-scripts.ts';
 import { commandTree } from '../src/cli/command-tree.ts';
 import { COMMANDS } from '../src/cli/commands.ts';
-import { manPage } from './man-page.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const LIB = 'usr/lib/mtlsd';
@@ -74,7 +73,7 @@ async function fill(tree: string, version: string): Promise<void> {
     cpSync(join(ROOT, from), join(tree, to), { recursive: true });
   };
   copy('bin', `${LIB}/bin`);
-  copy('dist', `${LIB}/dist`);
+  for (const part of ['cli', 'ui']) copy(`dist/${part}`, `${LIB}/dist/${part}`);
   const { name, type, engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
     string,
     unknown
@@ -86,7 +85,7 @@ async function fill(tree: string, version: string): Promise<void> {
   copy('deploy/systemd/mtlsd.service', 'usr/lib/systemd/system/mtlsd.service');
   copy('deploy/systemd/mtlsd.socket', 'usr/lib/systemd/system/mtlsd.socket');
   copy('deploy/systemd/user/mtlsd.service', 'usr/lib/systemd/user/mtlsd.service');
-  write('usr/share/man/man1/mtlsd.1.gz', gzipSync(await manPage(version), { level: 9 }));
+  write('usr/share/man/man1/mtlsd.1.gz', gzipSync(readFileSync(join(ROOT, 'dist/mtlsd.1')), { level: 9 }));
   const nodes = await commandTree(COMMANDS);
   write('usr/share/bash-completion/completions/mtlsd', bashCompletion(nodes));
   write('usr/share/zsh/vendor-completions/_mtlsd', zshCompletion(nodes));
