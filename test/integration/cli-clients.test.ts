@@ -198,9 +198,9 @@ trust: { system: false, ca: [${files}/root.crt] }
       const unasked = await mtlsd('ca', 'install', '--system');
       expect([unasked.code, unasked.stderr]).toEqual([
         2,
-        'mtlsd: there is nobody to ask\nnext: add --yes to run these commands, or --dry-run to see them only\n',
+        'mtlsd: there is no terminal to ask on\nnext: add --yes to run these commands, or --dry-run to see them only\n',
       ]);
-      expect((await mtlsd('ca', 'uninstall', '--system')).stdout).toMatch(/: has it not\n$/);
+      expect((await mtlsd('ca', 'uninstall', '--system')).stdout).toMatch(/: not installed\n$/);
     },
   );
 
@@ -214,11 +214,11 @@ trust: { system: false, ca: [${files}/root.crt] }
       const listed = () => execFileSync('certutil', ['-L', '-d', `sql:${folder}`], { encoding: 'utf8' });
       const installed = await mtlsd('ca', 'install', '--nss', '--yes');
       expect(installed.code).toBe(0);
-      expect(installed.stdout).toMatch(/\n {2}\S*certutil -A .*\n.*: has it now\n$/);
+      expect(installed.stdout).toMatch(/\n {2}\S*certutil -A .*\n.*: installed\n$/);
       expect(listed()).toMatch(/mtlsd-[0-9a-f]{12} +C,,/);
-      expect((await mtlsd('ca', 'install', '--nss', '--yes')).stdout).toContain('has it already');
+      expect((await mtlsd('ca', 'install', '--nss', '--yes')).stdout).toContain('installed already');
       expect((await mtlsd('ca', 'show')).stdout).toMatch(/^trusted +the user's NSS database/m);
-      expect((await mtlsd('ca', 'uninstall', '--nss', '--yes')).stdout).toMatch(/has it no more\n$/);
+      expect((await mtlsd('ca', 'uninstall', '--nss', '--yes')).stdout).toMatch(/: removed\n$/);
       expect(listed()).not.toContain('mtlsd-');
     },
   );
@@ -304,9 +304,7 @@ trust: { system: false, ca: [${files}/root.crt] }
       expect(find('home')).toMatchObject([{ state: 'warning', next: `chmod 700 ${home}` }]);
       expect(find('permissions')).toMatchObject([{ state: 'failed', next: `chmod 600 ${join(home, 'ca/ca.key')}` }]);
       expect(find('local CA')).toMatchObject([{ state: 'failed' }]);
-      expect(find('daemon')).toMatchObject([
-        { state: 'warning', message: 'it ended without a word: run.json is still there' },
-      ]);
+      expect(find('daemon')).toMatchObject([{ state: 'warning', message: 'it was killed: run.json is still there' }]);
       expect(find('store')).toMatchObject([
         { state: 'failed', message: expect.stringContaining('gone.pem does not exist') },
       ]);

@@ -113,7 +113,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
     for (const sentence of [
       `localhost:${origin.port} (127.0.0.1) speaks TLSv1.3 and TLSv1.2, not TLSv1.1 or TLSv1; ALPN http/1.1.`,
       'It passes verification.',
-      'It asks for a client certificate, and refuses who has none.',
+      'It requires a client certificate.',
       'It names these CAs:\n  CN=test root',
       'It accepts alice (exact host and port).',
       'A request would get through.',
@@ -129,7 +129,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
     const nowhere = await mtlsd('probe', 'nowhere.invalid');
     expect([nowhere.code, nowhere.stdout]).toEqual([
       1,
-      expect.stringMatching(/^nowhere\.invalid:443 can not be reached: /),
+      expect.stringMatching(/^nowhere\.invalid:443 can't be reached: /),
     ]);
     expect((await mtlsd('probe', 'http://a.example/')).code).toBe(2);
   });
@@ -204,6 +204,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
     expect(names).toEqual([
       'start',
       'status',
+      'health',
       'demo',
       'cert',
       'verification',

@@ -269,7 +269,7 @@ describe('cert and verification', () => {
 
   test('inspect needs no daemon and adds nothing', async () => {
     const good = await runMtlsd(['cert', 'inspect', `${files}/alice.p12`, '--passphrase-file', `${files}/pass`]);
-    expect([good.code, good.stdout.split('\n')[0]]).toEqual([0, 'It would do as a client certificate.']);
+    expect([good.code, good.stdout.split('\n')[0]]).toEqual([0, 'Usable as a client certificate.']);
     expect(good.stdout).toContain('CN=alice');
     const json = await runMtlsd(['cert', 'inspect', `${files}/alice.crt`, '--key', `${files}/bob.key`, '--json']);
     expect([json.code, (JSON.parse(json.stdout) as EntryAnswer).problems[0]?.code]).toEqual([1, 'KEY_MISMATCH']);
@@ -286,11 +286,11 @@ describe('cert and verification', () => {
     const set = await mtlsd('verification', 'set', 'report', '--host', here());
     expect(set).toMatchObject({
       code: 0,
-      stdout: `changed the rule\nfor         localhost, port ${origin.port}\nmode        report\ndiffers in  trust nobody; server_name other.example\n`,
+      stdout: `changed the rule\nfor         localhost, port ${origin.port}\nmode        report\ndiffers in  trusts no CA; server_name other.example\n`,
     });
     expect(await status()).toBe(200);
     expect((await mtlsd('verification', 'show')).stdout).toMatch(
-      /^mode enforce: .*\n\nHOST +PORT +MODE +DIFFERS IN\nlocalhost +\d+ +report +trust nobody; server_name other\.example\n$/,
+      /^mode enforce: .*\n\nHOST +PORT +MODE +DIFFERS IN\nlocalhost +\d+ +report +trusts no CA; server_name other\.example\n$/,
     );
     expect(JSON.parse((await mtlsd('verification', 'show', here(), '--json')).stdout)).toMatchObject({
       host: 'localhost',
@@ -347,7 +347,7 @@ describe('cert and verification', () => {
       'corp',
     );
     expect(added).toMatchObject({ code: 0, stderr: '' });
-    expect(added.stdout).toContain('no daemon runs; it is used from the next start on');
+    expect(added.stdout).toContain('; takes effect at the next start');
     expect((await offline('cert', 'list')).stdout).toMatch(
       /^first +first\.example +443 +- +- +unusable: FILE_MISSING/m,
     );

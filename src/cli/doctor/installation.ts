@@ -83,7 +83,7 @@ export async function checkDaemon(home: string): Promise<CheckResult[]> {
   if (run) return [ok('daemon', `process ${run.pid}, version ${run.version}, proxy ${run.proxy.join(' and ')}`)];
   const stale = await stat(join(home, 'run.json')).catch(() => null);
   const findings = [
-    warning('daemon', stale ? 'it ended without a word: run.json is still there' : 'it does not run', 'mtlsd start'),
+    warning('daemon', stale ? 'it was killed: run.json is still there' : 'it does not run', 'mtlsd start'),
   ];
   const { loadSettings } = await import('../../settings/load.ts');
   try {
@@ -120,9 +120,9 @@ export async function checkClock(home: string): Promise<CheckResult[]> {
     return [
       failed(
         'clock',
-        `it stands at ${new Date().toISOString()}, before the local CA was made (${made.mtime.toISOString()})`,
+        `it says ${new Date().toISOString()}, which is before the local CA was made (${made.mtime.toISOString()})`,
         "set this machine's clock",
       ),
     ];
-  return [ok('clock', `${new Date().toISOString()}, later than every file here`)];
+  return [ok('clock', 'plausible')];
 }

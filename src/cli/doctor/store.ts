@@ -50,7 +50,12 @@ export async function checkStore(api: Api): Promise<CheckResult[]> {
       );
   }
   if (findings.length === 0)
-    findings.push(ok('store', `${count(total, 'certificate')}, ${enabled.length} in use, all can be`));
+    findings.push(
+      ok(
+        'store',
+        `${count(total, 'certificate')}${total > enabled.length ? `, ${total - enabled.length} disabled` : ''}${total === 0 ? '' : ', usable'}`,
+      ),
+    );
   return [...findings, ...expiryFindings(enabled)];
 }
 

@@ -14,7 +14,7 @@ export function wouldWork({ error, verification, client_certificate: own, certif
 
 export function probeText(probe: ProbeAnswer): string {
   if (probe.error !== null)
-    return `${paint('bold', probe.authority)} ${paint('red', 'can not be reached')}: ${probe.error}\n`;
+    return `${paint('bold', probe.authority)} ${paint('red', "can't be reached")}: ${probe.error}\n`;
   const place = probe.address ? ` (${probe.address.ip})` : probe.via === null ? '' : ` (by way of ${probe.via})`;
   const { versions, alpn, server, verification, ciphers } = probe;
   const spoken = versions.filter(({ offered }) => offered).map(({ version }) => version);
@@ -60,15 +60,19 @@ export function probeText(probe: ProbeAnswer): string {
 }
 
 function clientCertificateLines({ client_certificate: own, certificate, attempts }: ProbeAnswer): string[] {
-  if (own.requested === null) return ['Whether it asks for a client certificate could not be told.'];
+  if (own.requested === null) return ['It is unknown whether it asks for a client certificate.'];
   if (!own.requested)
     return [
       `It ${paint('bold', 'asks for no client certificate')}${certificate.name === null ? '' : `, so ${certificate.name} would not be sent`}.`,
     ];
-  const must = own.required === null ? '' : own.required ? ', and refuses who has none' : ', and goes on without one';
-  const lines = [`It ${paint('bold', 'asks for a client certificate')}${must}.`];
+  const without = own.required === false ? ', and accepts requests without one' : '';
+  const lines = [
+    own.required === true
+      ? `It ${paint('bold', 'requires a client certificate')}.`
+      : `It ${paint('bold', 'asks for a client certificate')}${without}.`,
+  ];
   if (own.ca_names.length > 0) lines.push('It names these CAs:', ...own.ca_names.map((name) => `  ${name}`));
-  if (certificate.name === null) lines.push(`There is none to send: ${certificate.reason}.`);
+  if (certificate.name === null) lines.push(`None can be sent: ${certificate.reason}.`);
   else if (!certificate.usable)
     lines.push(`${certificate.name} can't be loaded; next: mtlsd cert show ${certificate.name}`);
   else if (own.ours === 'accepted')

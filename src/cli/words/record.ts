@@ -85,7 +85,7 @@ export function connectionText(record: ConnectionRecord): string {
       'server',
       leaf
         ? `${leaf.subject}\nissued by ${leaf.issuer}\nvalid ${leaf.not_before} to ${leaf.not_after}\nSHA-256 ${leaf.fingerprint256}`
-        : 'showed no certificate',
+        : 'sent no certificate',
     ],
     [
       'chain',
@@ -104,7 +104,7 @@ export function connectionText(record: ConnectionRecord): string {
     [
       'asked',
       own.requested === null
-        ? 'ended before that could be told'
+        ? 'unknown: the TLS handshake did not finish'
         : own.requested
           ? 'for a client certificate'
           : 'for no client certificate',

@@ -17,7 +17,7 @@ export function verificationText({ mode, rules = [] }: VerificationFields): stri
 export function ruleText(rule: RuleFields): string {
   return pairs([
     ['for', `${rule.host}, ${rule.port === '*' ? 'any port' : `port ${rule.port ?? 443}`}`],
-    ['mode', rule.mode === undefined ? 'as for the rest' : modeText(rule.mode)],
+    ['mode', rule.mode === undefined ? 'inherited' : modeText(rule.mode)],
     ['differs in', differences(rule) || null],
   ]);
 }
@@ -25,7 +25,7 @@ export function ruleText(rule: RuleFields): string {
 function differences({ trust, allow, pins, min_version, max_version, server_name }: RuleFields): string {
   return [
     trust &&
-      `trust ${[trust.system === false ? null : 'the system', ...(trust.ca ?? [])].filter((one) => one !== null).join(', ') || 'nobody'}`,
+      `trusts ${[trust.system === false ? null : 'system', ...(trust.ca ?? [])].filter((one) => one !== null).join(', ') || 'no CA'}`,
     allow && allow.length > 0 && `allow ${allow.join(', ')}`,
     pins && pins.length > 0 && `pins ${pins.join(', ')}`,
     min_version && `min_version ${min_version}`,

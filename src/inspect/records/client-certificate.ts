@@ -7,7 +7,7 @@ const OUTCOMES: Readonly<Record<ClientCertificateOutcome, string>> = {
   none_configured: 'though the server asked for one',
   not_sendable: 'was not sent, as the server takes no key of its kind',
   withheld: 'was withheld, as the server is not verified',
-  unknown: 'was not asked for before the handshake ended',
+  unknown: 'was not sent: the TLS handshake did not finish',
 };
 
 export function certificateSentence({ outcome, name, reason }: ClientCertificateFacts): string {

@@ -3,6 +3,7 @@
  * leaves room for: what both sides showed and what was found. Records hold neither header fields nor bodies, so those
  * are empty, with the sizes that are known.
  */
+import { STATUS_CODES } from 'node:http';
 import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 
 export interface HarOptions {
@@ -84,7 +85,7 @@ function entry(exchange: ExchangeRecord, connection: ConnectionRecord | null): H
     response: {
       // HAR wants a number; 0 is what browsers write where no response came.
       status: exchange.status ?? 0,
-      statusText: '',
+      statusText: STATUS_CODES[exchange.status ?? 0] ?? '',
       httpVersion: httpVersion(exchange.upstream_http ?? exchange.http),
       cookies: [],
       headers: [],

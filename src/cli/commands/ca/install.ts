@@ -37,7 +37,7 @@ export function installCommand(verb: 'install' | 'uninstall'): Command {
       const concerned: TrustStore[] = [];
       for (const store of stores) {
         if ((await store.isInstalled()) !== (verb === 'install')) concerned.push(store);
-        else print(`${store.name}: ${verb === 'install' ? 'has it already' : 'has it not'}`);
+        else print(`${store.name}: ${verb === 'install' ? 'installed already' : 'not installed'}`);
       }
       if (concerned.length === 0) return;
       for (const store of concerned) {
@@ -47,7 +47,10 @@ export function installCommand(verb: 'install' | 'uninstall'): Command {
       if (options.dryRun) return;
       if (!options.yes) {
         if (!isInteractive())
-          throw usage('there is nobody to ask', 'add --yes to run these commands, or --dry-run to see them only');
+          throw usage(
+            'there is no terminal to ask on',
+            'add --yes to run these commands, or --dry-run to see them only',
+          );
         if (
           !(await confirm(
             `Run ${count(
@@ -60,7 +63,7 @@ export function installCommand(verb: 'install' | 'uninstall'): Command {
       }
       for (const store of concerned) {
         for (const step of store[verb]) await runStep(step);
-        print(`${store.name}: ${verb === 'install' ? 'has it now' : 'has it no more'}`);
+        print(`${store.name}: ${verb === 'install' ? 'installed' : 'removed'}`);
       }
     });
 }

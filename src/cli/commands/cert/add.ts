@@ -85,10 +85,10 @@ export function writtenText(entry: EntryAnswer, api: Api): string {
   const holds = leaf
     ? `\n  ${leaf.subject}, issued by ${leaf.issuer}, ${(entry.days_left ?? 0) < 0 ? 'expired' : 'expires'} ${inDays(entry.days_left ?? 0)}`
     : '';
-  const waits = api.daemon === null ? '\n  no daemon runs; it is used from the next start on' : '';
+  const waits = api.daemon === null ? '; takes effect at the next start' : '';
   const shadow =
     entry.shadowed_by === null
       ? ''
       : `\n  ${paint('yellow', `shadowed by ${entry.shadowed_by}`)}, which comes later in the store`;
-  return `${paint('bold', entry.name)} for ${placeText(entry)}${entry.enabled ? '' : ', disabled'}${holds}${shadow}${waits}\n${problemsText(entry.problems)}`;
+  return `${paint('bold', entry.name)} for ${placeText(entry)}${entry.enabled ? '' : ', disabled'}${waits}${holds}${shadow}\n${problemsText(entry.problems)}`;
 }

@@ -15,7 +15,7 @@ export function inspectCommand(): Command {
   return withFileOptions(
     new Command('inspect')
       .description(
-        'What is in files, and whether they would do as a client certificate. Adds nothing, needs no daemon. Exit code 1 where they would not.',
+        'What is in files, and whether they are usable as a client certificate. Adds nothing, needs no daemon. Exit code 1 where they are not.',
       )
       .argument('[file]', 'a PFX or a certificate, told apart by its content'),
   )
@@ -70,7 +70,9 @@ async function passphraseOf(options: FileOptions): Promise<PassphraseSource | nu
 
 function inspectionText({ usable, facts, problems, days_left }: InspectAnswer): string {
   const [leaf, ...rest] = facts;
-  const verdict = usable ? paint('green', 'It would do as a client certificate.') : paint('red', 'It would not do.');
+  const verdict = usable
+    ? paint('green', 'Usable as a client certificate.')
+    : paint('red', 'Not usable as a client certificate.');
   const chain = rest.length === 0 ? '' : pairs([['chain', rest.map(({ subject }) => subject).join('\n')]]);
   return `${verdict}\n${leaf ? `\n${factsText(leaf, days_left)}${chain}` : ''}${problemsText(problems)}`;
 }
