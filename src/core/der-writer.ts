@@ -30,6 +30,7 @@ export function integer(octets: Buffer): Buffer {
   return element(0x02, (short[0] ?? 0) & 0x80 ? Buffer.concat([Buffer.of(0), short]) : short);
 }
 
+/** Encoded once: those of this program's own source, some forty. */
 const oids = new Map<string, Buffer>();
 
 export function oid(text: string): Buffer {

@@ -1,3 +1,4 @@
+// Of the module, since there is one clock: the text of the second that was written last.
 let second = NaN;
 let prefix = '';
 

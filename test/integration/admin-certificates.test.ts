@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -14,11 +13,12 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { EntryAnswer, InspectAnswer } from '../../src/admin/schemas/certificate.ts';
+import { createScene, type Scene, writePfx } from '../support/scene.ts';
 import { type AdminClient, adminClient, type Refusal } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
-import { type Authority, createPki, type Issued } from '../support/pki.ts';
+import { type RunningDaemon, temporaryDirectory } from '../support/daemon.ts';
+import type { Origin, Seen } from '../support/origins.ts';
+import type { Authority, Issued } from '../support/pki.ts';
 
 const PATH = '/api/v1/certificates';
 const CANARY = 'canary-passphrase-7';
@@ -28,50 +28,27 @@ describe('certificates over the API', () => {
   let root: Authority;
   let alice: Issued;
   let bob: Issued;
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
   let admin: AdminClient;
 
   beforeAll(async () => {
-    const pki = await createPki();
-    root = await pki.root();
-    root.write(files, 'root');
-    alice = await root.issue({ cn: 'alice', eku: ['clientAuth'] });
+    scene = await createScene({
+      files,
+      demands: false,
+      store: () =>
+        `# kept by hand\nversion: 1\ncertificates: []\n# whom to trust\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
+    });
+    ({ origin, daemon, root } = scene);
+    alice = scene.clients.alice as Issued;
     bob = await root.issue({ cn: 'bob', eku: ['clientAuth'], freshKey: true });
-    alice.write(files, 'alice');
     bob.write(files, 'bob');
-    for (const [name, password] of [
-      ['alice', CANARY],
-      ['plain', ''],
-    ] as const)
-      execFileSync('openssl', [
-        'pkcs12',
-        '-export',
-        '-in',
-        `${files}/alice.crt`,
-        '-inkey',
-        `${files}/alice.key`,
-        '-out',
-        `${files}/${name}.p12`,
-        '-passout',
-        `pass:${password}`,
-      ]);
-    const server = await root.issue({ cn: 'localhost' });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: false,
-    });
-    daemon = await startDaemon({
-      store: `# kept by hand\nversion: 1\ncertificates: []\n# whom to trust\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
-    });
+    writePfx(files, 'alice', CANARY);
+    writePfx(files, 'alice', '', 'plain');
     admin = await adminClient(daemon);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const uploaded = (): string[] => {
     const folder = join(daemon.home, 'files');

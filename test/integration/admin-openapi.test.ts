@@ -1,51 +1,33 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiTypes } from '../../config/api-types.ts';
+import { createScene, type Scene, writePfx } from '../support/scene.ts';
 import { type AdminClient, adminClient } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
-import { type Authority, createPki } from '../support/pki.ts';
+import { type RunningDaemon, temporaryDirectory } from '../support/daemon.ts';
+import type { Origin, Seen } from '../support/origins.ts';
+import type { Authority } from '../support/pki.ts';
 
 describe('the OpenAPI document', () => {
   const files = temporaryDirectory();
   let root: Authority;
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
   let admin: AdminClient;
 
   beforeAll(async () => {
-    root = await (await createPki()).root();
-    root.write(files, 'root');
-    (await root.issue({ cn: 'alice', eku: ['clientAuth'] })).write(files, 'alice');
-    execFileSync('openssl', [
-      'pkcs12',
-      '-export',
-      '-in',
-      `${files}/alice.crt`,
-      '-inkey',
-      `${files}/alice.key`,
-      '-out',
-      `${files}/alice.p12`,
-      '-passout',
-      'pass:secret',
-    ]);
-    const server = await root.issue({ cn: 'localhost' });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: false,
+    scene = await createScene({
+      files,
+      demands: false,
+      store: () => `version: 1\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
     });
-    daemon = await startDaemon({ store: `version: 1\ntrust: { system: false, ca: [${files}/root.crt] }\n` });
+    ({ origin, daemon, root } = scene);
+    writePfx(files, 'alice', 'secret');
     admin = await adminClient(daemon);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   test('passes a public linter', async () => {
     const source = await (await daemon.api('/openapi.json')).text();

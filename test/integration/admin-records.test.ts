@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProbeAnswer } from '../../src/admin/schemas/probe.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../src/inspect/records/types.ts';
+import { createScene, type Scene } from '../support/scene.ts';
 import { type AdminClient, adminClient, type Refusal } from '../support/admin.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { openEvents } from '../support/event-stream.ts';
-import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import type { Origin } from '../support/origins.ts';
 
 interface ExchangeList {
   readonly exchanges: readonly ExchangeRecord[];
@@ -15,34 +15,25 @@ interface ExchangeList {
 
 describe('records over the API', () => {
   const files = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
   let admin: AdminClient;
 
   beforeAll(async () => {
-    const root = await (await createPki()).root();
-    root.write(files, 'root');
-    (await root.issue({ cn: 'alice', eku: ['clientAuth'] })).write(files, 'alice');
-    const server = await root.issue({ cn: 'localhost', sans: ['localhost', '127.0.0.1'] });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
-    daemon = await startDaemon({
-      store: `version: 1
+    scene = await createScene({
+      files,
+      server: { sans: ['localhost', '127.0.0.1'] },
+      store: ({ origin: { port } }) => `version: 1
 certificates:
-  - { name: alice, host: localhost, port: ${origin.port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
+  - { name: alice, host: localhost, port: ${port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
 trust: { system: false, ca: [${files}/root.crt] }
 `,
     });
+    ({ origin, daemon } = scene);
     admin = await adminClient(daemon);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const get = (path: string) => curl(`${origin.url}${path}`, through(daemon));
   const exchanges = async (query = '') => (await admin.call<ExchangeList>('GET', `/api/v1/exchanges${query}`)).body;

@@ -4,9 +4,9 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createScene, type Scene } from '../support/scene.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import type { Origin, Seen } from '../support/origins.ts';
 import { hasTool } from '../support/tools.ts';
 
 interface Finding {
@@ -20,33 +20,24 @@ describe('clients of the daemon', () => {
   const files = temporaryDirectory();
   /** Of the user, so that nothing of the machine's own settings gets in. */
   const user = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
 
   beforeAll(async () => {
-    const root = await (await createPki()).root();
-    root.write(files, 'root');
-    for (const name of ['alice', 'bob']) (await root.issue({ cn: name, eku: ['clientAuth'] })).write(files, name);
-    const server = await root.issue({ cn: 'localhost' });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
-    daemon = await startDaemon({
-      store: `version: 1
+    scene = await createScene({
+      files,
+      clients: ['alice', 'bob'],
+      store: ({ origin: { port } }) => `version: 1
 certificates:
-  - { name: alice, host: localhost, port: ${origin.port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
-  - { name: bob, host: localhost, port: ${origin.port}, profile: bob, cert: ${files}/bob.crt, key: ${files}/bob.key }
+  - { name: alice, host: localhost, port: ${port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
+  - { name: bob, host: localhost, port: ${port}, profile: bob, cert: ${files}/bob.crt, key: ${files}/bob.key }
 trust: { system: false, ca: [${files}/root.crt] }
 `,
     });
+    ({ origin, daemon } = scene);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const mtlsd = (...args: string[]) => runMtlsd(['--home', daemon.home, ...args], { HOME: user });
   const seenBy = async (...command: string[]): Promise<Seen> => {

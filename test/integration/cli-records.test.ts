@@ -4,46 +4,37 @@ import type { StatusAnswer } from '../../src/admin/routes/status.ts';
 import type { MatchAnswer } from '../../src/admin/schemas/match.ts';
 import type { ProbeAnswer } from '../../src/admin/schemas/probe.ts';
 import type { ExchangeRecord } from '../../src/inspect/records/types.ts';
+import { createScene, type Scene } from '../support/scene.ts';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import { type RunningDaemon, runMtlsd, temporaryDirectory } from '../support/daemon.ts';
+import type { Origin } from '../support/origins.ts';
 
 const BIN = new URL('../../bin/mtlsd.js', import.meta.url).pathname;
 
 describe('what a daemon did, on the command line', () => {
   const files = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
 
   beforeAll(async () => {
-    const root = await (await createPki()).root();
-    root.write(files, 'root');
-    for (const name of ['alice', 'bob']) (await root.issue({ cn: name, eku: ['clientAuth'] })).write(files, name);
-    const server = await root.issue({ cn: 'localhost' });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
-    daemon = await startDaemon({
-      store: `version: 1
+    scene = await createScene({
+      files,
+      clients: ['alice', 'bob'],
+      store: ({ origin: { port } }) => `version: 1
 certificates:
-  - { name: old, host: localhost, port: ${origin.port}, cert: ${files}/bob.crt, key: ${files}/bob.key }
-  - { name: alice, host: localhost, port: ${origin.port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
+  - { name: old, host: localhost, port: ${port}, cert: ${files}/bob.crt, key: ${files}/bob.key }
+  - { name: alice, host: localhost, port: ${port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
 trust: { system: false, ca: [${files}/root.crt] }
 verification: { rules: [{ host: dev.example, mode: report }] }
 interception: { passthrough: [bank.example] }
 `,
     });
+    ({ origin, daemon } = scene);
     await curl(`${origin.url}/good`, through(daemon));
     await curl(`${origin.url}/bad`, [...through(daemon), '-H', 'Mtlsd-Certificate: none']);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const mtlsd = (...args: string[]) => runMtlsd([...args, '--home', daemon.home]);
   const failedExchange = async (): Promise<ExchangeRecord> =>

@@ -1,55 +1,36 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EntryAnswer } from '../../src/admin/schemas/certificate.ts';
+import { createScene, type Scene, writePfx } from '../support/scene.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import type { Origin, Seen } from '../support/origins.ts';
 import { hasTool } from '../support/tools.ts';
 
 const CANARY = 'canary pass-phrase 8';
 
 describe('cert and verification', () => {
   const files = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
 
   beforeAll(async () => {
-    const root = await (await createPki()).root();
-    root.write(files, 'root');
-    for (const name of ['alice', 'bob'])
-      (await root.issue({ cn: name, eku: ['clientAuth'], freshKey: true })).write(files, name);
-    execFileSync('openssl', [
-      'pkcs12',
-      '-export',
-      '-in',
-      `${files}/alice.crt`,
-      '-inkey',
-      `${files}/alice.key`,
-      '-out',
-      `${files}/alice.p12`,
-      '-passout',
-      `pass:${CANARY}`,
-    ]);
-    writeFileSync(`${files}/pass`, `${CANARY}\n`, { mode: 0o600 });
-    const server = await root.issue({ cn: 'localhost' });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: false,
-    });
-    daemon = await startDaemon({
-      store: `version: 1\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
+    scene = await createScene({
+      files,
+      clients: ['alice', 'bob'],
+      client: { freshKey: true },
+      demands: false,
+      store: () => `version: 1\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
       env: { PARTNER_PASS: CANARY },
     });
+    ({ origin, daemon } = scene);
+    writePfx(files, 'alice', CANARY);
+    writeFileSync(`${files}/pass`, `${CANARY}\n`, { mode: 0o600 });
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const mtlsd = (...args: string[]) => runMtlsd([...args, '--home', daemon.home]);
   const client = async (): Promise<string | null> => (await curl(origin.url, through(daemon))).json<Seen>().client;

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import http2, { constants } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createScene, type Scene } from '../support/scene.ts';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
+import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
 import { ask, askH2 } from '../support/exchange.ts';
 import { type H2Origin, h2Origin } from '../support/h2-origin.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
+import type { Origin, Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 import { throughTunnel } from '../support/tunnel.ts';
 
@@ -23,37 +24,21 @@ describe('HTTP/2', () => {
   let h2Only: H2Origin;
   let both: H2Origin;
   let h1Only: Origin;
+  let scene: Scene;
 
   beforeAll(async () => {
-    const files = temporaryDirectory();
-    const pki = await createPki();
-    const root = await pki.root();
-    root.write(files, 'root');
-    (await root.issue({ cn: 'alice', eku: ['clientAuth'] })).write(files, 'alice');
-    const server = await root.issue({ cn: 'localhost', sans: ['localhost'] });
-    const tls = {
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    };
+    scene = await createScene();
+    const { tls } = scene;
+    ({ origin: h1Only, daemon } = scene);
     h2Only = await h2Origin(tls);
     both = await h2Origin({ ...tls, allowHTTP1: true }, null);
     both.server.on('request', (request, response) => {
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify({ version: request.httpVersion }));
     });
-    h1Only = await nodeOrigin(tls);
-    daemon = await startDaemon({
-      store: `version: 1
-certificates: [{ name: alice, host: localhost, port: "*", cert: ${files}/alice.crt, key: ${files}/alice.key }]
-trust: { system: false, ca: [${files}/root.crt] }
-`,
-    });
   });
   afterAll(async () => {
-    await Promise.all([daemon.stop(), h2Only.close(), both.close(), h1Only.close()]);
+    await Promise.all([scene.close(), h2Only.close(), both.close()]);
   });
 
   const recorded = (path: string) => daemon.event('exchange', (line) => line.path === path);

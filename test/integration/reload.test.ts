@@ -1,13 +1,15 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createScene, type Scene } from '../support/scene.ts';
 import { curl, through } from '../support/curl.ts';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { type Origin, nodeOrigin, type Seen } from '../support/origins.ts';
-import { type Authority, createPki } from '../support/pki.ts';
+import { type RunningDaemon, temporaryDirectory } from '../support/daemon.ts';
+import type { Origin, Seen } from '../support/origins.ts';
+import type { Authority } from '../support/pki.ts';
 
 describe('a changed store', () => {
   const files = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let root: Authority;
   let daemon: RunningDaemon;
@@ -19,24 +21,10 @@ trust: { system: false, ca: [${files}/root.crt] }
 ${more}`;
 
   beforeAll(async () => {
-    const pki = await createPki();
-    root = await pki.root();
-    root.write(files, 'root');
-    const server = await root.issue({ cn: 'localhost', sans: ['localhost'] });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
-    for (const name of ['first', 'second', 'renewed'])
-      (await root.issue({ cn: name, eku: ['clientAuth'] })).write(files, name);
-    daemon = await startDaemon({ store: store('first') });
+    scene = await createScene({ files, clients: ['first', 'second', 'renewed'], store: () => store('first') });
+    ({ origin, daemon, root } = scene);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const client = async (): Promise<string | null> => (await curl(origin.url, through(daemon))).json<Seen>().client;
 

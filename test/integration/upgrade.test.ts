@@ -2,29 +2,19 @@ import { createHash } from 'node:crypto';
 import http2 from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import { createScene, type Scene } from '../support/scene.ts';
+import type { RunningDaemon } from '../support/daemon.ts';
+import type { Origin } from '../support/origins.ts';
 import { throughTunnel } from '../support/tunnel.ts';
 
 describe('WebSocket and other upgrades', () => {
   let daemon: RunningDaemon;
+  let scene: Scene;
   let origin: Origin;
 
   beforeAll(async () => {
-    const files = temporaryDirectory();
-    const pki = await createPki();
-    const root = await pki.root();
-    root.write(files, 'root');
-    (await root.issue({ cn: 'alice', eku: ['clientAuth'] })).write(files, 'alice');
-    const server = await root.issue({ cn: 'localhost', sans: ['localhost'] });
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.chainPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
+    scene = await createScene();
+    ({ origin, daemon } = scene);
     const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: true });
     origin.server.on('upgrade', (request, socket, head) => {
       if (request.url === '/refused') {
@@ -42,16 +32,8 @@ describe('WebSocket and other upgrades', () => {
         });
       }
     });
-    daemon = await startDaemon({
-      store: `version: 1
-certificates: [{ name: alice, host: localhost, port: "*", cert: ${files}/alice.crt, key: ${files}/alice.key }]
-trust: { system: false, ca: [${files}/root.crt] }
-`,
-    });
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const authority = (): string => `localhost:${origin.port}`;
 

@@ -71,6 +71,7 @@ export function couldHaveIssued(issuer: X509Certificate, certificate: X509Certif
   return !has || !wants || has.equals(wants);
 }
 
+/** A certificate never changes, and what is read of it goes with it. */
 const parts = new WeakMap<X509Certificate, CertificateParts | null>();
 
 /** Read once per certificate; null where its DER is damaged. */

@@ -2,9 +2,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { describe, expect, test } from 'vitest';
-import { settingsJsonSchema } from '../../config/json-schemas.ts';
-import { withDefaults } from '../../src/core/validate.ts';
-import { SettingsFile } from '../../src/settings/schema.ts';
+import { settingsJsonSchema } from '../../../config/json-schemas.ts';
+import { withDefaults } from '../../../src/core/validate.ts';
+import { SettingsFile } from '../../../src/settings/schema.ts';
 
 const config = (name: string): string => readFileSync(new URL(`../../config/${name}`, import.meta.url), 'utf8');
 

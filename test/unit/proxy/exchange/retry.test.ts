@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { MtlsdError } from '../../../src/core/errors.ts';
-import { mayRepeat, mayRetry } from '../../../src/proxy/exchange/retry.ts';
-import { StreamFailure } from '../../../src/proxy/upstream/stream.ts';
+import { MtlsdError } from '../../../../src/core/errors.ts';
+import { mayRepeat, mayRetry } from '../../../../src/proxy/exchange/retry.ts';
+import { StreamFailure } from '../../../../src/proxy/upstream/stream.ts';
 
 const REFUSED_STREAM = 7;
 const CANCEL = 8;

@@ -4,15 +4,15 @@ import type { Socket } from 'node:net';
 import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { parseAuthority } from '../../../src/core/authority.ts';
-import { MtlsdError } from '../../../src/core/errors.ts';
-import { type SettlementRules, UpstreamConnection } from '../../../src/proxy/upstream/connection.ts';
-import type { DialPlan } from '../../../src/proxy/upstream/record-draft.ts';
-import { Pool, type PoolOptions, type Ticket, type Version } from '../../../src/proxy/upstream/pool.ts';
-import { Pools } from '../../../src/proxy/upstream/pools.ts';
-import { routeOf } from '../../../src/proxy/upstream/route.ts';
-import type { UpstreamEvents, UpstreamRequest } from '../../../src/proxy/upstream/stream.ts';
-import { connectionRecord } from '../../support/records.ts';
+import { parseAuthority } from '../../../../src/core/authority.ts';
+import { MtlsdError } from '../../../../src/core/errors.ts';
+import { type SettlementRules, UpstreamConnection } from '../../../../src/proxy/upstream/connection.ts';
+import type { DialPlan } from '../../../../src/proxy/upstream/record-draft.ts';
+import { Pool, type PoolOptions, type Ticket, type Version } from '../../../../src/proxy/upstream/pool.ts';
+import { Pools } from '../../../../src/proxy/upstream/pools.ts';
+import { routeOf } from '../../../../src/proxy/upstream/route.ts';
+import type { UpstreamEvents, UpstreamRequest } from '../../../../src/proxy/upstream/stream.ts';
+import { connectionRecord } from '../../../support/records.ts';
 
 const route = routeOf({
   scheme: 'https',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseAuthority } from '../../../src/core/authority.ts';
-import { crossSiteAction, foreignPage } from '../../../src/proxy/exchange/cross-site.ts';
+import { parseAuthority } from '../../../../src/core/authority.ts';
+import { crossSiteAction, foreignPage } from '../../../../src/proxy/exchange/cross-site.ts';
 
 const authority = parseAuthority('api.example:443');
 const NOTHING = { site: undefined, mode: undefined, dest: undefined, origin: undefined };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { forwardRequestFields, forwardResponseFields, forwardTrailers } from '../../../src/proxy/exchange/fields.ts';
+import { forwardRequestFields, forwardResponseFields, forwardTrailers } from '../../../../src/proxy/exchange/fields.ts';
 
 test('hop-by-hop fields and those that Connection names stay here; order, case and duplicates go on', () => {
   const { fields, host, teTrailers } = forwardRequestFields([

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { LOG_EVENT_FIELDS, logEventsJsonSchema } from '../../src/admin/schemas/log-events.ts';
-import { LOG_EVENTS } from '../../src/core/log.ts';
-import { mistakeInLine } from '../support/log-schema.ts';
-import { connectionRecord, exchangeRecord } from '../support/records.ts';
+import { LOG_EVENT_FIELDS, logEventsJsonSchema } from '../../../src/admin/schemas/log-events.ts';
+import { LOG_EVENTS } from '../../../src/core/log.ts';
+import { mistakeInLine } from '../../support/log-schema.ts';
+import { connectionRecord, exchangeRecord } from '../../support/records.ts';
 
 const docs = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 

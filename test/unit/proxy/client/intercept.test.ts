@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { leafCache } from '../../../src/certs/local-ca/leaf-cache.ts';
-import { type LocalCa, openLocalCa } from '../../../src/certs/local-ca/local-ca.ts';
-import { parseAuthority } from '../../../src/core/authority.ts';
-import { intercept } from '../../../src/proxy/client/intercept.ts';
+import { leafCache } from '../../../../src/certs/local-ca/leaf-cache.ts';
+import { type LocalCa, openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
+import { parseAuthority } from '../../../../src/core/authority.ts';
+import { intercept } from '../../../../src/proxy/client/intercept.ts';
 
 let home: string;
 let ca: LocalCa;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { MtlsdError } from '../../../src/core/errors.ts';
-import { explain } from '../../../src/proxy/failure/explain.ts';
-import { StreamFailure } from '../../../src/proxy/upstream/stream.ts';
-import { connectionRecord } from '../../support/records.ts';
+import { MtlsdError } from '../../../../src/core/errors.ts';
+import { explain } from '../../../../src/proxy/failure/explain.ts';
+import { StreamFailure } from '../../../../src/proxy/upstream/stream.ts';
+import { connectionRecord } from '../../../support/records.ts';
 
 const where = 'api.example:443';
 const client = (sent: boolean) =>
