@@ -5,7 +5,7 @@ import { LOG_EVENTS } from '../../../src/core/log.ts';
 import { mistakeInLine } from '../../support/log-schema.ts';
 import { connectionRecord, exchangeRecord } from '../../support/records.ts';
 
-const docs = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+const docs = (name: string): string => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8');
 
 test('docs/log-events.schema.json is what the definitions make (npm run schema)', () => {
   expect(docs('log-events.schema.json')).toBe(logEventsJsonSchema());

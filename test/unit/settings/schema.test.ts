@@ -6,7 +6,7 @@ import { settingsJsonSchema } from '../../../config/json-schemas.ts';
 import { withDefaults } from '../../../src/core/validate.ts';
 import { SettingsFile } from '../../../src/settings/schema.ts';
 
-const config = (name: string): string => readFileSync(new URL(`../../config/${name}`, import.meta.url), 'utf8');
+const config = (name: string): string => readFileSync(new URL(`../../../config/${name}`, import.meta.url), 'utf8');
 
 describe('config/mtlsd.schema.json', () => {
   test('is what the definition makes (npm run schema)', () => {
