@@ -36,6 +36,10 @@ export interface Offer {
 export type Outcome = 'accepted' | 'refused' | 'closed' | 'timeout' | 'unreachable';
 
 export interface Seen {
+  /** The one version that was offered. */
+  readonly offered: TlsVersion;
+  /** Whether our certificate was to be presented. */
+  readonly ours: boolean;
   readonly outcome: Outcome;
   readonly error: Error | null;
   readonly alert: Alert | null;
@@ -65,11 +69,18 @@ export const NOT_JUDGED = 'not judged';
 /** Never throws: what goes wrong is what is asked for. */
 export async function attempt(connect: () => Promise<Socket>, offer: Offer): Promise<Seen> {
   const started = performance.now();
+  const ended = await shake(connect, offer);
+  return { offered: offer.version, ours: offer.identity !== null, ...ended, ms: performance.now() - started };
+}
+
+type Shaken = Omit<Seen, 'offered' | 'ours' | 'ms'>;
+
+async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shaken> {
   let raw: Socket;
   try {
     raw = await connect();
   } catch (error) {
-    return { ...nothing(error), ms: performance.now() - started };
+    return nothing(error);
   }
   const { remoteAddress: ip, remotePort: port } = raw;
   const socketFacts = ip !== undefined && port !== undefined ? { ip, port } : null;
@@ -95,6 +106,7 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
     socket.once('secureConnect', inside.guard(onSecure));
   };
   const { serverName, alpn, timeoutMs } = offer;
+  const started = performance.now();
   let shaken: Handshake;
   try {
     const secureContext = contextFor(offer);
@@ -108,7 +120,7 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
     });
   } catch (error) {
     tap.destroy();
-    return { ...nothing(error), outcome: 'refused', ms: performance.now() - started };
+    return { ...nothing(error), outcome: 'refused' };
   }
   const { socket, failure } = shaken;
   let ended = failure === null ? ACCEPTED : endOf(failure);
@@ -125,7 +137,6 @@ export async function attempt(connect: () => Promise<Socket>, offer: Offer): Pro
     chain: flights.sentByServer.flatMap((der) => attemptTo(() => new X509Certificate(der)) ?? []),
     ...secure,
     socketFacts,
-    ms: performance.now() - started,
   };
 }
 
@@ -233,7 +244,7 @@ function facts(socket: TLSSocket): SecureFacts {
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-function nothing(error: unknown): Omit<Seen, 'ms'> {
+function nothing(error: unknown): Shaken {
   return {
     outcome: 'unreachable',
     error: asError(error),

@@ -65,10 +65,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   const best =
     all.find(({ opensslError, chain }) => chain.length > 0 && opensslError !== NOT_JUDGED) ??
     all.find(({ chain }) => chain.length > 0);
-  const offered = [...bare, ...old].map((seen, index) => ({
-    version: versionAt(index),
-    offered: spoke(seen, versionAt(index)),
-  }));
+  const offered = [...bare, ...old].map((seen) => ({ version: seen.offered, offered: spoke(seen) }));
   const spoken = NEWEST.filter((version) => offered.some((each) => each.version === version && each.offered));
   const ciphers = options.ciphers === false ? [] : await inTurn(spoken, (version) => suitesOf(connect, base, version));
   const sent = all.find(({ sentByServer }) => sentByServer.length > 0)?.sentByServer ?? [];
@@ -80,11 +77,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     time,
     address: endpointOf(bare),
     server_name: authority.kind === 'name' || options.serverName ? host : null,
-    attempts: [
-      ...bare.map((seen, index) => attemptFacts(seen, versionAt(index), false)),
-      ...withOurs.map((seen, index) => attemptFacts(seen, versionAt(index), true)),
-      ...old.map((seen, index) => attemptFacts(seen, versionAt(index + NEWEST.length), false)),
-    ],
+    attempts: [...all, ...old].map(attemptFacts),
     versions: offered,
     ciphers,
     alpn: reached ? await protocolsOf(connect, base, spoken[0], bare) : [],
@@ -93,10 +86,6 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     client_certificate: clientCertificate(bare, withOurs, identity?.chain ?? []),
     error: reached ? null : printable(bare[0]?.error?.message ?? 'nobody answers', 500),
   };
-}
-
-function versionAt(index: number): TlsVersion {
-  return [...NEWEST, ...OLD][index] ?? 'TLSv1.3';
 }
 
 function judged(

@@ -78,8 +78,8 @@ export interface ProbeResult {
 }
 
 /** The server chose the version and got as far as its certificate, whatever came of it then. */
-export function spoke(seen: Seen, version: TlsVersion): boolean {
-  return seen.version === version && (seen.outcome === 'accepted' || seen.sentByServer.length > 0);
+export function spoke(seen: Seen): boolean {
+  return seen.version === seen.offered && (seen.outcome === 'accepted' || seen.sentByServer.length > 0);
 }
 
 export function endpointOf(seen: readonly Seen[]): Endpoint | null {
@@ -100,12 +100,12 @@ export function sentFacts(sent: readonly Buffer[]): Pick<ProbeResult['server'], 
   return { sent: readable.map(({ facts }) => facts), pem: readable.map(({ pem }) => pem) };
 }
 
-export function attemptFacts(seen: Seen, version: TlsVersion, ours: boolean): ProbeAttempt {
+export function attemptFacts(seen: Seen): ProbeAttempt {
   const requested = requestedIn(seen);
   const explained = seen.alert && explainAlert(seen.alert, { requested, sent: seen.certificateSent === true });
   return {
-    version,
-    certificate: ours ? 'ours' : 'none',
+    version: seen.offered,
+    certificate: seen.ours ? 'ours' : 'none',
     outcome: seen.outcome,
     requested,
     sent: seen.certificateSent,
