@@ -5,9 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import { createScene, type Scene } from '../support/scene.ts';
+import { type RunningDaemon, temporaryDirectory } from '../support/daemon.ts';
+import type { Origin, Seen } from '../support/origins.ts';
 import { throughTunnel } from '../support/tunnel.ts';
 import { answerTo, TunnelAgent } from '../support/tunnel-agent.ts';
 
@@ -28,27 +28,17 @@ interface Outcome {
 
 describe('a store that is reloaded all the time', () => {
   const dir = temporaryDirectory();
+  let scene: Scene;
   let origin: Origin;
   let daemon: RunningDaemon;
 
   beforeAll(async () => {
-    const root = await (await createPki()).root();
-    root.write(dir, 'root');
-    const server = await root.issue();
-    for (const name of IDENTITIES) (await root.issue({ cn: name, eku: ['clientAuth'] })).write(dir, name);
-    origin = await nodeOrigin({
-      key: server.keyPem,
-      cert: server.certPem,
-      ca: root.certPem,
-      requestCert: true,
-      rejectUnauthorized: true,
-    });
     // Few connections to the origin, each used by many: handshakes would take all the time there is.
-    daemon = await startDaemon({ store: storeOf(0), settings: 'limits: { upstream_connections: 8 }\n' });
+    const settings = 'limits: { upstream_connections: 8 }\n';
+    scene = await createScene({ files: dir, clients: IDENTITIES, store: () => storeOf(0), settings });
+    ({ origin, daemon } = scene);
   });
-  afterAll(async () => {
-    await Promise.all([daemon.stop(), origin.close()]);
-  });
+  afterAll(() => scene.close());
 
   const identityOf = (generation: number): string => IDENTITIES[generation % IDENTITIES.length] as string;
   const storeOf = (generation: number): string => {
