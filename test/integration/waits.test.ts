@@ -8,6 +8,8 @@ import { createPki, type Issued } from '../support/pki.ts';
 import { type RawOrigin, rawOrigin } from '../support/raw-origins.ts';
 import { throughTunnel } from '../support/tunnel.ts';
 
+/** A busy machine takes its time. */
+const PATIENT = { timeout: 20_000, interval: 10 };
 const STORE = 'version: 1\nverification: { mode: report }\n';
 
 let server: Issued;
@@ -43,7 +45,7 @@ describe('all connections to an origin are busy', () => {
     busy.on('data', (bytes: Buffer) => {
       got += bytes.toString('latin1');
     });
-    await expect.poll(() => got).toMatch(/ha$/);
+    await expect.poll(() => got, PATIENT).toMatch(/ha$/);
     const answer = await ask(daemon, authority, { path: '/waits' });
     expect(answer.status).toBe(504);
     expect(answer.body).toContain(`all 1 connections to ${authority} were busy for 1 s`);

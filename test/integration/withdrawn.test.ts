@@ -12,6 +12,8 @@ import { nodeOrigin, type Origin, type Seen } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 import { connectThrough, throughTunnel } from '../support/tunnel.ts';
 
+/** A busy machine takes its time. */
+const PATIENT = { timeout: 20_000, interval: 10 };
 const files = temporaryDirectory();
 let origin: Origin;
 let echo: Origin;
@@ -85,9 +87,9 @@ describe('a removed certificate', () => {
     const authority = `localhost:${origin.port}`;
     const seenBefore = origin.seen.length;
     const busy = [ask(daemon, authority, { path: '/held' }), ask(daemon, authority, { path: '/held' })];
-    await expect.poll(() => held.length).toBe(2);
+    await expect.poll(() => held.length, PATIENT).toBe(2);
     const waiting = Array.from({ length: 20 }, (_, i) => send(daemon, authority, { path: `/queued-${i}` }));
-    await expect.poll(async () => (await daemon.api('/metrics')).text()).toMatch(/state="waiting"\} 20/);
+    await expect.poll(async () => (await daemon.api('/metrics')).text(), PATIENT).toMatch(/state="waiting"\} 20/);
     expect((await remove()).ok).toBe(true);
     for (const respond of held) respond();
     expect((await Promise.all(busy)).map(({ body }) => body)).toEqual(['alice', 'alice']);
@@ -100,7 +102,7 @@ describe('a removed certificate', () => {
     const seenBefore = origin.seen.length;
     relay.hold();
     const waiting = [ask(daemon, 'localhost:9443', { path: '/dialled' }), ask(daemon, 'localhost:9443')];
-    await expect.poll(() => relay.holding()).toBeGreaterThan(0);
+    await expect.poll(() => relay.holding(), PATIENT).toBeGreaterThan(0);
     expect((await remove()).ok).toBe(true);
     relay.release();
     expect((await Promise.all(waiting)).map(({ body }) => body)).toEqual(['nobody', 'nobody']);
@@ -226,7 +228,7 @@ describe('a host that is no longer intercepted', () => {
         socket.on('end', () => resolve(text));
       });
     }
-    await expect.poll(() => held.length).toBe(1);
+    await expect.poll(() => held.length, PATIENT).toBe(1);
     const rule = what === 'passthrough' ? `passthrough: ["${authority}"]` : 'unmatched: refuse';
     await daemon.replaceStore(storeOf(what === 'refuse' ? '' : entry('*'), `interception: { ${rule} }\n`));
     held[0]?.();
