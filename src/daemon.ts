@@ -10,8 +10,10 @@ import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { publishCa } from './certs/local-ca/public-files.ts';
 import { Renewer } from './certs/renewal/renewer.ts';
+import { CrlFetcher } from './certs/revocation/fetcher.ts';
 import { ExpiryWatch } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
+import { crlUrlsOf } from './certs/store/crls.ts';
 import { openStore, type StoreChange } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
 import { type Authority, parseAuthority } from './core/authority.ts';
@@ -19,6 +21,7 @@ import { contained, faultFields, type FaultScope, type ReportFault } from './cor
 import { batch } from './core/batch.ts';
 import type { Log } from './core/log.ts';
 import { requireOwnFolder } from './core/files/own-folder.ts';
+import type { Crl } from './core/revocation/crl.ts';
 import { lockHome } from './home-lock.ts';
 import { createRecorder } from './inspect/records/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records/types.ts';
@@ -145,6 +148,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const retire = (next: StoreSnapshot): void => {
     try {
       pools.retire(next);
+      pools.retireRevoked();
     } catch (error) {
       // Not contained: a connection with a withdrawn certificate could stay in use, and only the end of the process ends it.
       setImmediate(() => {
@@ -152,6 +156,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       });
     }
   };
+  let crls: CrlFetcher | null = null;
   const store = await openStore({
     file: join(home, 'certificates.yaml'),
     onFault: faultIn('reload'),
@@ -161,12 +166,32 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       usage.retain(next.entries);
       void expiry.update(next);
       // The first time when everything else is up.
-      if (previous) void renewer.update(next.entries);
+      if (previous) {
+        void renewer.update(next.entries);
+        crls?.update(crlUrlsOf(next.sections)).catch(faultIn('reload'));
+      }
       notices.loaded(next, change);
     }),
     onRejected: contained('reload', reportFault, notices.rejected),
   });
   opened.defer(() => store.close());
+  crls = new CrlFetcher({
+    book: store.crls,
+    folder: join(home, 'crls'),
+    connect: async (authority) => {
+      const other = proxyFor(authority);
+      return { ...(await openPlain(authority)), fields: other && proxyFields(other) };
+    },
+    anchors: () => store.current.choosePolicy(ANY_AUTHORITY).trust.certificates,
+    onUpdated: contained('reload', reportFault, (url: string, updated: readonly Crl[]) => {
+      pools.retireRevoked();
+      notices.crlUpdated(url, updated);
+    }),
+    onFailed: contained('reload', reportFault, notices.crlFailed),
+  });
+  opened.defer(() => crls?.close());
+  // What an earlier run kept is at hand before the first connection.
+  await crls.update(crlUrlsOf(store.current.sections));
   opened.defer(() => renewer.close());
   opened.defer(() => pools.close());
   const leaves = leafCache(ca, { max: limits.leafCertificates });
@@ -313,3 +338,6 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     stop: (reason) => (stopping ??= stop(reason)),
   };
 }
+
+/** Of no rule but one for every host: to see what holds for all. */
+const ANY_AUTHORITY = parseAuthority('any.invalid:443');

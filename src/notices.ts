@@ -5,7 +5,9 @@ import { distinctProblems } from './certs/store/changes.ts';
 import type { ExpiryNotice } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
 import type { StoreChange } from './certs/store/store.ts';
+import { rfc3339 } from './core/facts.ts';
 import type { Log } from './core/log.ts';
+import type { Crl } from './core/revocation/crl.ts';
 import type { FileProblem } from './core/yaml/read.ts';
 
 export function createNotices(log: Log, metrics: Metrics) {
@@ -42,6 +44,17 @@ export function createNotices(log: Log, metrics: Metrics) {
       metrics.renewal(name, false);
       const level = notAfter.getTime() < Date.now() ? 'error' : 'warn';
       log(level, 'certificate.renewal_failed', fieldsOf(failed, { code, message, hint, failures }));
+    },
+    crlUpdated(this: void, url: string, crls: readonly Crl[]): void {
+      const facts = crls.map(({ thisUpdate, nextUpdate, entries }) => ({
+        this_update: rfc3339(thisUpdate),
+        next_update: rfc3339(nextUpdate),
+        entries,
+      }));
+      log('info', 'crl.updated', { url, crls: facts });
+    },
+    crlFailed(this: void, url: string, message: string, next: Date): void {
+      log('warn', 'crl.failed', { url, message, next: next.toISOString() });
     },
   };
 }

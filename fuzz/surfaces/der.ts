@@ -1,6 +1,7 @@
 /** Certificates as servers show them and files hold them: all that is read of them, up to the verdict. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { loadIdentity } from '../../src/certs/identity/load.ts';
+import { WITHOUT_CRLS } from '../../src/core/revocation/book.ts';
 import { certificateParts } from '../../src/core/extensions.ts';
 import { certificateFacts } from '../../src/core/facts.ts';
 import { judge } from '../../src/inspect/verify/verdict.ts';
@@ -35,7 +36,14 @@ export const der: Surface = {
     });
     const seeds = [root, middle, leaf, await pki.selfSigned({ key: 'rsa2048' })].map(({ x509 }) => x509.raw);
     const key = { bytes: Buffer.from(leaf.keyPem), label: 'fuzz.key' };
-    const expectation = { mode: 'enforce', anchors: [root.x509], allow: [], pins: [], minVersion: 'TLSv1.2' } as const;
+    const expectation = {
+      mode: 'enforce',
+      anchors: [root.x509],
+      allow: [],
+      pins: [],
+      minVersion: 'TLSv1.2',
+      revocation: WITHOUT_CRLS,
+    } as const;
     return {
       make: (random) => mutate(random, { seeds, tokens: TOKENS }),
       async check(bytes) {
@@ -52,7 +60,12 @@ export const der: Surface = {
         }
         certificateFacts(x509);
         allowing([RangeError], () => certificateParts(x509));
-        const observed = { host: 'a.example', protocol: 'TLSv1.3', opensslError: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' };
+        const observed = {
+          host: 'a.example',
+          protocol: 'TLSv1.3',
+          staple: bytes,
+          opensslError: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+        };
         const chain = [x509, middle.x509];
         if (judge({ ...observed, chain }, expectation).authorized) throw new Error('authorized what OpenSSL refused');
         judge({ ...observed, chain: [leaf.x509, x509] }, expectation);

@@ -35,6 +35,7 @@ import {
   ExchangeList,
   ExchangeSchema,
   RecordErrorSchema,
+  RevocationSchema,
   ServerProblemSchema,
 } from './schemas/records.ts';
 import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
@@ -85,6 +86,7 @@ const SHARED = [
   DiagnosisSchema,
   EntrySchema,
   ServerProblemSchema,
+  RevocationSchema,
   RecordErrorSchema,
   ConnectionSchema,
   ExchangeSchema,

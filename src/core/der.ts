@@ -20,6 +20,9 @@ export const TAG = {
   bitString: 0x03,
   octetString: 0x04,
   oid: 0x06,
+  enumerated: 0x0a,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
   sequence: 0x30,
 } as const;
 
@@ -85,3 +88,22 @@ export function oidText(value: Buffer): string {
   }
   return arcs.join('.');
 }
+
+/**
+ * UTCTime or GeneralizedTime as certificates, CRLs and OCSP responses write them: UTC, whole seconds (RFC 5280 §4.1.2.5).
+ * @throws RangeError
+ */
+export function timeOf({ tag, value }: Element): Date {
+  const text = value.toString('latin1');
+  const match = tag === TAG.utcTime ? UTC_TIME.exec(text) : tag === TAG.generalizedTime ? FULL_TIME.exec(text) : null;
+  if (!match) throw new RangeError('the DER holds no time where one belongs');
+  const [, years = '', month, day, hour, minute, second] = match;
+  // RFC 5280 §4.1.2.5.1: 50 and above are of the last century.
+  const century = years.length === 4 ? '' : years >= '50' ? '19' : '20';
+  const time = new Date(`${century}${years}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  if (Number.isNaN(time.getTime())) throw new RangeError(`${text} is not a time`);
+  return time;
+}
+
+const UTC_TIME = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
+const FULL_TIME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;

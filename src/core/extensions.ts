@@ -47,6 +47,15 @@ export function publicKeyInfo(x509: X509Certificate): Buffer {
   return need(fields[first + 5]).raw;
 }
 
+/**
+ * The DER of a certificate's serial number, tag and length included.
+ * @throws RangeError where the DER is damaged
+ */
+export function serialNumber(x509: X509Certificate): Buffer {
+  const { fields, first } = fieldsOf(x509);
+  return need(fields[first]).raw;
+}
+
 /** `first` is where the serial number stands: version is absent in v1; then signature, issuer, validity, subject, key. */
 function fieldsOf(x509: X509Certificate): { fields: Element[]; first: number } {
   const [tbs] = children(x509.raw);
@@ -66,11 +75,13 @@ export const OID = {
   basicConstraints: '2.5.29.19',
   nameConstraints: '2.5.29.30',
   certificatePolicies: '2.5.29.32',
+  crlDistributionPoints: '2.5.29.31',
   policyMappings: '2.5.29.33',
   authorityKeyIdentifier: '2.5.29.35',
   policyConstraints: '2.5.29.36',
   extendedKeyUsage: '2.5.29.37',
   inhibitAnyPolicy: '2.5.29.54',
+  tlsFeature: '1.3.6.1.5.5.7.1.24',
 } as const;
 
 /** RFC 5280 §4.2.1.9; null where the extension is absent. `pathLength` is null where there is no limit. */
@@ -112,4 +123,34 @@ export function subjectKeyIdentifier(parts: CertificateParts): Buffer | null {
 export function authorityKeyIdentifier(parts: CertificateParts): Buffer | null {
   const extension = parts.extensions.get(OID.authorityKeyIdentifier);
   return extension ? (children(extension.value).find((field) => field.tag === 0x80)?.value ?? null) : null;
+}
+
+/** DER of each name in the CRL distribution points of a certificate (RFC 5280 §4.2.1.13). */
+export function crlNames(parts: CertificateParts): Buffer[] {
+  const extension = parts.extensions.get(OID.crlDistributionPoints);
+  if (!extension) return [];
+  return children(extension.value).flatMap((point) => distributionPointNames(children(point.raw)[0]));
+}
+
+/** Of `distributionPoint [0] { fullName [0] GeneralNames }`; none of any other form. */
+export function distributionPointNames(point: Element | undefined): Buffer[] {
+  if (point?.tag !== 0xa0) return [];
+  const [fullName] = children(point.raw);
+  return fullName?.tag === 0xa0 ? children(fullName.raw).map(({ raw }) => raw) : [];
+}
+
+const TAG_URI = 0x86;
+
+/** The http URLs among them. */
+export function crlUrls(parts: CertificateParts): string[] {
+  return crlNames(parts).flatMap((name) => {
+    const text = name[0] === TAG_URI ? (elements(name)[0]?.value.toString('latin1') ?? '') : '';
+    return /^http:\/\//i.test(text) ? [text] : [];
+  });
+}
+
+/** Whether the certificate demands an OCSP staple: `status_request` (5) among its TLS features (RFC 7633 §4.2.3). */
+export function demandsStaple(parts: CertificateParts): boolean {
+  const extension = parts.extensions.get(OID.tlsFeature);
+  return extension !== undefined && children(extension.value).some(({ value }) => value.length === 1 && value[0] === 5);
 }

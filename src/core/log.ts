@@ -18,6 +18,8 @@ export const LOG_EVENTS = [
   'certificate.expired',
   'certificate.renewed',
   'certificate.renewal_failed',
+  'crl.updated',
+  'crl.failed',
   'tunnel',
   'admin',
   'proxy.refused',

@@ -21,11 +21,13 @@ export interface HandshakeOptions {
   readonly onKeylog?: ((line: Buffer, socket: TLSSocket) => void) | null;
   /** Called as the server's flight is read, when a handshake that fails still knows what it saw. */
   readonly onSeen?: (socket: TLSSocket) => void;
+  /** Asks the server for an OCSP staple (RFC 6066 §8). */
+  readonly askStaple?: boolean;
   /**
    * Asked while the server's certificate can be read and ours has not left; false ends the handshake there. It makes the
    * client ask for an OCSP staple, since Node's 'OCSPResponse' is the one event at that moment (24.21, TLS 1.2 and 1.3).
    */
-  readonly mayPresent?: (socket: TLSSocket) => boolean;
+  readonly mayPresent?: (socket: TLSSocket, staple: Buffer | null) => boolean;
 }
 
 /** `closed`: without a word. `stopped`: by `mayPresent`, or by the signal. An Error is OpenSSL's or the socket's own. */
@@ -35,6 +37,8 @@ export interface Handshake {
   readonly socket: TLSSocket;
   /** null where the handshake came to its end; the socket is destroyed where it did not. */
   readonly failure: HandshakeFailure | null;
+  /** As the server sent it, not verified; null where none came. */
+  readonly staple: Buffer | null;
 }
 
 /**
@@ -45,6 +49,7 @@ export const settleCapMs = (roundTripMs: number): number => Math.min(1000, Math.
 
 export function handshake(options: HandshakeOptions): Promise<Handshake> {
   const { transport, secureContext, serverName, alpn, onKeylog, onSeen, mayPresent, signal } = options;
+  const askStaple = options.askStaple === true || mayPresent !== undefined;
   const socket = withoutPeerObject(
     connect({
       socket: transport,
@@ -54,11 +59,12 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
       // Node would check the wrong name and stop at the first problem; callers judge the whole chain.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      ...(mayPresent && { requestOCSP: true }),
+      ...(askStaple && { requestOCSP: true }),
     }),
   );
   return new Promise((resolve) => {
     let over = false;
+    let staple: Buffer | null = null;
     const timer = setTimeout(() => finish('timeout'), options.timeoutMs);
     const onSecure = (): void => finish(null);
     const onError = (error: Error): void => finish(error);
@@ -86,11 +92,12 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
         'keylog',
         inside(() => onSeen(socket)),
       );
-    if (mayPresent)
+    if (askStaple)
       socket.once(
         'OCSPResponse',
-        inside(() => {
-          if (!mayPresent(socket)) finish('stopped');
+        inside((response: Buffer | null) => {
+          staple = response;
+          if (mayPresent?.(socket, staple) === false) finish('stopped');
         }),
       );
     if (signal?.aborted) finish('stopped');
@@ -111,7 +118,7 @@ export function handshake(options: HandshakeOptions): Promise<Handshake> {
         }
         socket.destroy();
       }
-      resolve({ socket, failure });
+      resolve({ socket, failure, staple });
     }
   });
 }

@@ -51,7 +51,15 @@ export function connectionRecord(fields: Partial<ConnectionRecord>): ConnectionR
       ephemeral_key: { type: 'ECDH', name: 'X25519', size: 253 },
     },
     server: { chain: [] },
-    verification: { mode: 'enforce', rule: null, override: false, authorized: true, allowed: [], problems: [] },
+    verification: {
+      mode: 'enforce',
+      rule: null,
+      override: false,
+      authorized: true,
+      allowed: [],
+      problems: [],
+      revocation: null,
+    },
     client_certificate: {
       requested: false,
       sent: false,

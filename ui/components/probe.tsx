@@ -1,5 +1,6 @@
 import type { Probe } from '../api/document.ts';
 import { listed, sentence, shortAuthority } from '../words/text.ts';
+import { revocationLines } from '../words/revocation.ts';
 import { probeVerdict } from '../words/probe.ts';
 import { Icon } from './icon.tsx';
 import { ChainTree, ProblemNote } from './certificate.tsx';
@@ -36,6 +37,9 @@ export function ProbeResult({ probe }: { readonly probe: Probe }) {
             .map((problem) => (
               <ProblemNote key={problem.code} problem={problem} tone="bad" />
             ))}
+          {revocationLines(verification.revocation).map((line) => (
+            <p key={line}>Revocation: {line}</p>
+          ))}
           <ChainTree chain={probe.server.chain} problems={verification.problems} />
         </>
       )}

@@ -29,14 +29,15 @@ export function RuleDialog({ rule }: { readonly rule: Rule | null }) {
         .map((line) => line.trim())
         .filter(Boolean);
       const hasTrust = files.length > 0 || !system;
-      await changeRule(at, ({ max_version: max }) => ({
+      await changeRule(at, ({ max_version: max, revocation, trust }) => ({
         ...(max && { max_version: max }),
         ...(mode !== '' && { mode: mode as 'enforce' | 'report' }),
         ...(words(allow).length > 0 && { allow: words(allow) }),
         ...(words(pins).length > 0 && { pins: words(pins) }),
         ...(name !== '' && { server_name: name }),
         ...(min !== '' && { min_version: min as 'TLSv1.2' }),
-        ...(hasTrust && { trust: { system, ca: files } }),
+        ...(revocation && { revocation }),
+        ...((hasTrust || trust?.crl) && { trust: { ...trust, system, ca: files } }),
       }));
       closeDialog();
       tell(`The rule for ${placeText(at)} is saved.`);

@@ -20,9 +20,24 @@ export const UNMATCHED_EFFECT = {
   refuse: 'A host without a certificate is refused with 403.',
 } as const;
 
+const REVOCATION_EFFECT = {
+  off: 'is not checked for revocation',
+  'when-known': 'must not be known to be revoked',
+  required: 'has to be known not to be revoked',
+} as const;
+
 /** What a rule changes for its host. */
 export function ruleEffect(rule: Rule): string {
-  const { mode, trust, allow = [], pins = [], min_version: min, max_version: max, server_name: name } = rule;
+  const {
+    mode,
+    trust,
+    allow = [],
+    pins = [],
+    min_version: min,
+    max_version: max,
+    server_name: name,
+    revocation,
+  } = rule;
   const parts = [
     mode === 'report' ? 'is checked, and gets requests whatever is found' : null,
     mode === 'enforce' ? 'has to pass verification' : null,
@@ -31,6 +46,7 @@ export function ruleEffect(rule: Rule): string {
     pins.length > 0 ? `has to show one of ${pins.length} pinned public ${pins.length === 1 ? 'key' : 'keys'}` : null,
     min ? `speaks ${min} or newer` : null,
     max ? `is offered ${max} at most` : null,
+    revocation ? REVOCATION_EFFECT[revocation] : null,
     name ? `is verified as ${name}` : null,
   ].filter((part) => part !== null);
   return parts.length === 0 ? 'Nothing differs.' : `The server ${listed(parts)}.`;

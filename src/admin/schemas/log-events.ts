@@ -6,7 +6,13 @@ import { ERROR_CODES } from '../../core/errors.ts';
 import { LOG_EVENTS, type LogEvent } from '../../core/log.ts';
 import { DiagnosisSchema, FactsSchema } from './certificate.ts';
 import { closed, nullable, Time } from './common.ts';
-import { ConnectionSchema, ExchangeSchema, RecordErrorSchema, ServerProblemSchema } from './records.ts';
+import {
+  ConnectionSchema,
+  ExchangeSchema,
+  RecordErrorSchema,
+  RevocationSchema,
+  ServerProblemSchema,
+} from './records.ts';
 
 type Fields = Record<string, TSchema>;
 
@@ -91,6 +97,11 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     not_after: Time,
     next: Time,
   },
+  'crl.updated': {
+    url: text,
+    crls: Type.Array(Type.Object({ this_update: Time, next_update: Time, entries: count }, closed)),
+  },
+  'crl.failed': { url: text, message: text, next: Time },
   tunnel: {
     tunnel: text,
     started: Time,
@@ -125,7 +136,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
 };
 
 /** Shapes that several events share, by the names under which they refer to them. */
-const SHARED = [FactsSchema, ServerProblemSchema, RecordErrorSchema, DiagnosisSchema];
+const SHARED = [FactsSchema, ServerProblemSchema, RevocationSchema, RecordErrorSchema, DiagnosisSchema];
 
 /** docs/log-events.schema.json: one line of the log; `$defs` has one schema an event. */
 export function logEventsJsonSchema(): string {

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { ProbeResult } from '../../inspect/probe/result.ts';
 import { FactsSchema } from './certificate.ts';
 import { Authority, closed, named, nullable, shapeOf, Time } from './common.ts';
-import { ServerProblemSchema } from './records.ts';
+import { RevocationSchema, ServerProblemSchema } from './records.ts';
 
 export const ProbeBody = Type.Object(
   {
@@ -88,6 +88,7 @@ export const ProbeSchema = shapeOf<ProbeAnswer>(
           authorized: Type.Boolean({ description: 'True only where no problem was found.' }),
           allowed: Type.Array(Type.String(), { description: 'Codes of the problems that a rule lets through.' }),
           problems: Type.Array(named(ServerProblemSchema)),
+          revocation: nullable(named(RevocationSchema)),
         },
         closed,
       ),

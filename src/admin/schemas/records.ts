@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { ERROR_CODES, type Problem } from '../../core/errors.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
+import type { RevocationFacts } from '../../inspect/verify/revocation.ts';
 import { FactsSchema } from './certificate.ts';
 import { closed, named, nullable, shapeOf, Time } from './common.ts';
 
@@ -45,6 +46,41 @@ const Tls = Type.Object(
   closed,
 );
 
+export const RevocationSchema = shapeOf<RevocationFacts>(
+  Type.Object(
+    {
+      mode: Type.Enum(['when-known', 'required']),
+      status: Type.Enum(['good', 'revoked', 'unknown'], {
+        description: 'good only where every certificate below the trust anchor is known to be.',
+      }),
+      staple: Type.Object(
+        {
+          status: Type.Enum(['good', 'revoked', 'unknown', 'stale', 'invalid', 'absent']),
+          message: nullable(Type.String()),
+          this_update: nullable(Time),
+          next_update: nullable(Time),
+          revoked_at: nullable(Time),
+          reason: nullable(Type.String()),
+        },
+        { ...closed, description: 'The OCSP response that the server sent along.' },
+      ),
+      crls: Type.Array(
+        Type.Object(
+          {
+            depth: Type.Integer(),
+            subject: Type.String(),
+            status: Type.Enum(['good', 'revoked', 'unknown']),
+            source: nullable(Type.String({ description: 'The CRL that says so, as the store names it.' })),
+            message: nullable(Type.String()),
+          },
+          closed,
+        ),
+      ),
+    },
+    { ...closed, $id: 'Revocation', description: 'What CRLs and the OCSP staple say of a server.' },
+  ),
+);
+
 const mode = Type.Enum(['enforce', 'report']);
 
 export const ConnectionSchema = shapeOf<ConnectionRecord>(
@@ -67,6 +103,7 @@ export const ConnectionSchema = shapeOf<ConnectionRecord>(
           authorized: Type.Boolean({ description: 'True only where no problem was found.' }),
           allowed: Type.Array(Type.String(), { description: 'Codes of the problems that a rule let through.' }),
           problems: Type.Array(named(ServerProblemSchema)),
+          revocation: nullable(named(RevocationSchema)),
         },
         closed,
       ),

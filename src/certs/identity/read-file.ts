@@ -32,8 +32,9 @@ export interface ReadFile extends Detected {
  */
 export async function readIdentityFile(source: FileSource, secret: boolean): Promise<ReadFile> {
   const file = 'path' in source ? source.path : source.label;
-  const { bytes, mode } = 'path' in source ? await readBounded(file) : { bytes: await contentOf(source), mode: 0 };
-  if (bytes.length > MOST_BYTES) throw tooLarge(file, bytes.length);
+  const { bytes, mode } =
+    'path' in source ? await readBounded(file, MOST_BYTES) : { bytes: await contentOf(source), mode: 0 };
+  if (bytes.length > MOST_BYTES) throw tooLarge(file, bytes.length, MOST_BYTES);
   const detected = detect(bytes);
   if (detected.kind === 'empty')
     throw unusable('FILE_EMPTY', file, `${file} is empty`, 'copy the file again, as it was handed out');
@@ -89,7 +90,8 @@ function holdsKey({ kind, text }: Detected): boolean {
   return text === null ? kind !== 'certificate' : text.includes('PRIVATE KEY-----');
 }
 
-async function readBounded(file: string): Promise<{ bytes: Buffer; mode: number }> {
+/** @throws CodedError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE */
+export async function readBounded(file: string, mostBytes: number): Promise<{ bytes: Buffer; mode: number }> {
   try {
     // Without O_NONBLOCK, opening a FIFO waits for its writer for good.
     const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
@@ -103,7 +105,7 @@ async function readBounded(file: string): Promise<{ bytes: Buffer; mode: number 
           'name the file itself',
         );
       });
-      if (size > MOST_BYTES) throw tooLarge(file, size);
+      if (size > mostBytes) throw tooLarge(file, size, mostBytes);
       return { bytes: await handle.readFile(), mode };
     } finally {
       await handle.close();
@@ -132,11 +134,11 @@ function unreadable(file: string, error: unknown): CodedError {
   );
 }
 
-function tooLarge(file: string, size: number): CodedError {
+function tooLarge(file: string, size: number, most: number): CodedError {
   return unusable(
     'FILE_TOO_LARGE',
     file,
-    `${file} has ${size} bytes; certificates and keys have at most ${MOST_BYTES}`,
+    `${file} has ${size} bytes; at most ${most} are read`,
     'name the file of the certificate or key itself',
   );
 }

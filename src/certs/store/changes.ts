@@ -1,5 +1,6 @@
 /** What a reload changed, for the log and for pools. */
 import type { ParsedStore } from './compile.ts';
+import type { CrlFile } from './crls.ts';
 import type { Diagnosis } from '../identity/identity.ts';
 import type { StoreEntry } from './snapshot.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
@@ -60,10 +61,18 @@ export function isEmpty({ added, changed, removed, sections }: StoreChange): boo
 }
 
 /** Without places in the file: a comment above a rule changes nothing. */
-export function sectionPrints({ trust, mode, rules, interception }: ParsedStore, trustId: string): SectionPrints {
+export function sectionPrints(
+  { trust, mode, revocation, rules, interception }: ParsedStore,
+  trustId: string,
+  crls: ReadonlyMap<string, CrlFile>,
+): SectionPrints {
   const plain = (value: unknown) =>
     JSON.stringify(value, (key, v: unknown) => (key === 'line' || key === 'column' ? undefined : v));
-  return { trust: plain([trust, trustId]), verification: plain([mode, rules]), interception: plain(interception) };
+  return {
+    trust: plain([trust, trustId, [...crls].map(([file, { print }]) => [file, print])]),
+    verification: plain([mode, revocation, rules]),
+    interception: plain(interception),
+  };
 }
 
 /** A problem of one entry, or of many that have the same. */

@@ -1,6 +1,6 @@
 /** A valid file -> canonical hosts, unique names and defaults, or the mistakes that the schema can't express. */
 import { hash } from 'node:crypto';
-import { canonicalHost, canonicalOrigin } from '../../core/authority.ts';
+import { canonicalHost, canonicalOrigin, tellable } from '../../core/authority.ts';
 import { canonicalPattern, type HostPort, parsePassthrough } from '../../core/hosts.ts';
 import { nearestOf } from '../../core/nearest.ts';
 import { ALLOWABLE_CODES } from '../../core/problem-codes.ts';
@@ -53,13 +53,18 @@ export interface ParsedRenewal {
   readonly trust: ParsedTrust | null;
 }
 
+export type RevocationSetting = 'off' | 'when-known' | 'required';
+
 export interface ParsedTrust {
   readonly system: boolean;
   readonly ca: readonly (Place & { readonly path: string })[];
+  /** Paths and http URLs. */
+  readonly crl: readonly (Place & { readonly path: string })[];
 }
 
 export interface ParsedRule extends Place, HostPort {
   readonly mode: 'enforce' | 'report' | null;
+  readonly revocation: RevocationSetting | null;
   readonly trust: ParsedTrust | null;
   readonly allow: readonly string[];
   readonly pins: readonly string[];
@@ -73,6 +78,7 @@ export interface ParsedSections {
   readonly written: StoreSections;
   readonly trust: ParsedTrust;
   readonly mode: 'enforce' | 'report';
+  readonly revocation: RevocationSetting;
   readonly rules: readonly ParsedRule[];
   readonly interception: {
     readonly mode: 'all' | 'listed';
@@ -90,8 +96,8 @@ export type ParseOutcome =
   | { readonly ok: false; readonly problems: readonly FileProblem[] };
 
 export const SECTION_DEFAULTS: StoreSections = {
-  trust: { system: true, ca: [] },
-  verification: { mode: 'enforce', rules: [] },
+  trust: { system: true, ca: [], crl: [] },
+  verification: { mode: 'enforce', revocation: 'when-known', rules: [] },
   interception: { mode: 'all', passthrough: [], unmatched: 'intercept' },
 };
 
@@ -166,9 +172,21 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
 
   /** @param list the name of the list of paths */
   function trustOf(fields: TrustFields | undefined, path: Path, list = 'ca'): ParsedTrust {
+    const crl = (fields?.crl ?? []).map((text, i) => {
+      const at = [...path, 'crl', i];
+      // A CRL is signed; and who checks the certificate of the server that it comes from?
+      if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && !isCrlAddress(text))
+        note(
+          at,
+          `${JSON.stringify(tellable(text))} is no address of a CRL`,
+          'http://HOST[:PORT]/PATH, or the path of a file',
+        );
+      return { path: text, ...yaml.placeOf(at) };
+    });
     return {
       system: fields?.system ?? true,
       ca: (fields?.ca ?? []).map((text, i) => ({ path: text, ...yaml.placeOf([...path, list, i]) })),
+      crl,
     };
   }
   const ruleOf = (rule: RuleFields, path: Path): ParsedRule => {
@@ -182,6 +200,7 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
       host: canonical(rule.host, [...path, 'host'], canonicalPattern, aHost),
       port: rule.port ?? 443,
       mode: rule.mode ?? null,
+      revocation: rule.revocation ?? null,
       trust: rule.trust ? trustOf(rule.trust, [...path, 'trust']) : null,
       allow: rule.allow ?? [],
       pins: (rule.pins ?? []).map((pin) => pin.slice('sha256/'.length)),
@@ -203,6 +222,7 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
     written,
     trust: trustOf(trust, ['trust']),
     mode: written.verification.mode,
+    revocation: written.verification.revocation,
     rules: written.verification.rules.map((rule, i) => ruleOf(rule, ['verification', 'rules', i])),
     interception: {
       ...written.interception,
@@ -217,6 +237,12 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
     },
   };
   return mistakes.length > 0 ? { ok: false, problems: yaml.problemsOf(mistakes) } : { ok: true, store };
+}
+
+/** Nothing but an address: a user or a password in it would end up in the log. */
+function isCrlAddress(text: string): boolean {
+  const url = text.startsWith('http://') ? URL.parse(text) : null;
+  return url !== null && url.username === '' && url.password === '' && url.hash === '';
 }
 
 type Note = (path: Path, message: string, expected: string) => void;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { changeFile, conflict } from '../../core/files/change-file.ts';
 import { describeProblem } from '../../core/yaml/read.ts';
 import { loadAnchors } from './anchors.ts';
+import { loadCrls } from './crls.ts';
 import type { ParsedStore } from './compile.ts';
 import { editError, type StoreEdit } from './edit-value.ts';
 import { editOffThread } from './parse-thread.ts';
@@ -42,7 +43,9 @@ export function versionOf(text: string): string {
 /** The store refuses a file with CA certificates that can't be read, so such a file is not written. */
 async function refuseBadAnchors(store: ParsedStore, file: string): Promise<void> {
   const anchors = await loadAnchors(store, file);
-  if (anchors.ok) return;
-  const message = anchors.problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');
-  throw editError('INVALID', message, 'correct the list of CA files', anchors.problems.map(describeProblem));
+  const crls = await loadCrls(store, file);
+  const problems = [...(anchors.ok ? [] : anchors.problems), ...(crls.ok ? [] : crls.problems)];
+  if (problems.length === 0) return;
+  const message = problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');
+  throw editError('INVALID', message, 'correct the list of CA files or CRLs', problems.map(describeProblem));
 }

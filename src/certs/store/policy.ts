@@ -1,8 +1,9 @@
 /** How a server is verified: one immutable policy per rule and mode, made when the store loads, compared by `id`. */
-import { createHash } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import { HostIndex, hostPortText } from '../../core/hosts.ts';
+import type { NamedCrl } from '../../core/revocation/book.ts';
 import type { TrustAnchors } from '../trust.ts';
-import type { ParsedRule, ParsedSections, ParsedTrust } from './compile.ts';
+import type { ParsedRule, ParsedSections, ParsedTrust, RevocationSetting } from './compile.ts';
 
 export interface Policy {
   /** Differs whenever anything that decides a verdict differs; part of the pool key. */
@@ -11,6 +12,7 @@ export interface Policy {
   /** `host:port` of the rule; null for the global policy. */
   readonly rule: string | null;
   readonly trust: TrustAnchors;
+  readonly revocation: RevocationPolicy;
   /** Problem codes let through in enforce. */
   readonly allow: readonly string[];
   /** base64 SHA-256 of SPKIs, without the `sha256/` in front; empty for none. */
@@ -19,6 +21,16 @@ export interface Policy {
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
   /** Sent as SNI and verified in place of the authority's host. */
   readonly serverName: string | null;
+}
+
+export interface RevocationPolicy {
+  readonly mode: RevocationSetting;
+  /** Of the CRLs that it looks at; what they say changes meanwhile. */
+  readonly sources: readonly string[];
+  /** Of an issuer, by the DER of its name, those at hand now. */
+  readonly crls: (issuer: Buffer) => readonly NamedCrl[];
+  /** Takes note of the CAs of a chain that was verified. */
+  readonly learn: (issuers: readonly X509Certificate[]) => void;
 }
 
 /** A policy as written, and in both modes for requests that ask for one. */
@@ -33,21 +45,49 @@ export interface Policies {
   readonly rules: HostIndex<PolicyPair>;
 }
 
-/** @param anchors of the store's trust section, and of the rules that have their own */
-export function compilePolicies(sections: ParsedSections, anchors: (trust: ParsedTrust) => TrustAnchors): Policies {
+/**
+ * @param anchors of the store's trust section, and of the rules that have their own
+ * @param look for revocations, by the CRLs of these
+ */
+export function compilePolicies(
+  sections: ParsedSections,
+  anchors: (trust: ParsedTrust) => TrustAnchors,
+  look: (mode: RevocationSetting, trusts: readonly ParsedTrust[]) => RevocationPolicy,
+): Policies {
   const trust = anchors(sections.trust);
   const defaults = { allow: [], pins: [], minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', serverName: null } as const;
-  const global = pairOf({ ...defaults, mode: sections.mode, rule: null, trust });
+  const revocation = look(sections.revocation, [sections.trust]);
+  const global = pairOf({ ...defaults, mode: sections.mode, rule: null, trust, revocation });
   const rules = new HostIndex<PolicyPair>();
   for (const rule of sections.rules) {
-    rules.add(rule, pairOf(policyOf(rule, sections.mode, rule.trust ? anchors(rule.trust) : trust)));
+    const own = rule.trust ? anchors(rule.trust) : trust;
+    const looks =
+      rule.trust || rule.revocation
+        ? look(rule.revocation ?? sections.revocation, [sections.trust, ...(rule.trust ? [rule.trust] : [])])
+        : revocation;
+    rules.add(rule, pairOf(policyOf(rule, sections.mode, own, looks)));
   }
   return { global, rules };
 }
 
-function policyOf(rule: ParsedRule, mode: Policy['mode'], trust: TrustAnchors): Omit<Policy, 'id'> {
+function policyOf(
+  rule: ParsedRule,
+  mode: Policy['mode'],
+  trust: TrustAnchors,
+  revocation: RevocationPolicy,
+): Omit<Policy, 'id'> {
   const { allow, pins, minVersion, maxVersion, serverName } = rule;
-  return { mode: rule.mode ?? mode, rule: hostPortText(rule), trust, allow, pins, minVersion, maxVersion, serverName };
+  return {
+    mode: rule.mode ?? mode,
+    rule: hostPortText(rule),
+    trust,
+    revocation,
+    allow,
+    pins,
+    minVersion,
+    maxVersion,
+    serverName,
+  };
 }
 
 function pairOf(policy: Omit<Policy, 'id'>): PolicyPair {
@@ -57,9 +97,9 @@ function pairOf(policy: Omit<Policy, 'id'>): PolicyPair {
 }
 
 function identified(policy: Omit<Policy, 'id'>): Policy {
-  const { trust, ...rest } = policy;
+  const { trust, revocation, ...rest } = policy;
   const id = createHash('sha256')
-    .update(JSON.stringify({ ...rest, trust: trust.id }))
+    .update(JSON.stringify({ ...rest, trust: trust.id, revocation: [revocation.mode, revocation.sources] }))
     .digest('base64url');
   return Object.freeze({ ...policy, id });
 }

@@ -225,11 +225,24 @@ const Trust = Type.Object(
         errorMessage: 'a list of paths of CA certificates',
       }),
     ),
+    crl: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: PATH_PATTERN,
+          description: 'A PEM or DER file of CRLs, or the http URL of one.',
+          errorMessage: 'a path, or an http URL',
+        }),
+        {
+          description: 'Lists of the certificates that their CA has revoked (CRLs), beside those named for every host.',
+          errorMessage: 'a list of paths or http URLs of CRLs',
+        },
+      ),
+    ),
   },
   {
     ...closed,
-    description: 'Which CAs are trusted for servers.',
-    errorMessage: '{ system: true or false, ca: [PATH, ...] }',
+    description: 'Which CAs are trusted for servers, and which certificates they have revoked.',
+    errorMessage: '{ system: true or false, ca: [PATH, ...], crl: [PATH or URL, ...] }',
   },
 );
 
@@ -239,11 +252,19 @@ const mode = Type.Enum(['enforce', 'report'], {
   errorMessage: '"enforce" or "report"',
 });
 
+const revocation = Type.Enum(['off', 'when-known', 'required'], {
+  default: 'when-known',
+  description:
+    'when-known refuses a certificate that a CRL or an OCSP staple says is revoked; required refuses too where none says that it is good; off does not look.',
+  errorMessage: '"off", "when-known" or "required"',
+});
+
 const Rule = Type.Object(
   {
     host: hostPattern,
     port: Type.Optional(port),
     mode: Type.Optional(mode),
+    revocation: Type.Optional(revocation),
     trust: Type.Optional(Trust),
     allow: Type.Optional(
       Type.Array(
@@ -294,6 +315,7 @@ const Rule = Type.Object(
 const Verification = Type.Object(
   {
     mode: Type.Optional(mode),
+    revocation: Type.Optional(revocation),
     rules: Type.Optional(
       Type.Array(Rule, {
         description: 'Exceptions by host; matched as certificates are.',
@@ -301,7 +323,7 @@ const Verification = Type.Object(
       }),
     ),
   },
-  { ...closed, description: 'How servers are verified.', errorMessage: '{ mode: ..., rules: [...] }' },
+  { ...closed, description: 'How servers are verified.', errorMessage: '{ mode: ..., revocation: ..., rules: [...] }' },
 );
 
 const Interception = Type.Object(
@@ -367,7 +389,11 @@ export type InterceptionFields = Static<typeof Interception>;
 /** The sections as written, with their defaults; field names are the file's own. */
 export interface StoreSections {
   readonly trust: Required<TrustFields>;
-  readonly verification: { readonly mode: 'enforce' | 'report'; readonly rules: readonly RuleFields[] };
+  readonly verification: {
+    readonly mode: 'enforce' | 'report';
+    readonly revocation: 'off' | 'when-known' | 'required';
+    readonly rules: readonly RuleFields[];
+  };
   readonly interception: Required<InterceptionFields>;
 }
 

@@ -12,16 +12,18 @@ import { TimeSlice } from '../../core/time-slice.ts';
 import { describeProblem, type FileProblem } from '../../core/yaml/read.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
 import type { TrustAnchors } from '../trust.ts';
+import { CrlBook } from '../../core/revocation/book.ts';
 import { loadAnchors } from './anchors.ts';
 import { buildSnapshot, storeEntry } from './build.ts';
 import { changeBetween, type Comparable, isEmpty, sectionPrints, type StoreChange } from './changes.ts';
-import type { ParsedEntry, ParsedStore, ParsedTrust, ParseOutcome } from './compile.ts';
+import type { ParsedEntry, ParsedStore, ParsedTrust, ParseOutcome, RevocationSetting } from './compile.ts';
+import { type CrlFile, crlSources, loadCrls } from './crls.ts';
 import { type EditOptions, editStore, versionOf } from './edit.ts';
 import type { StoreEdit } from './edit-value.ts';
 import { watchedFolders } from './files.ts';
 import { filesOf, Identities, renewalPlan } from './identities.ts';
 import { parseOffThread } from './parse-thread.ts';
-import { compilePolicies } from './policy.ts';
+import { compilePolicies, type RevocationPolicy } from './policy.ts';
 import { RenewalGrace } from './renewal-grace.ts';
 import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
 import { storeTemplate } from './template.ts';
@@ -56,6 +58,8 @@ export interface Rejection {
 export interface Store {
   readonly file: string;
   readonly current: StoreSnapshot;
+  /** The CRLs that it names; those of files are in it, those of URLs are put there. */
+  readonly crls: CrlBook;
   /** When `current` took effect. */
   readonly loadedAt: Date;
   /** Why the file as it is now is not in force; null where it is. */
@@ -109,6 +113,8 @@ interface Loaded extends Comparable {
 class FileStore implements Store {
   readonly file: string;
   readonly #options: StoreOptions;
+  readonly crls = new CrlBook();
+  #crlFiles: ReadonlyMap<string, CrlFile> = new Map();
   readonly #identities = new Identities();
   readonly #grace: RenewalGrace;
   readonly #watcher: StoreWatcher | null;
@@ -174,13 +180,15 @@ class FileStore implements Store {
     const { store, text } = parsed;
     const files = await filesOf(store.entries, path.dirname(this.file));
     const anchors = await loadAnchors(store, this.file);
+    const crls = await loadCrls(store, this.file, this.#crlFiles);
     // Before reading, so that a change while it reads is not missed.
-    this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files]));
+    this.#watcher?.update(await watchedFolders([this.file, ...files.flat(), ...anchors.files, ...crls.files]));
     if (!anchors.ok) return this.#reject(anchors.problems);
+    if (!crls.ok) return this.#reject(crls.problems);
     const roots = anchors.of(store.trust);
     const { entries, identities } = await this.#loadEntries(store, files, anchors.of, graceful);
-    const policies = compilePolicies(store, anchors.of);
-    const sections = sectionPrints(store, roots.id);
+    const policies = compilePolicies(store, anchors.of, (mode, trusts) => this.#revocation(mode, trusts));
+    const sections = sectionPrints(store, roots.id, crls.read);
     const next: Comparable = { entries, sections };
     const previous = this.#loaded;
     const change = await changeBetween(previous, next);
@@ -189,6 +197,10 @@ class FileStore implements Store {
     this.#rejection = null;
     if (previous && !recovered && isEmpty(change) && previous.snapshot.version === version)
       return { ok: true, snapshot: previous.snapshot, change };
+    // Before anybody is told: connections that are judged from now on look there.
+    this.#crlFiles = crls.read;
+    for (const [file, { crls: own }] of crls.read) this.crls.put(file, own);
+    this.crls.retain(crls.sources);
     const generation = (previous?.snapshot.generation ?? 0) + 1;
     const snapshot = await buildSnapshot({
       generation,
@@ -201,6 +213,18 @@ class FileStore implements Store {
     this.#loadedAt = new Date();
     this.#options.onLoaded?.(snapshot, previous?.snapshot ?? null, change);
     return { ok: true, snapshot, change };
+  }
+
+  #revocation(mode: RevocationSetting, trusts: readonly ParsedTrust[]): RevocationPolicy {
+    const sources = crlSources(trusts, path.dirname(this.file));
+    return {
+      mode,
+      sources,
+      crls: (issuer) => this.crls.of(issuer, sources),
+      learn: (issuers) => {
+        if (sources.length > 0) for (const issuer of issuers) this.crls.learn(issuer);
+      },
+    };
   }
 
   async #loadEntries(

@@ -137,6 +137,19 @@ const WORDS = {
     const { outcome, next } = failure(line);
     return { about: line.name, outcome: `${outcome}; tried again ${localTime(line.next)}`, next };
   },
+  'crl.updated': ({ url, crls }: { url: string; crls: readonly { next_update: string; entries: number }[] }) => ({
+    about: url,
+    outcome: crls
+      .map(
+        ({ next_update, entries }) => `${count(entries, 'revoked certificate')}, valid until ${localTime(next_update)}`,
+      )
+      .join('; '),
+  }),
+  'crl.failed': ({ url, message, next }: Record<'url' | 'message' | 'next', string>) => ({
+    about: url,
+    outcome: `${message}; tried again ${localTime(next)}`,
+    next: 'see whether the URL answers: curl -v URL',
+  }),
   tunnel: (line: {
     authority: string;
     sent_bytes: number;

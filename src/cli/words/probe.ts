@@ -4,6 +4,7 @@ import { isAccepted } from '../../inspect/verify/verdict.ts';
 import { listed, paint } from '../output.ts';
 import { factsText } from './entry.ts';
 import { problemText, verificationText } from './record.ts';
+import { revocationText } from './revocation.ts';
 
 /** Whether a request would get through, as far as TLS decides it. */
 export function wouldWork({ error, verification, client_certificate: own, certificate }: ProbeAnswer): boolean {
@@ -42,13 +43,14 @@ export function probeText(probe: ProbeAnswer): string {
         '',
       );
   }
-  const { complete, problems } = verification;
+  const { complete, problems, revocation } = verification;
   const partly = complete ? '' : ', as far as an unfinished handshake shows';
   const verdict = verification.authorized
     ? paint('green', 'passes verification')
     : `is ${verificationText({ ...verification, rule: null })}`;
   if (leaf) lines.push(`It ${verdict}${partly}.`);
   lines.push(...problems.map((problem) => problemText(problem).trimEnd()), '');
+  if (leaf && revocation) lines.push('Revocation:', indent(revocationText(revocation)), '');
   lines.push(...clientCertificateLines(probe));
   for (const { version, suites } of ciphers)
     lines.push('', `Ciphers of ${version}, in its order: ${suites.join(', ')}`);

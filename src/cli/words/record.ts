@@ -1,6 +1,7 @@
 /** Exchanges and connections in words: one line, and all there is. */
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { clock, count, localTime, paint, pairs } from '../output.ts';
+import { revocationText } from './revocation.ts';
 
 type Verification = Pick<ConnectionRecord['verification'], 'authorized' | 'allowed' | 'problems' | 'mode' | 'rule'>;
 
@@ -100,6 +101,7 @@ export function connectionText(record: ConnectionRecord): string {
       'mode',
       `${verification.mode}${verification.rule === null ? '' : `, rule ${verification.rule}`}${verification.override ? ', asked for by the request' : ''}`,
     ],
+    ['revocation', tls === null ? null : revocationText(verification.revocation)],
     ['verdict', tls === null ? null : verificationText(verification)],
     [
       'asked',

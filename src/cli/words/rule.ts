@@ -2,8 +2,8 @@
 import type { RuleFields, VerificationFields } from '../../certs/store/schema.ts';
 import { paint, pairs, table } from '../output.ts';
 
-export function verificationText({ mode, rules = [] }: VerificationFields): string {
-  const head = `mode ${modeText(mode)}: ${mode === 'report' ? 'problems are recorded, and every server is let through' : 'a server that fails verification is refused'}\n`;
+export function verificationText({ mode, revocation = 'when-known', rules = [] }: VerificationFields): string {
+  const head = `mode ${modeText(mode)}: ${mode === 'report' ? 'problems are recorded, and every server is let through' : 'a server that fails verification is refused'}\nrevocation ${revocation}: ${REVOCATION[revocation]}\n`;
   if (rules.length === 0) return `${head}no rules\n`;
   const rows = rules.map((rule) => [
     rule.host,
@@ -22,10 +22,18 @@ export function ruleText(rule: RuleFields): string {
   ]);
 }
 
-function differences({ trust, allow, pins, min_version, max_version, server_name }: RuleFields): string {
+const REVOCATION = {
+  off: 'revocation is not checked',
+  'when-known': 'a certificate is refused if a CRL or an OCSP staple says that it is revoked',
+  required: 'a certificate is refused unless a CRL or an OCSP staple says that it is good',
+} as const;
+
+function differences({ revocation, trust, allow, pins, min_version, max_version, server_name }: RuleFields): string {
   return [
     trust &&
       `trusts ${[trust.system === false ? null : 'system', ...(trust.ca ?? [])].filter((one) => one !== null).join(', ') || 'no CA'}`,
+    trust?.crl && trust.crl.length > 0 && `CRLs ${trust.crl.join(', ')}`,
+    revocation && `revocation ${revocation}`,
     allow && allow.length > 0 && `allow ${allow.join(', ')}`,
     pins && pins.length > 0 && `pins ${pins.join(', ')}`,
     min_version && `min_version ${min_version}`,

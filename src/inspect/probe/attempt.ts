@@ -26,6 +26,8 @@ export interface Offer {
   /** PEM; OpenSSL's verdict is only of use with the anchors. */
   readonly ca: readonly string[];
   readonly partialChain: boolean;
+  /** Asks for an OCSP staple. */
+  readonly askStaple: boolean;
   /** OpenSSL cipher list; default Node's. */
   readonly ciphers?: string;
   readonly timeoutMs: number;
@@ -60,6 +62,8 @@ export interface Seen {
   readonly chain: readonly X509Certificate[];
   /** As `socket.authorizationError`, or NOT_JUDGED where the handshake ended before OpenSSL's verdict was out. */
   readonly opensslError: string | null;
+  /** As stapled, not verified; null for none. */
+  readonly staple: Buffer | null;
   readonly socketFacts: { readonly ip: string; readonly port: number } | null;
   readonly ms: number;
 }
@@ -105,7 +109,7 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     };
     socket.once('secureConnect', inside.guard(onSecure));
   };
-  const { serverName, alpn, timeoutMs } = offer;
+  const { serverName, alpn, timeoutMs, askStaple } = offer;
   const started = performance.now();
   let shaken: Handshake;
   try {
@@ -116,6 +120,7 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
       serverName,
       alpn,
       timeoutMs,
+      askStaple,
       onKeylog: inside.guard(onKeylog),
     });
   } catch (error) {
@@ -136,6 +141,7 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     ...flights,
     chain: flights.sentByServer.flatMap((der) => attemptTo(() => new X509Certificate(der)) ?? []),
     ...secure,
+    staple: shaken.staple,
     socketFacts,
   };
 }
@@ -254,6 +260,7 @@ function nothing(error: unknown): Shaken {
     certificateSent: null,
     sentByServer: [],
     chain: [],
+    staple: null,
     ...NOT_SECURE,
     socketFacts: null,
   };

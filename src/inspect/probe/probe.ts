@@ -47,6 +47,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     alpn: ALPN,
     identity: null,
     ca: [],
+    askStaple: expectation.revocation.mode !== 'off',
     partialChain: expectation.anchors.some(({ subject, issuer }) => subject !== issuer),
     timeoutMs: options.timeoutMs,
     ...(options.report && { report: options.report }),
@@ -94,19 +95,28 @@ function judged(
   { authority, expectation }: ProbeOptions,
 ): ProbeResult['verification'] & { readonly chain: readonly X509Certificate[] } {
   const { mode } = expectation;
-  if (!best) return { complete: false, mode, authorized: false, allowed: [], problems: [], chain: [] };
-  const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', authority };
+  if (!best)
+    return { complete: false, mode, authorized: false, allowed: [], problems: [], revocation: null, chain: [] };
+  const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', staple: best.staple, authority };
   if (best.opensslError !== NOT_JUDGED) {
     const verdict = judge({ ...observed, opensslError: best.opensslError }, expectation);
-    const { authorized, allowed, problems } = verdict;
-    return { complete: true, mode, authorized, allowed, problems, chain: withAnchor(best.chain, verdict) };
+    const { authorized, allowed, problems, revocation } = verdict;
+    return { complete: true, mode, authorized, allowed, problems, revocation, chain: withAnchor(best.chain, verdict) };
   }
   // Any refusal makes the verdict look for itself; its stand-in is then taken out again.
   const verdict = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
   const problems = verdict.problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
   const authorized = problems.length === 0;
   const allowed = allowedCodes(problems);
-  return { complete: false, mode, authorized, allowed, problems, chain: withAnchor(best.chain, verdict) };
+  return {
+    complete: false,
+    mode,
+    authorized,
+    allowed,
+    problems,
+    revocation: verdict.revocation,
+    chain: withAnchor(best.chain, verdict),
+  };
 }
 
 /** One after another: a probe must not look like an attack, nor weigh on the server. */

@@ -6,6 +6,7 @@ import { type CertificateFacts, certificateFacts, printable } from '../../core/f
 import { explainAlert } from '../verify/alerts.ts';
 import { caNameTexts } from './handshake-fields.ts';
 import { partsOf } from '../verify/path.ts';
+import type { RevocationFacts } from '../verify/revocation.ts';
 import type { Outcome, Seen, TlsVersion } from './attempt.ts';
 import type { Endpoint } from '../records/types.ts';
 
@@ -57,6 +58,8 @@ export interface ProbeResult {
     readonly authorized: boolean;
     readonly allowed: readonly string[];
     readonly problems: readonly Problem[];
+    /** null where it was not looked at. */
+    readonly revocation: RevocationFacts | null;
   };
   readonly client_certificate: {
     readonly requested: boolean | null;

@@ -16,7 +16,7 @@ export async function sentChain({
   serverName,
   timeoutMs,
 }: SentChainOptions): Promise<readonly X509Certificate[]> {
-  const offer = { serverName, alpn: [], identity: null, ca: [], partialChain: false, timeoutMs };
+  const offer = { serverName, alpn: [], identity: null, ca: [], partialChain: false, askStaple: false, timeoutMs };
   for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
     const { chain } = await attempt(connect, { ...offer, version });
     if (chain.length > 0) return chain;

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode, Problem, ToldAlert } from '../../core/errors.ts';
 import type { CertificateFacts } from '../../core/facts.ts';
+import type { RevocationFacts } from '../verify/revocation.ts';
 
 export interface Endpoint {
   readonly ip: string;
@@ -32,6 +33,8 @@ export interface VerificationFacts {
   /** Codes of the problems that the rule's `allow` list let through. */
   readonly allowed: readonly string[];
   readonly problems: readonly Problem[];
+  /** What CRLs and the OCSP staple say; null where nobody looked: `revocation: off`, or no certificate was seen. */
+  readonly revocation: RevocationFacts | null;
 }
 
 /** Four different things, and the two that a rule or an error adds. */

@@ -13,6 +13,7 @@ import { certificateFacts, nameAttributes, printable } from '../../core/facts.ts
 import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
 import { type Path, pathsFrom } from './path.ts';
 import { type Finding, isAllowable, problemHint, problemMeaning } from './problems.ts';
+import { type RevocationFacts, revocationOf, type RevocationRules } from './revocation.ts';
 
 export interface Observed {
   /** Leaf first, as `peerChain` reads it. */
@@ -25,6 +26,8 @@ export interface Observed {
   readonly wrongName?: boolean;
   /** `socket.getProtocol()` */
   readonly protocol: string;
+  /** The OCSP response that the server stapled; null for none. */
+  readonly staple: Buffer | null;
   readonly time?: Date;
   /** The rule's place for hints; default `host` and 443. */
   readonly authority?: { readonly host: string; readonly port: number };
@@ -38,6 +41,7 @@ export interface Expectation {
   /** base64 SHA-256 of SPKIs; one of them has to be on the path. */
   readonly pins: readonly string[];
   readonly minVersion: string;
+  readonly revocation: RevocationRules;
   /** The local CA: a server that shows a leaf of it is refused in every mode. */
   readonly refuseIssuedBy?: X509Certificate;
 }
@@ -54,6 +58,8 @@ export interface Verdict {
   readonly proceed: boolean;
   /** What it was judged by: leaf first, the anchor last where there is one. Empty where nothing was shown. */
   readonly path: readonly X509Certificate[];
+  /** null where it was not looked at. */
+  readonly revocation: RevocationFacts | null;
 }
 
 /** Node's own code for HOSTNAME_MISMATCH. */
@@ -105,6 +111,8 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
   if (observed.opensslError !== null && constrained && !waived && problems.every(({ allowed }) => allowed === true)) {
     problems.push(problemOf('CONSTRAINTS_UNCHECKED', null, host, port));
   }
+  if (observed.opensslError === null && best.path?.anchored)
+    expectation.revocation.learn(best.path.certificates.slice(1));
   const fatal = problems.some((problem) => ALWAYS_FATAL.has(problem.code));
   const proceed = !fatal && (isAccepted(problems) || expectation.mode === 'report');
   return {
@@ -114,6 +122,7 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
     accepted: isAccepted(problems),
     proceed,
     path: best.path?.certificates ?? [],
+    revocation: best.revocation,
   };
 }
 
@@ -146,22 +155,30 @@ const LONE_LEAF: readonly string[] = ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE
 interface Best {
   readonly path: Path | null;
   readonly findings: Finding[];
+  readonly revocation: RevocationFacts | null;
 }
 
 /** The path with the fewest problems that no rule lets through, since any one good path is enough (RFC 5280 §6). */
 function bestPath(observed: Observed, expectation: Expectation, time: Date): Best {
-  const { chain, opensslError } = observed;
-  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')] };
-  let best: Best | null = null;
+  const { chain, opensslError, staple } = observed;
+  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')], revocation: null };
+  let best: Best = { path: null, findings: [], revocation: null };
   let fewest = Number.POSITIVE_INFINITY;
-  for (const path of pathsFrom(chain, expectation.anchors)) {
+  const paths = pathsFrom(chain, expectation.anchors);
+  for (const path of paths) {
     // What OpenSSL accepts is settled; only strength is asked again, as it may have been told to overlook it.
-    const findings = [...(opensslError === null ? [] : pathFindings(path, time)), ...strengthFindings(path)];
-    const weight = findings.filter((finding) => !isAllowed(finding, expectation.allow)).length + findings.length / 1000;
-    if (weight < fewest) [best, fewest] = [{ path, findings }, weight];
+    const settled = opensslError === null;
+    const broken = settled && paths.length === 1 ? [] : pathFindings(path, time);
+    const { findings: revoked, facts } = revocationOf(path, staple, expectation.revocation, time);
+    const findings = [...(settled ? [] : broken), ...strengthFindings(path), ...revoked];
+    // A path that OpenSSL can't have meant must not hide that the one it meant is revoked.
+    const unmeant = settled ? broken.length * 1000 : 0;
+    const weight =
+      unmeant + findings.filter((finding) => !isAllowed(finding, expectation.allow)).length + findings.length / 1000;
+    if (weight < fewest) [best, fewest] = [{ path, findings, revocation: facts }, weight];
+    if (fewest === 0) break;
   }
-  const found = best ?? { path: null, findings: [] };
-  return { path: found.path, findings: withCodeOf(opensslError, found.findings) };
+  return { ...best, findings: withCodeOf(opensslError, best.findings) };
 }
 
 /** OpenSSL stays the judge: its code is always in the list, under its own name or under the one that Node does not tell. */

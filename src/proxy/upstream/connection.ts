@@ -23,6 +23,8 @@ export interface SettlementRules {
 
 export class UpstreamConnection {
   readonly socket: Socket;
+  /** Whether a CRL that came since lists a certificate of the server. */
+  readonly revoked: () => boolean;
   /** Requests written to it. */
   uses = 0;
   /** The error that ended it. */
@@ -43,8 +45,15 @@ export class UpstreamConnection {
    * @param doubtMs for a server that asked for a certificate and can't be waited for: TLS 1.2 refuses within the handshake,
    *   but Node's servers just after it
    */
-  constructor(socket: Socket, record: ConnectionRecord | null, rules: SettlementRules | null = null, doubtMs = 0) {
+  constructor(
+    socket: Socket,
+    record: ConnectionRecord | null,
+    rules: SettlementRules | null = null,
+    doubtMs = 0,
+    revoked = (): boolean => false,
+  ) {
     this.socket = socket;
+    this.revoked = revoked;
     this.#record = record;
     this.#rules = rules;
     this.#settlement = rules ? 'undecided' : 'accepted';

@@ -75,25 +75,26 @@ export function createDialer(options: DialerOptions): Dial {
     const started = performance.now();
     const serverName = plan.policy.serverName ?? plan.authority.host;
     let verdict: Verdict | null = null;
-    const judge = (socket: TLSSocket, opensslError: string | null): Verdict =>
-      draft.judged(socket, serverName, options.localCa, opensslError, chains);
-    const { socket, failure } = await handshake({
+    const judge = (socket: TLSSocket, opensslError: string | null, staple: Buffer | null): Verdict =>
+      draft.judged(socket, serverName, options.localCa, opensslError, chains, staple);
+    const { socket, failure, staple } = await handshake({
       transport: tcp.socket,
       secureContext: options.contextFor(identity, withReportedVersions(plan.policy)),
       serverName,
       alpn: plan.alpn,
       timeoutMs: options.tlsTimeoutMs,
       ...(signal && { signal }),
+      askStaple: plan.policy.revocation.mode !== 'off',
       onKeylog: options.onKeylog,
       onSeen: (seen) => {
         draft.seen(seen, serverName, false);
         // A connection without the certificate is to end in a verdict, also where the server ends it for want of one.
-        if (draft.withheld && draft.requested === true && !verdict) verdict = judge(seen, earlyVerifyError(seen));
+        if (draft.withheld && draft.requested === true && !verdict) verdict = judge(seen, earlyVerifyError(seen), null);
       },
       ...(careful && {
-        mayPresent: (seen: TLSSocket) => {
+        mayPresent: (seen: TLSSocket, early: Buffer | null) => {
           draft.seen(seen, serverName, true);
-          verdict = judge(seen, earlyVerifyError(seen));
+          verdict = judge(seen, earlyVerifyError(seen), early);
           if (!verdict.accepted) draft.withhold();
           return verdict.accepted;
         },
@@ -104,9 +105,9 @@ export function createDialer(options: DialerOptions): Dial {
     if (failure === 'stopped' && signal?.aborted) throw handshakeError(draft, failure);
     if (failure === null) {
       draft.seen(socket, serverName, true);
-      verdict = judge(socket, verifyError(socket));
+      verdict = judge(socket, verifyError(socket), staple);
     }
-    return { socket, failure, verdict };
+    return { socket, failure, staple, verdict };
   }
 
   /** The end of a dial: a connection to write to, or why there is none; recorded either way. */
@@ -123,19 +124,31 @@ export function createDialer(options: DialerOptions): Dial {
     const capMs = settleCapMs(Math.max(draft.ms.connect, draft.ms.tls));
     const settlingSince = performance.now();
     if (draft.requested === true && socket.getProtocol() === 'TLSv1.3')
-      return new UpstreamConnection(socket, draft.record(null), {
-        capMs,
-        accepted: (settleMs) => {
-          draft.ms.settle = settleMs;
-          return published(draft.record(null));
+      return new UpstreamConnection(
+        socket,
+        draft.record(null),
+        {
+          capMs,
+          accepted: (settleMs) => {
+            draft.ms.settle = settleMs;
+            return published(draft.record(null));
+          },
+          refused: (error, written) => {
+            draft.ms.settle = performance.now() - settlingSince;
+            return publishFailure(draft, handshakeError(draft, error ?? 'closed'), !written);
+          },
         },
-        refused: (error, written) => {
-          draft.ms.settle = performance.now() - settlingSince;
-          return publishFailure(draft, handshakeError(draft, error ?? 'closed'), !written);
-        },
-      });
+        0,
+        draft.revokedSince,
+      );
     // Without a request there is nothing to refuse.
-    return new UpstreamConnection(socket, published(draft.record(null)), null, draft.requested === true ? capMs : 0);
+    return new UpstreamConnection(
+      socket,
+      published(draft.record(null)),
+      null,
+      draft.requested === true ? capMs : 0,
+      draft.revokedSince,
+    );
   }
 
   function published(record: ConnectionRecord): ConnectionRecord {

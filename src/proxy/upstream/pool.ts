@@ -86,6 +86,11 @@ export class Pool {
     return this.#h1.size + this.#h2.size + this.#dials.size + this.#waiting.size === 0;
   }
 
+  /** Whether the server of one of its connections was revoked since. */
+  get revoked(): boolean {
+    return [...this.#h1, ...this.#h2].some(({ upstream }) => upstream.revoked());
+  }
+
   /** Sends a request on a connection that was made for this route, an idle one or a new one. */
   request(version: Version, asked: UpstreamRequest, repeatable: boolean, events: UpstreamEvents): Ticket {
     const request = this.route.scheme === 'http' ? this.#inTheClear(asked) : asked;
@@ -296,6 +301,11 @@ export class Pool {
 
   #connected(upstream: UpstreamConnection, version: Version): void {
     if (this.#state === 'closed') return upstream.end();
+    // By a CRL that came after its verdict: those who wait get another verdict.
+    if (upstream.revoked()) {
+      upstream.end();
+      return this.#serveWaiting();
+    }
     if (upstream.socket.destroyed) {
       upstream.lost(null);
       this.#failOldest(

@@ -41,6 +41,15 @@ export class Pools {
     }
   }
 
+  /** Connections to a server that a CRL lists since are not used again. */
+  retireRevoked(): void {
+    for (const [key, pool] of this.#pools) {
+      if (!pool.revoked) continue;
+      this.#pools.delete(key);
+      pool.retire();
+    }
+  }
+
   get stats(): { pools: number; connected: number; running: number; pending: number } {
     const sum = { pools: this.#pools.size, connected: 0, running: 0, pending: 0 };
     for (const { stats } of this.#pools.values()) {

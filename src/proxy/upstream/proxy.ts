@@ -5,6 +5,7 @@ import { secureContextFor, type TrustAnchors } from '../../certs/trust.ts';
 import type { Authority } from '../../core/authority.ts';
 import { ERROR_CODES, MtlsdError } from '../../core/errors.ts';
 import { printable } from '../../core/facts.ts';
+import { WITHOUT_CRLS } from '../../core/revocation/book.ts';
 import type { Secret } from '../../core/secret.ts';
 import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
 import { requestHead } from '../../http1/write.ts';
@@ -49,16 +50,17 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
   if (proxy.scheme === 'http') return tcp;
   const { authority, trust } = proxy;
   const where = authority.text;
-  const { socket, failure } = await handshake({
+  const { socket, failure, staple } = await handshake({
     transport: tcp.socket,
     secureContext: secureContextFor({ identity: null, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' }),
     serverName: authority.host,
     alpn: ['http/1.1'],
     timeoutMs: options.timeoutMs,
+    askStaple: true,
   });
   const error =
     failure === null
-      ? mistrust(socket, proxy)
+      ? mistrust(socket, staple, proxy)
       : handshakeError({ where, name: null, requested: null, sent: false, issuer: null }, failure);
   if (!error) return { ...tcp, socket };
   socket.destroy();
@@ -66,7 +68,7 @@ export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions):
 }
 
 /** What speaks against the proxy's certificate. */
-function mistrust(socket: TLSSocket, { authority, trust }: UpstreamProxy): MtlsdError | null {
+function mistrust(socket: TLSSocket, staple: Buffer | null, { authority, trust }: UpstreamProxy): MtlsdError | null {
   const leaf = socket.getPeerX509Certificate();
   const verdict = judge(
     {
@@ -75,9 +77,17 @@ function mistrust(socket: TLSSocket, { authority, trust }: UpstreamProxy): Mtlsd
       opensslError: verifyError(socket),
       host: authority.host,
       protocol: socket.getProtocol() ?? 'unknown',
+      staple,
       authority,
     },
-    { mode: 'enforce', anchors: trust.certificates, allow: [], pins: [], minVersion: 'TLSv1.2' },
+    {
+      mode: 'enforce',
+      anchors: trust.certificates,
+      allow: [],
+      pins: [],
+      minVersion: 'TLSv1.2',
+      revocation: WITHOUT_CRLS,
+    },
   );
   return verdict.proceed ? null : rejected(authority.text, verdict);
 }

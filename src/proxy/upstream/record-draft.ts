@@ -16,6 +16,7 @@ import type {
   RecordError,
   TlsFacts,
 } from '../../inspect/records/types.ts';
+import { isRevoked } from '../../inspect/verify/revocation.ts';
 import { judge, type Verdict, withAnchor } from '../../inspect/verify/verdict.ts';
 import { observed } from '../../tls/observed.ts';
 import type { ChainReader } from '../../tls/peer-chain.ts';
@@ -53,6 +54,7 @@ export class RecordDraft {
     accepted: false,
     proceed: false,
     path: [],
+    revocation: null,
   };
   /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
   requested: boolean | null = null;
@@ -150,9 +152,11 @@ export class RecordDraft {
     localCa: X509Certificate,
     opensslError: string | null,
     chains: ChainReader,
+    staple: Buffer | null,
   ): Verdict {
     const { policy } = this.#plan;
-    const accepted = opensslError === null && policy.pins.length === 0;
+    // Pins and CRLs are held against the chain of this connection, and not against one that was seen before.
+    const accepted = opensslError === null && policy.pins.length === 0 && policy.revocation.sources.length === 0;
     const sent = (this.#sent ??= chains.read(socket, this.#plan.authority.text, accepted)); // it can be read once
     this.#verdict = judge(
       {
@@ -160,6 +164,7 @@ export class RecordDraft {
         opensslError,
         host,
         protocol: socket.getProtocol() ?? 'unknown',
+        staple,
         authority: this.#plan.authority,
       },
       {
@@ -168,11 +173,20 @@ export class RecordDraft {
         allow: policy.allow,
         pins: policy.pins,
         minVersion: policy.minVersion,
+        revocation: policy.revocation,
         refuseIssuedBy: localCa,
       },
     );
     this.#chain = withAnchor(sent, this.#verdict);
     return this.#verdict;
+  }
+
+  /** Whether a certificate of the server is listed by a CRL that came after the verdict; a function that can be kept. */
+  get revokedSince(): () => boolean {
+    const { policy } = this.#plan;
+    const { path, revocation } = this.#verdict;
+    if (!revocation || revocation.status === 'revoked') return () => false;
+    return () => isRevoked(path, policy.revocation);
   }
 
   record(error: RecordError | null): ConnectionRecord {
@@ -195,6 +209,7 @@ export class RecordDraft {
         authorized: this.#verdict.authorized,
         allowed: this.#verdict.allowed,
         problems: this.#verdict.problems,
+        revocation: this.#verdict.revocation,
       },
       client_certificate: {
         requested: this.requested,

@@ -6,6 +6,7 @@ import type { StoreEntry } from '../../certs/store/snapshot.ts';
 import type { Policy } from '../../certs/store/policy.ts';
 import type { TrustAnchors } from '../../certs/trust.ts';
 import type { Authority } from '../../core/authority.ts';
+import { WITHOUT_CRLS } from '../../core/revocation/book.ts';
 import type { Dial } from './dial.ts';
 
 /**
@@ -34,6 +35,7 @@ function enforcing(trust: TrustAnchors): Policy {
     mode: 'enforce',
     rule: null,
     trust,
+    revocation: WITHOUT_CRLS,
     allow: [],
     pins: [],
     minVersion: 'TLSv1.2',

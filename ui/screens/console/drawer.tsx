@@ -10,6 +10,7 @@ import { hrefOf, setParams } from '../../state/router.ts';
 import { verdictOf, whatHappened } from '../../words/exchange.ts';
 import { hostOf } from '../../words/filter.ts';
 import { bytes, duration, localTime, shortAuthority } from '../../words/text.ts';
+import { revocationLines } from '../../words/revocation.ts';
 import { Identity } from './identity.tsx';
 import { Steps } from './steps.tsx';
 import { Timing } from './timing.tsx';
@@ -182,6 +183,7 @@ function serverRows({ address, via, tls, verification, error }: Connection): [st
       `${mode}${rule === null ? '' : `, by the rule for ${rule}`}${override ? ', asked for by the request' : ''}`,
     ],
     ['Verified', tls ? (authorized ? 'yes' : 'no') : 'not reached'],
+    ...revocationLines(verification.revocation).map((line): [string, string] => ['Revocation', line]),
     ...(error?.alert
       ? ([['Alert', `${error.alert.number} ${error.alert.name}: ${error.alert.meaning}`]] as [string, string][])
       : []),

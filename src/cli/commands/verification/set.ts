@@ -21,6 +21,7 @@ interface Options {
   readonly minVersion?: RuleFields['min_version'];
   readonly maxVersion?: RuleFields['max_version'];
   readonly serverName?: string;
+  readonly revocation?: RuleFields['revocation'];
   readonly json?: boolean;
 }
 
@@ -44,6 +45,12 @@ export function verificationSetCommand(): Command {
     )
     .addOption(new Option('--max-version <version>', 'the newest TLS version to offer').choices(['TLSv1.2', 'TLSv1.3']))
     .option('--server-name <name>', 'the name to send as SNI and to verify')
+    .addOption(
+      new Option(
+        '--revocation <mode>',
+        'whether a certificate must not be revoked, or must be known to be good',
+      ).choices(['off', 'when-known', 'required']),
+    )
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -52,6 +59,7 @@ Examples:
   mtlsd verification set report --host dev.corp.example
   mtlsd verification set --host old.partner.example --allow CERT_HAS_EXPIRED
   mtlsd verification set --host old.partner.example --ca partner-root.pem --no-system
+  mtlsd verification set --revocation required
   mtlsd verification set enforce`,
     )
     .action(async (mode: string | undefined, _options, command: Command) => {
@@ -65,28 +73,39 @@ Examples:
 }
 
 async function setMode(api: Api, mode: 'enforce' | 'report' | undefined, options: Options): Promise<void> {
-  if (mode === undefined || Object.keys(ruleFields(options)).length > 0)
-    throw usage(mode === undefined ? 'no mode is given' : 'that can be set for a host only', 'give --host HOST');
+  const { revocation, ...perHost } = ruleFields(options);
+  const fields = { ...(mode && { mode }), ...(revocation && { revocation }) };
+  if (Object.keys(fields).length === 0 || Object.keys(perHost).length > 0)
+    throw usage(
+      Object.keys(perHost).length === 0 ? 'no mode is given' : 'that can be set for a host only',
+      'give --host HOST',
+    );
   const { body, headers } = await api.call<VerificationFields>('GET', '/api/v1/verification');
   const changed = await api.call<VerificationFields>('PUT', '/api/v1/verification', {
-    body: { ...body, mode },
+    body: { ...body, ...fields },
     headers: { 'if-match': String(headers.etag) },
   });
   if (options.json) printJson(changed.body);
-  else print(`verification is now ${mode}${(body.rules ?? []).length > 0 ? '; the rules by host stay' : ''}`);
+  else
+    print(
+      `verification is now ${[mode, revocation && `revocation ${revocation}`].filter(Boolean).join(', ')}${(body.rules ?? []).length > 0 ? '; the rules by host stay' : ''}`,
+    );
 }
 
 async function setRule(api: Api, host: string, mode: RuleFields['mode'], options: Options): Promise<void> {
-  const fields = { ...ruleFields(options), ...(mode && { mode }) };
-  if (Object.keys(fields).length === 0) throw usage('nothing to set is given', 'give a mode, or one of the options');
+  const given = ruleFields(options);
+  if (Object.keys(given).length === 0 && mode === undefined)
+    throw usage('nothing to set is given', 'give a mode, or one of the options');
   const pattern = parsePattern(host);
   const before = await ruleAt(api, pattern);
   // A rule of its own takes the place of a broader one, so it starts from what that says.
   const broader = before ? null : await broaderRule(api, pattern);
   const { host: _host, port: _port, ...rest } = before?.rule ?? broader ?? { host };
   const allow = allowed(options, rest.allow ?? []);
+  // Its CRLs stay where its CAs change.
+  const trust = given.trust && { trust: { ...rest.trust, ...given.trust } };
   const { body } = await api.call<RuleFields>('PUT', rulePath(pattern), {
-    body: { ...rest, ...fields, ...(allow && { allow }) },
+    body: { ...rest, ...given, ...trust, ...(allow && { allow }), ...(mode && { mode }) },
     headers: before ? { 'if-match': before.etag } : { 'if-none-match': '*' },
   });
   if (options.json) printJson(body);
@@ -110,6 +129,7 @@ function ruleFields({
   minVersion,
   maxVersion,
   serverName,
+  revocation,
 }: Options): Partial<RuleFields> {
   return {
     ...((allow ?? allowOnly) && { allow: [] }),
@@ -117,6 +137,7 @@ function ruleFields({
     ...((ca ?? system === false) && { trust: { system: system ?? true, ca: (ca ?? []).map((file) => resolve(file)) } }),
     ...(minVersion && { min_version: minVersion }),
     ...(maxVersion && { max_version: maxVersion }),
+    ...(revocation && { revocation }),
     ...(serverName !== undefined && { server_name: serverName }),
   };
 }

@@ -236,7 +236,7 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
   [
     'trust as text',
     'version: 1\ntrust: system\n',
-    ['2:8: trust is "system"; expected { system: true or false, ca: [PATH, ...] }'],
+    ['2:8: trust is "system"; expected { system: true or false, ca: [PATH, ...], crl: [PATH or URL, ...] }'],
   ],
   [
     'ca as text',

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { WITHOUT_CRLS } from '../../../../src/core/revocation/book.ts';
 import { authorityOf } from '../../../../src/core/authority.ts';
 import { type ProbeOptions, probe } from '../../../../src/inspect/probe/probe.ts';
 import { type Authority, createPki, type Issued, type Pki } from '../../../support/pki.ts';
@@ -41,7 +42,14 @@ function look(port: number, more: Partial<ProbeOptions> = {}) {
       await once(socket, 'connect');
       return socket;
     },
-    expectation: { mode: 'enforce', anchors: [root.x509], allow: [], pins: [], minVersion: 'TLSv1.2' },
+    expectation: {
+      mode: 'enforce',
+      anchors: [root.x509],
+      allow: [],
+      pins: [],
+      minVersion: 'TLSv1.2',
+      revocation: WITHOUT_CRLS,
+    },
     timeoutMs: 5000,
     ciphers: false,
     ...more,

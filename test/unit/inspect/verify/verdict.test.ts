@@ -9,6 +9,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { WITHOUT_CRLS } from '../../../../src/core/revocation/book.ts';
 import { loadTrust, secureContextFor } from '../../../../src/certs/trust.ts';
 import { certificateFacts } from '../../../../src/core/facts.ts';
 import { peerChain } from '../../../../src/tls/peer-chain.ts';
@@ -35,7 +36,14 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', (version) => {
     const { anchors, observed } = await shown(leaf, sent, trust, version);
     expect(observed.opensslError).toBe(openssl);
 
-    const strict: Expectation = { mode: 'enforce', anchors, allow: [], pins: [], minVersion: 'TLSv1.2' };
+    const strict: Expectation = {
+      mode: 'enforce',
+      anchors,
+      allow: [],
+      pins: [],
+      minVersion: 'TLSv1.2',
+      revocation: WITHOUT_CRLS,
+    };
     const verdict = judge(observed, strict);
     const found = verdict.problems.map(({ code, depth }) => `${code}@${depth}`);
     expect(found.sort()).toEqual([...problems].sort());
@@ -93,6 +101,7 @@ async function shown(leaf: Issued, sent: string, trust: readonly Issued[], versi
     opensslError: socket.authorized ? null : String(socket.authorizationError),
     host: 'localhost',
     protocol: socket.getProtocol() ?? 'none',
+    staple: null,
     time: new Date(),
   };
   socket.destroy();
@@ -107,6 +116,7 @@ describe('judge', () => {
     allow: [],
     pins: [],
     minVersion: 'TLSv1.2',
+    revocation: WITHOUT_CRLS,
     ...more,
   });
   const observe = (chain: readonly X509Certificate[], more: Partial<Observed> = {}): Observed => ({
@@ -114,6 +124,7 @@ describe('judge', () => {
     opensslError: null,
     host: 'localhost',
     protocol: 'TLSv1.3',
+    staple: null,
     ...more,
   });
   const codesOf = ({ problems }: ReturnType<typeof judge>) => problems.map(({ code }) => code);

@@ -1,0 +1,259 @@
+/**
+ * Fetches the CRLs that the store names by URL: ahead of need, so that no connection waits for one. What came is kept in the
+ * home folder, is refreshed before its time is over, and stays when a server is down, sends garbage, or lies.
+ */
+import type { Socket } from 'node:net';
+import { createHash, X509Certificate } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type Authority, authorityOf } from '../../core/authority.ts';
+import { nativeCode } from '../../core/errors.ts';
+import { printable, rfc3339 } from '../../core/facts.ts';
+import { writeAtomically } from '../../core/files/atomic-write.ts';
+import type { CrlBook } from '../../core/revocation/book.ts';
+import type { Crl } from '../../core/revocation/crl.ts';
+import { pemBlocks, toPem } from '../identity/pem.ts';
+import { readBounded } from '../identity/read-file.ts';
+import { CrlUnusable, MOST_CRL_BYTES, readCrls } from './files.ts';
+
+export interface CrlFetcherOptions {
+  readonly book: CrlBook;
+  /** Made 0700 where it is missing. */
+  readonly folder: string;
+  /** Opens a TCP connection to the server, or to the proxy on the way: then `fields` are what the proxy needs, else null. */
+  readonly connect: (
+    authority: Authority,
+  ) => Promise<{ readonly socket: Socket; readonly fields: readonly string[] | null }>;
+  /** Those of every host. */
+  readonly anchors: () => readonly X509Certificate[];
+  /** What is at hand has changed. */
+  readonly onUpdated: (url: string, crls: readonly Crl[]) => void;
+  readonly onFailed: (url: string, message: string, next: Date) => void;
+  /** For all of one fetch; 30 s when left out. */
+  readonly timeoutMs?: number;
+}
+
+export interface CrlState {
+  readonly url: string;
+  /** Why the last fetch failed; null where it did not. */
+  readonly lastError: string | null;
+  readonly next: Date | null;
+}
+
+interface Source {
+  readonly url: string;
+  readonly abort: AbortController;
+  failures: number;
+  lastError: string | null;
+  next: Date | null;
+  timer: NodeJS.Timeout | null;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** Part of the time of a CRL that is left when the next one is fetched; a third of it is jitter, for fleets. */
+const SPARE = 0.2;
+/** A machine that slept sees within this time what is due. */
+const LONGEST_WAIT_MS = MINUTE_MS;
+
+export class CrlFetcher {
+  readonly #options: CrlFetcherOptions;
+  readonly #sources = new Map<string, Source>();
+  #closed = false;
+
+  constructor(options: CrlFetcherOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps these URLs current from now on, and forgets all others. Resolves when what was kept of them is at hand. */
+  async update(urls: ReadonlySet<string>): Promise<void> {
+    for (const [url, source] of this.#sources) if (!urls.has(url)) this.#drop(url, source);
+    const added = [...urls].filter((url) => !this.#sources.has(url));
+    if (added.length === 0 && this.#sources.size === urls.size && this.#sources.size === 0) return;
+    await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+    await this.#sweep(urls);
+    for (const url of added) {
+      const source: Source = {
+        url,
+        abort: new AbortController(),
+        failures: 0,
+        lastError: null,
+        next: null,
+        timer: null,
+      };
+      this.#sources.set(url, source);
+      const kept = await this.#kept(url);
+      if (kept.length > 0) this.#options.book.put(url, kept);
+      this.#schedule(source, dueAt(kept, Date.now()));
+    }
+  }
+
+  states(): CrlState[] {
+    return [...this.#sources.values()].map(({ url, lastError, next }) => ({ url, lastError, next }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const [url, source] of this.#sources) this.#drop(url, source);
+  }
+
+  #drop(url: string, source: Source): void {
+    this.#sources.delete(url);
+    source.abort.abort();
+    if (source.timer) clearTimeout(source.timer);
+  }
+
+  #schedule(source: Source, at: number): void {
+    if (this.#closed || source.abort.signal.aborted) return;
+    source.next = new Date(at);
+    const look = (): void => {
+      if (Date.now() >= at) void this.#refresh(source);
+      else source.timer = setTimeout(look, Math.min(at - Date.now(), LONGEST_WAIT_MS)).unref();
+    };
+    look();
+  }
+
+  /** Never rejects. */
+  async #refresh(source: Source): Promise<void> {
+    const { url } = source;
+    try {
+      const bytes = await this.#get(source);
+      const crls = await readCrls(bytes, url);
+      const held = this.#accepted(url, crls);
+      if (source.abort.signal.aborted) return;
+      this.#options.book.put(url, held);
+      source.failures = 0;
+      source.lastError = null;
+      await this.#keep(url, bytes, crls);
+      this.#schedule(source, dueAt(crls, Date.now()));
+      this.#options.onUpdated(url, crls);
+    } catch (error) {
+      if (source.abort.signal.aborted) return;
+      source.failures += 1;
+      source.lastError = printable(error instanceof CrlUnusable ? error.message : whyFailed(error, url), 500);
+      const wait = Math.min(2 ** (source.failures - 1), 60) * MINUTE_MS * (0.75 + Math.random() / 2);
+      this.#schedule(source, Date.now() + wait);
+      this.#options.onFailed(url, source.lastError, new Date(Date.now() + wait));
+    }
+  }
+
+  /** The folder may be full or gone: the CRL is at hand all the same, until the daemon ends. */
+  async #keep(url: string, bytes: Buffer, crls: readonly Crl[]): Promise<void> {
+    const issuers = crls.flatMap((crl) => this.#issuersOf(crl).filter((issuer) => crl.isOf(issuer)));
+    const own = bytes[0] === 0x30 ? toPem('X509 CRL', bytes) : bytes.toString('latin1');
+    const text = [own, ...new Set(issuers.map((issuer) => issuer.toString()))].join('');
+    await writeAtomically(this.#fileOf(url), text, { mode: 0o600 }).catch(() => {});
+  }
+
+  #issuersOf(crl: Crl): X509Certificate[] {
+    return this.#options.book.issuersOf(crl.issuer, this.#options.anchors());
+  }
+
+  /**
+   * The new ones, and those before them that they don't replace for sure: a CRL whose issuer is not known here can't be verified
+   * until a server shows that CA, and until then it must not push out one that could.
+   * @throws CrlUnusable for one that is forged, or older than what is here
+   */
+  #accepted(url: string, crls: readonly Crl[]): readonly Crl[] {
+    const before = this.#options.book.get(url);
+    return crls.flatMap((crl) => {
+      const same = before.filter((each) => each.issuer.equals(crl.issuer) && each.scope === crl.scope);
+      const issuers = this.#issuersOf(crl);
+      if (issuers.length === 0) return [crl, ...same.slice(-1)];
+      if (!issuers.some((issuer) => crl.isOf(issuer)))
+        throw new CrlUnusable(`the CRL of ${url} is not signed by its issuer`);
+      const newer = same.find((each) => each.thisUpdate > crl.thisUpdate && issuers.some((one) => each.isOf(one)));
+      if (newer)
+        throw new CrlUnusable(
+          `the CRL of ${url} is of ${rfc3339(crl.thisUpdate)}, older than the one that is here, of ${rfc3339(newer.thisUpdate)}`,
+        );
+      return [crl];
+    });
+  }
+
+  async #get({ url, abort }: Source): Promise<Buffer> {
+    const { Client } = await import('undici');
+    const { origin, hostname, port, pathname, search } = new URL(url);
+    const authority = authorityOf(hostname.replace(/^\[|\]$/g, ''), Number(port || 80));
+    const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(this.#options.timeoutMs ?? 30_000)]);
+    const { socket, fields } = await within(signal, this.#options.connect(authority));
+    const client = new Client(origin, {
+      // Not at once: undici (8.12) marks the client as connecting after it has asked.
+      connect: (_options, done) => queueMicrotask(() => done(null, socket)),
+      allowH2: false,
+      maxResponseSize: MOST_CRL_BYTES,
+      // The signal is the limit for all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connectTimeout: 0,
+    });
+    try {
+      const target = `${fields ? origin : ''}${pathname}${search}`;
+      const headers = ['accept', 'application/pkix-crl, */*', ...(fields ?? [])];
+      const response = await within(signal, client.request({ method: 'GET', path: target, headers, signal }));
+      const { statusCode, body } = response;
+      if (statusCode !== 200) throw new CrlUnusable(`${url} answered ${statusCode}`);
+      return Buffer.from(await within(signal, body.arrayBuffer()));
+    } finally {
+      socket.destroy();
+      await client.destroy();
+    }
+  }
+
+  #fileOf(url: string): string {
+    return path.join(this.#options.folder, `${createHash('sha256').update(url).digest('hex').slice(0, 32)}.pem`);
+  }
+
+  /** What an earlier run kept; none where that can't be read. */
+  async #kept(url: string): Promise<readonly Crl[]> {
+    try {
+      const { bytes } = await readBounded(this.#fileOf(url), 2 * MOST_CRL_BYTES);
+      for (const { label, der } of pemBlocks(bytes.toString('latin1'), url))
+        if (label === 'CERTIFICATE') this.#options.book.learn(new X509Certificate(der));
+      return await readCrls(bytes, url);
+    } catch {
+      return [];
+    }
+  }
+
+  async #sweep(urls: ReadonlySet<string>): Promise<void> {
+    const named = new Set([...urls].map((url) => path.basename(this.#fileOf(url))));
+    for (const name of await readdir(this.#options.folder))
+      if (/^[0-9a-f]{32}\.pem$/.test(name) && !named.has(name))
+        await rm(path.join(this.#options.folder, name), { force: true });
+  }
+}
+
+/** Now where there is none; else ahead of the end of the first that ends, and once a day at least. */
+function dueAt(crls: readonly Crl[], now: number): number {
+  if (crls.length === 0) return now;
+  const dues = crls.map(({ thisUpdate, nextUpdate }) => {
+    const life = Math.max(nextUpdate.getTime() - thisUpdate.getTime(), 0);
+    return nextUpdate.getTime() - life * SPARE * (1 - Math.random() / 3);
+  });
+  return Math.min(Math.max(Math.min(...dues), now + MINUTE_MS), now + DAY_MS);
+}
+
+function whyFailed(error: unknown, url: string): string {
+  const { name, code } = error as { name?: string; code?: string };
+  if (name === 'TimeoutError') return `${url} did not answer in time`;
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `${url} sent more than ${MOST_CRL_BYTES / 1024 / 1024} MiB`;
+  if (name === 'HTTPParserError') return `${url} sent something that is not HTTP`;
+  return `${url} can't be fetched: ${nativeCode(error) ?? (error instanceof Error ? error.message : 'unknown error')}`;
+}
+
+/** Settles when the signal does, whatever the promise does; a socket that comes too late is closed. */
+function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason as Error);
+      promise.then(
+        (late) => (late as { socket?: Socket }).socket?.destroy(),
+        () => {},
+      );
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
