@@ -36,17 +36,19 @@ export class Boundary {
 
   /** Calls back inside the boundary; a promise that comes back is watched as well. */
   enter(callback: () => unknown): void {
-    try {
-      const result = callback();
-      if (result instanceof Promise) result.catch((error: unknown) => this.fault(error));
-    } catch (error) {
-      this.fault(error);
-    }
+    this.guard(callback)();
   }
 
   /** The same callback, always entered. */
   guard<A extends unknown[]>(callback: (...args: A) => unknown): (...args: A) => void {
-    return (...args) => this.enter(() => callback(...args));
+    return (...args) => {
+      try {
+        const result = callback(...args);
+        if (result instanceof Promise) result.catch((error: unknown) => this.fault(error));
+      } catch (error) {
+        this.fault(error);
+      }
+    };
   }
 
   /** For a caller that catches by itself, on the hot path. */

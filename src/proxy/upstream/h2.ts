@@ -268,6 +268,7 @@ class H2Stream implements UpstreamStream {
   }
 
   #onClose(): void {
+    if (this.#state === 'over') return; // nearly always; an Error with its stack takes microseconds
     const { rstCode } = this.#stream;
     // With its session gone, the code is that of the session's end, which no peer gave to this stream.
     this.#fail(
