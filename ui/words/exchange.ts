@@ -90,7 +90,7 @@ function verificationSentence({ verification }: Connection): string {
   if (problems.every(({ allowed }) => allowed === true))
     return `The server is not verified: ${count} allowed by the rule for ${rule} (${codes}).`;
   const why = `the mode is ${mode}${rule === null ? '' : ` for ${rule}`}`;
-  return `The server is not verified: ${count} (${codes}). The request was sent because ${why}.`;
+  return `The server failed verification: ${count} (${codes}). The request was sent because ${why}.`;
 }
 
 export type Step =

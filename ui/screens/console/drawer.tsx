@@ -166,7 +166,7 @@ function Server({ connection, isGone }: { readonly connection: Connection | null
 }
 
 function serverRows({ address, via, tls, verification, error }: Connection): [string, preact.ComponentChildren][] {
-  const { mode, rule, override, authorized } = verification;
+  const { mode, rule, override, authorized, allowed } = verification;
   return [
     [
       'Address',
@@ -184,6 +184,7 @@ function serverRows({ address, via, tls, verification, error }: Connection): [st
     ],
     ['Verified', tls ? (authorized ? 'yes' : 'no') : 'not reached'],
     ...revocationLines(verification.revocation).map((line): [string, string] => ['Revocation', line]),
+    ...(allowed.length > 0 ? ([['Allowed', allowed.join(', ')]] as [string, string][]) : []),
     ...(error?.alert
       ? ([['Alert', `${error.alert.number} ${error.alert.name}: ${error.alert.meaning}`]] as [string, string][])
       : []),
