@@ -65,7 +65,8 @@ describe('docs/tour-corporate.md', () => {
   });
 
   test('says what happens', async () => {
-    await followTour(TOUR, { desk, daemon, ports: [[proxy.port, 3128]] });
+    const { actual, documented } = await followTour(TOUR, { desk, daemon, ports: [[proxy.port, 3128]] });
+    expect(actual).toBe(documented);
     expect(origins[0]?.seen.at(-1)?.client).toBe('alice');
     expect([...new Set(proxy.targets)].toSorted()).toEqual(['api.partner.example:443', 'www.example:443']);
   });

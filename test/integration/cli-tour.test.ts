@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
@@ -62,5 +62,8 @@ describe('docs/tour.md', () => {
     await Promise.all([daemon.stop(), ...origins.map((origin) => origin.close())]);
   });
 
-  test('says what happens', () => followTour(TOUR, { desk, daemon }));
+  test('says what happens', async () => {
+    const { actual, documented } = await followTour(TOUR, { desk, daemon });
+    expect(actual).toBe(documented);
+  });
 });

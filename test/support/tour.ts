@@ -1,8 +1,7 @@
-/** Types the commands of a tour in docs/ and compares what comes back. With MTLSD_UPDATE_TOUR=1 it writes that into the document. */
+/** Types the commands of a tour in docs/, for a test to compare the output. With MTLSD_UPDATE_TOUR=1 it writes that into the document. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
 import type { RunningDaemon } from './daemon.ts';
 
 const BIN = new URL('../../bin/mtlsd.js', import.meta.url).pathname;
@@ -43,7 +42,7 @@ export function openShell(desk: string, home: string, env: NodeJS.ProcessEnv = {
 export async function followTour(
   document: URL,
   { desk, daemon, ports = [] }: { desk: string; daemon: RunningDaemon; ports?: readonly (readonly [number, number])[] },
-): Promise<void> {
+): Promise<{ actual: string; documented: string }> {
   const type = openShell(desk, daemon.home);
   const text = readFileSync(document, 'utf8');
   const isUpdating = process.env.MTLSD_UPDATE_TOUR !== undefined;
@@ -61,7 +60,7 @@ export async function followTour(
     updated = updated.replace(block, () => `\`\`\`console\n${shown}\`\`\``);
   }
   if (isUpdating) writeFileSync(document, updated);
-  expect(withoutVariation(updated)).toBe(withoutVariation(isUpdating ? updated : text));
+  return { actual: withoutVariation(updated), documented: withoutVariation(isUpdating ? updated : text) };
 
   /** The output as it is in a real home, on the usual ports. */
   function asAtHome(output: string): string {
