@@ -25,6 +25,7 @@ const ROUTES: readonly (readonly [command: RegExp, route: (...words: string[]) =
   [rule(`mtlsd match https://${PLACE}/`), (place = '') => `GET /api/v1/match?authority=${encodeURIComponent(place)}`],
   [rule('mtlsd match URL'), () => 'GET /api/v1/match'],
   [rule(`mtlsd cert add ${PLACE} --cert FILE --key FILE`), (place) => `POST /api/v1/certificates with host ${quoted(hostOf(place))}${portOf(place)}`],
+  [rule('mtlsd cert add HOST --pfx \\S+'), () => 'POST /api/v1/certificates with pfx_base64'],
   [rule('mtlsd cert add'), () => 'POST /api/v1/certificates'],
   [rule('mtlsd cert show (\\S+)'), (name = '') => `GET ${entryPath(name)}`],
   [rule('mtlsd cert enable (\\S+)'), (name = '') => `PATCH ${entryPath(name)} with enabled: true`],

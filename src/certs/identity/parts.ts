@@ -103,7 +103,7 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Cod
     openssh: ['OPENSSH_KEY', `convert a copy, then use that as key: cp ${f} ${converted} && ssh-keygen -p -m PKCS8 -f ${converted}`],
     putty: ['PUTTY_KEY', `convert it, then use that as key: puttygen ${f} -O private-openssh -o ${converted} && ssh-keygen -p -m PKCS8 -f ${converted}`],
     pkcs7: ['PKCS7_FILE', `take the certificates out, then use that as cert: openssl pkcs7 -in ${f}${inform} -print_certs -out ${converted}`],
-    pfx: ['WRONG_KIND', `write pfx: in place of ${role}:`],
+    pfx: ['WRONG_KIND', `use it as a PFX: mtlsd cert add HOST --pfx ${f}; in certificates.yaml: write pfx: in place of ${role}:`],
     base64: ['FORMAT_UNKNOWN', `decode it first: base64 -d ${f} > ${shellWord(`${file}.decoded`)}`],
     request: ['WRONG_KIND', 'send it to the CA and use the certificate that comes back'],
     unknown: ['FORMAT_UNKNOWN', `look at what it is: file ${f}`],
