@@ -111,20 +111,27 @@ ${hosts.map((host, at) => `  - { name: team-${at}, host: ${host}, cert: ${desk}/
   const type = openShell(desk, daemon.home);
   const client = async (at: number) =>
     (await curl(`https://${hosts[at]}/`, through(daemon))).json<{ client: string }>().client;
+  const reloaded = (name: string) => {
+    const before = daemon.log.length;
+    return daemon.event(
+      'store.loaded',
+      (line) => daemon.log.indexOf(line) >= before && (line.changed as string[]).includes(name),
+    );
+  };
   const mistake = await daemon.event('store.problem');
   expect(mistake.message).toMatch(/\(41 entries\)$/);
   expect(daemon.log.filter(({ event }) => event === 'store.problem').length).toBe(1);
-  expect((await type('mtlsd doctor --no-clients')).output).toContain('FILE_MISSING');
+  expect(
+    (await type('mtlsd doctor --no-clients')).output.match(/team-0 and 40 others: .* does not exist/g),
+  ).toHaveLength(1);
 
   await daemon.replaceStore(store('certs'));
-  const entries = JSON.parse((await type('mtlsd cert list --json')).output) as {
-    certificates: { usable: boolean }[];
-  };
-  expect(entries.certificates.filter(({ usable }) => usable)).toHaveLength(41);
+  const entries = JSON.parse((await type('mtlsd cert list --json')).output) as { usable: boolean }[];
+  expect(entries.filter(({ usable }) => usable)).toHaveLength(41);
   expect(await Promise.all(hosts.map((_, at) => client(at)))).toEqual(hosts.map((_, at) => `team-${at}`));
 
   // A renewal that renames both files into place.
-  const renewed = daemon.event('store.loaded', ({ changed }) => (changed as string[]).includes('team-17'));
+  const renewed = reloaded('team-17');
   const { cert, key } = await rotate(17, 'team-17 renewed');
   renameSync(key, join(desk, 'certs/team-17.key'));
   renameSync(cert, join(desk, 'certs/team-17.crt'));
@@ -143,11 +150,7 @@ ${hosts.map((host, at) => `  - { name: team-${at}, host: ${host}, cert: ${desk}/
     store('certs').replaceAll('certs/team-3.crt', 'data/tls.crt').replaceAll('certs/team-3.key', 'data/tls.key'),
   );
   expect(await client(3)).toBe('team-3 v1');
-  const swapped = daemon.event(
-    'store.loaded',
-    (line) => daemon.log.indexOf(line) > before && (line.changed as string[]).includes('team-3'),
-  );
-  const before = daemon.log.length - 1;
+  const swapped = reloaded('team-3');
   symlinkSync('v2', join(desk, 'data.new'));
   renameSync(join(desk, 'data.new'), join(desk, 'data'));
   await swapped;
@@ -157,7 +160,9 @@ ${hosts.map((host, at) => `  - { name: team-${at}, host: ${host}, cert: ${desk}/
   const good = readFileSync(join(daemon.home, 'certificates.yaml'), 'utf8');
   writeFileSync(join(daemon.home, 'certificates.yaml'), good.replace('version: 1', 'version: 1\nport: "443"'));
   await daemon.event('store.rejected');
-  expect((await type('mtlsd status')).output).toMatch(/certificates\.yaml:2:1/);
+  const status = (await type('mtlsd status')).output;
+  expect(status).toMatch(/certificates\.yaml has a mistake; the last good store is in force\n +2:1: /);
+  expect(status).toContain('36 more: mtlsd cert list');
   expect(await client(5)).toBe('team-5');
   rmSync(desk, { recursive: true });
   await daemon.stop();

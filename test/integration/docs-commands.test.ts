@@ -1,6 +1,6 @@
 /**
- * Every line with `mtlsd …` in a code block of the README and of docs/ is typed, but for docs/tour.md, which has a test of its
- * own that compares the output too. A line that can't run here stands in a comment before its block:
+ * Every line with `mtlsd …` in a code block of the README and of docs/ is typed, except in the tours, which have tests of
+ * their own that compare the output too. A line that can't run here stands in a comment before its block:
  * `<!-- not run: mtlsd start; mtlsd tail -->`. Those, the commands in the text and the examples of --help name only commands
  * and options that exist.
  */
@@ -26,7 +26,7 @@ interface Line {
 }
 
 const pages = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)]
-  .filter((name) => name.endsWith('.md') && name !== 'docs/tour.md')
+  .filter((name) => name.endsWith('.md') && !name.startsWith('docs/tour'))
   .map((name) => ({ name, text: readFileSync(join(ROOT, name), 'utf8') }));
 
 const lines = pages.flatMap(({ name, text }) =>

@@ -1,7 +1,6 @@
 /** What a reload changed, for the log and for pools. */
 import type { ParsedStore } from './compile.ts';
 import type { CrlFile } from './crls.ts';
-import type { Diagnosis } from '../identity/identity.ts';
 import type { StoreEntry } from './snapshot.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 
@@ -76,15 +75,17 @@ export function sectionPrints(
 }
 
 /** A problem of one entry, or of many that have the same. */
-export interface EntryProblem {
+export interface EntryProblem<P> {
   /** Of the first entry that has it. */
   readonly name: string;
   readonly entries: number;
-  readonly problem: Diagnosis;
+  readonly problem: P;
 }
 
 /** The problems of all entries, each once: one wrong path in 41 entries is one problem. */
-export function distinctProblems(entries: readonly StoreEntry[]): EntryProblem[] {
+export function distinctProblems<P extends { readonly code: string; readonly message: string }>(
+  entries: readonly { readonly name: string; readonly problems: readonly P[] }[],
+): EntryProblem<P>[] {
   const all = entries.flatMap(({ name, problems }) => problems.map((problem) => ({ name, problem })));
   const groups = Map.groupBy(all, ({ problem }) => `${problem.code} ${problem.message}`);
   return [...groups.values()].flatMap(([first, ...rest]) => (first ? [{ ...first, entries: rest.length + 1 }] : []));

@@ -44,12 +44,7 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
     ['home', status.home],
     ['local CA', `${ca.subject}, until ${ca.not_after.slice(0, 10)}\nSHA-256 ${ca.fingerprint256}`],
     ['store', states.filter((state) => state !== null).join(', ')],
-    [
-      'expiring',
-      store.expiring.length === 0
-        ? null
-        : store.expiring.map(({ name, days_left }) => `${paint('yellow', name)} ${inDays(days_left)}`).join('\n'),
-    ],
+    ['expiring', store.expiring.length === 0 ? null : expiringText(store.expiring)],
     [
       'broken',
       rejected
@@ -64,4 +59,16 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
     ['remembered', `${count(records.exchanges, 'exchange')}, ${count(records.connections, 'connection')}`],
     ['clients', count(status.clients, 'open connection')],
   ]);
+}
+
+/** Names shown: with more, the state of the daemon leaves the screen. */
+const MOST_EXPIRING = 5;
+
+function expiringText(expiring: StatusAnswer['store']['expiring']): string {
+  const lines = expiring
+    .toSorted((a, b) => a.days_left - b.days_left)
+    .slice(0, MOST_EXPIRING)
+    .map(({ name, days_left }) => `${paint('yellow', name)} ${inDays(days_left)}`);
+  const more = expiring.length - lines.length;
+  return [...lines, ...(more > 0 ? [`${more} more: mtlsd cert list`] : [])].join('\n');
 }

@@ -1,6 +1,7 @@
 /** The store as it is on disk, whoever runs; and what is about to expire. */
 import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
+import { distinctProblems } from '../../certs/store/changes.ts';
 import type { Api } from '../api/api.ts';
 import { count, inDays } from '../output.ts';
 import { failed, type CheckResult, ok, warning } from './check.ts';
@@ -25,12 +26,15 @@ export async function checkStore(api: Api): Promise<CheckResult[]> {
     await api.call<{ certificates: EntryAnswer[]; total: number }>('GET', '/api/v1/certificates?limit=10000')
   ).body;
   const enabled = certificates.filter((entry) => entry.enabled);
+  for (const { name, entries, problem } of distinctProblems(enabled)) {
+    if (problem.code === 'CERTIFICATE_EXPIRED') continue; // expiryFindings names it
+    const where = entries > 1 ? `${name} and ${count(entries - 1, 'other')}` : name;
+    findings.push(
+      (problem.severity === 'error' ? failed : warning)('store', `${where}: ${problem.message}`, problem.hint),
+    );
+  }
   for (const { name, usable, problems, shadowed_by, renewal, days_left } of enabled) {
     const next = `mtlsd cert show ${name}`;
-    for (const { code, severity, message, hint } of problems) {
-      if (/^CERTIFICATE_EXPIRED$/.test(code)) continue; // told below
-      findings.push((severity === 'error' ? failed : warning)('store', `${name}: ${message}`, hint));
-    }
     if (renewal?.last_error)
       findings.push(
         (days_left !== null && days_left < 1 ? failed : warning)(
