@@ -24,26 +24,71 @@ export interface RunOptions {
 
 /** No input may hold the event loop, and with it every other exchange, for longer. */
 const LONGEST_MS = 1_000;
+/** Between two looks at what is still held. */
+const SETTLE_EVERY = 5_000;
 
 /** Ends at the first finding. */
 export async function fuzz(surface: Surface, { seed, count }: RunOptions): Promise<Result> {
   const target = await surface.open();
   const started = performance.now();
+  const input = (index: number): Buffer => target.make(new Random(`${surface.name} ${seed} ${index}`));
   let slowestMs = 0;
+  let inputs = 0;
+  const result = (finding: Finding | null): Result => ({
+    inputs,
+    ms: performance.now() - started,
+    slowestMs,
+    finding,
+  });
   try {
-    for (let index = 0; index < count; index++) {
-      const input = target.make(new Random(`${surface.name} ${seed} ${index}`));
-      const before = performance.now();
-      const error = await failureOf(target, input);
-      slowestMs = Math.max(slowestMs, performance.now() - before);
-      if (error === null) continue;
-      const finding = { index, input: await shrink(target, input), error };
-      return { inputs: index + 1, ms: performance.now() - started, slowestMs, finding };
+    for (let from = 0; from < count; from += SETTLE_EVERY) {
+      const until = Math.min(count, from + SETTLE_EVERY);
+      let failed: Finding | null = null;
+      await Promise.all(
+        Array.from({ length: target.lanes ?? 1 }, async () => {
+          while (inputs < until && !failed) {
+            const index = inputs++;
+            const before = performance.now();
+            const bytes = input(index);
+            const error = await failureOf(target, bytes);
+            slowestMs = Math.max(slowestMs, performance.now() - before);
+            if (error !== null) failed ??= { index, input: bytes, error };
+          }
+        }),
+      );
+      failed ??= await settled(target, inputs);
+      if (failed) return result(await smallest(target, failed, input, from));
     }
-    return { inputs: count, ms: performance.now() - started, slowestMs, finding: null };
+    return result(null);
   } finally {
     await target.close?.();
   }
+}
+
+async function settled(target: Target, inputs: number): Promise<Finding | null> {
+  try {
+    await target.settle?.();
+    return null;
+  } catch (error) {
+    return { index: inputs - 1, input: Buffer.alloc(0), error };
+  }
+}
+
+/** Of inputs that ran side by side, the one that fails alone; where none does, what was seen. */
+async function smallest(
+  target: Target,
+  failed: Finding,
+  input: (index: number) => Buffer,
+  from: number,
+): Promise<Finding> {
+  const lanes = target.lanes ?? 1;
+  if (lanes === 1) return { ...failed, input: await shrink(target, failed.input) };
+  for (let index = failed.index; index >= Math.max(from, failed.index - 4 * lanes); index--) {
+    const bytes = input(index);
+    const error = await failureOf(target, bytes);
+    if (error !== null) return { index, input: await shrink(target, bytes), error };
+  }
+  return failed;
 }
 
 async function failureOf(target: Target, input: Buffer): Promise<unknown> {
@@ -53,8 +98,8 @@ async function failureOf(target: Target, input: Buffer): Promise<unknown> {
   } catch (error) {
     return error ?? new Error('nothing was thrown');
   }
-  // Measured twice: on a busy machine one wait proves nothing.
-  if (performance.now() - before < LONGEST_MS) return null;
+  // Measured twice: on a busy machine one wait proves nothing. Side by side, an input waits for others.
+  if (target.lanes !== undefined || performance.now() - before < LONGEST_MS) return null;
   const again = performance.now();
   await target.check(input);
   const ms = performance.now() - again;

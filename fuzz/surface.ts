@@ -13,6 +13,10 @@ export interface Target {
   make(random: Random): Buffer;
   /** @throws Error where the input did what no input may do: a crash, another error than those told of, a wait */
   check(input: Buffer): void | Promise<void>;
+  /** So many inputs are checked side by side; 1 where left out. Where there are more, `check` bounds its own wait. */
+  readonly lanes?: number;
+  /** Called now and then with no input under way. @throws Error where something is still held */
+  settle?(): Promise<void>;
   close?(): Promise<void>;
 }
 

@@ -9,6 +9,8 @@ import { pem } from './surfaces/pem.ts';
 import { pfx } from './surfaces/pfx.ts';
 import { settingsYaml } from './surfaces/settings-yaml.ts';
 import { tlsFlight } from './surfaces/tls-flight.ts';
+import { wireClientHello, wireH1Client, wireH2Client, wireProxy, wireSocks } from './surfaces/wire-clients.ts';
+import { wireH1Origin, wireH2Origin, wireUpstreamProxy } from './surfaces/wire-peers.ts';
 
 export const SURFACES: readonly Surface[] = [
   pem,
@@ -21,4 +23,12 @@ export const SURFACES: readonly Surface[] = [
   tlsFlight,
   http1,
   api,
+  wireProxy,
+  wireSocks,
+  wireClientHello,
+  wireH1Client,
+  wireH2Client,
+  wireH1Origin,
+  wireH2Origin,
+  wireUpstreamProxy,
 ];

@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly home?: string;
   /** Texts that no line of the log and nothing on stderr may hold. */
   readonly secrets?: readonly string[];
+  /** Which lines stay in `log`; all when left out. Long runs would fill the memory. */
+  readonly keeps?: (line: LogLine) => boolean;
 }
 
 export interface RunningDaemon {
@@ -92,7 +94,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
     const line = JSON.parse(text) as LogLine;
     const mistake = holdsSecret(text) ? 'it holds a secret' : mistakeInLine(line);
     if (mistake !== null) violations.push(`${mistake}\n${text}`);
-    log.push(line);
+    if (options.keeps?.(line) !== false) log.push(line);
     for (const wake of waiters) wake();
   });
   const waitFor = (name: string, fits: (line: LogLine) => boolean, from = 0): Promise<LogLine> =>
