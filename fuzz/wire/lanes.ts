@@ -55,8 +55,9 @@ export class Lanes<L extends Line> {
     const line = await this.#open();
     this.#all.add(line);
     line.socket.once('close', () => {
-      this.#all.delete(line);
+      // A TLS socket that ends leaves the one below open, now and then.
       line.raw.destroy();
+      this.#all.delete(line);
     });
     return line;
   }

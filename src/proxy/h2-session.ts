@@ -1,5 +1,6 @@
 /** What both sides of HTTP/2 (RFC 9113) share: fields as node:http2 takes them, and how a dead peer is noticed. */
 import { constants, type Http2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
+import type { Socket } from 'node:net';
 
 /** One connection's only; HTTP/2 has none (RFC 9113 §8.2.2), and node:http2 throws on them. */
 const CONNECTION_SPECIFIC = new Set([
@@ -87,8 +88,22 @@ const SILENCE_MS = 30_000;
 /** … and has this long to answer. */
 const PING_MS = 10_000;
 
-/** Closes a session that is idle for `idleMs`, and destroys one whose peer is dead while streams wait for it. */
-export function watchSession(session: Http2Session, idleMs: number, streams: () => number): void {
+/** Longer than a last frame and a FIN take. */
+const ENDING_MS = 2_000;
+
+/**
+ * Closes a session that is idle for `idleMs`, destroys one whose peer is dead while streams wait for it, and destroys the
+ * socket of a session that does not end.
+ */
+export function watchSession(session: Http2Session, socket: Socket, idleMs: number, streams: () => number): void {
+  // A destroyed session emits 'close' when its last write is through and the peer has ended its side (Node 24,
+  // http2/core.js, finishSessionClose): a peer that does neither would hold it for ever.
+  let ending = false;
+  const reaper = setInterval(() => {
+    if (ending) socket.destroy();
+    ending = session.destroyed;
+  }, ENDING_MS).unref();
+  socket.once('close', () => clearInterval(reaper));
   let idleFor = 0;
   const stepMs = Math.min(SILENCE_MS, idleMs);
   session.setTimeout(stepMs);

@@ -62,7 +62,7 @@ export class H2ClientConnection {
       inside.guard(() => options.onClosed()),
     );
     socket.on('close', () => breakOff(session));
-    watchSession(session, options.timeoutsMs.idle, () => this.#streams.size);
+    watchSession(session, socket, options.timeoutsMs.idle, () => this.#streams.size);
     session.on(
       'stream',
       inside.guard((...args: unknown[]) => {

@@ -88,7 +88,7 @@ export class H2Session {
       upstream.lost(null);
       this.#end('closed');
     });
-    watchSession(session, IDLE_MS, () => this.#streams.size);
+    watchSession(session, upstream.socket, IDLE_MS, () => this.#streams.size);
   }
 
   get room(): boolean {
