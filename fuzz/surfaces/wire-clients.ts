@@ -8,7 +8,7 @@ import { makeFrames, makePreface, onLaterStreams } from '../wire/frames.ts';
 import { http1Maker } from '../wire/http1-text.ts';
 import type { Line } from '../wire/lanes.ts';
 
-export const wireProxy = clientSurface('wire-proxy', 20, () =>
+export const wireProxy = clientSurface('wire-proxy', 2, () =>
   attackOn((arena, { tls, plain }) => ({
     make: http1Maker('proxy', { PORT: String(plain), TLS: String(tls) }),
     async open() {
@@ -18,7 +18,7 @@ export const wireProxy = clientSurface('wire-proxy', 20, () =>
   })),
 );
 
-export const wireH1Client = clientSurface('wire-h1-client', 20, () =>
+export const wireH1Client = clientSurface('wire-h1-client', 2, () =>
   attackOn((arena, { tls }) => ({
     make: http1Maker('request'),
     async open() {
@@ -31,7 +31,7 @@ export const wireH1Client = clientSurface('wire-h1-client', 20, () =>
 /** Streams that one input may open; the next one on the same connection counts on from there. */
 const STREAMS_OF_INPUT = 1_400;
 
-export const wireH2Client = clientSurface('wire-h2-client', 20, () =>
+export const wireH2Client = clientSurface('wire-h2-client', 2, () =>
   attackOn((arena, { tls }) => {
     /** Inputs that were sent on a connection. */
     const sent = new WeakMap<Line, number>();
@@ -60,7 +60,7 @@ const SOCKS_SEEDS = (port: number): Buffer[] => {
     .map((hex) => Buffer.from(`${hex}${target}474554202f20485454502f312e310d0a0d0a`, 'hex'));
 };
 
-export const wireSocks = clientSurface('wire-socks', 12, () =>
+export const wireSocks = clientSurface('wire-socks', 2, () =>
   attackOn((arena, { plain, tls }) => {
     const seeds = [...SOCKS_SEEDS(plain), ...SOCKS_SEEDS(tls)];
     const tokens = ['0500', '0501', '05ff', '0502', '00', 'ff', '160301'].map((hex) => Buffer.from(hex, 'hex'));
@@ -75,7 +75,7 @@ export const wireSocks = clientSurface('wire-socks', 12, () =>
   }),
 );
 
-export const wireClientHello = clientSurface('wire-client-hello', 12, async () => {
+export const wireClientHello = clientSurface('wire-client-hello', 2, async () => {
   const hellos = await Promise.all([recordedHandshake('TLSv1.3'), recordedHandshake('TLSv1.2')]);
   const tokens = ['0000', '0010', 'ffff', '000c02683208687474702f312e31', '1603010200', '15030100020100', '00'].map(
     (hex) => Buffer.from(hex, 'hex'),

@@ -157,7 +157,7 @@ const selfSigned = async () => {
   return { key, cert };
 };
 
-export const wireH1Origin = peerSurface('wire-h1-origin', 20, async () => {
+export const wireH1Origin = peerSurface('wire-h1-origin', 2, async () => {
   const [arena, tls, plain] = [await openArena(), await hostileH1(await selfSigned()), await hostileH1(null)];
   return {
     arena,
@@ -170,7 +170,7 @@ export const wireH1Origin = peerSurface('wire-h1-origin', 20, async () => {
   };
 });
 
-export const wireH2Origin = peerSurface('wire-h2-origin', 20, async () => {
+export const wireH2Origin = peerSurface('wire-h2-origin', 2, async () => {
   const [arena, origin] = [await openArena(), await hostileH2(await selfSigned())];
   return {
     arena,
@@ -181,7 +181,7 @@ export const wireH2Origin = peerSurface('wire-h2-origin', 20, async () => {
 });
 
 /** Answers to CONNECT and to a whole request, and behind a 200 the flight of a TLS server, made wrong. */
-export const wireUpstreamProxy = peerSurface('wire-upstream-proxy', 16, async () => {
+export const wireUpstreamProxy = peerSurface('wire-upstream-proxy', 2, async () => {
   const identity = await (await createPki()).selfSigned({ cn: '127.0.0.1', sans: ['127.0.0.1'] });
   const [plain, tls] = [await hostileH1(null), await hostileH1({ key: identity.keyPem, cert: identity.certPem })];
   const ca = join(temporaryDirectory(), 'proxy.crt');

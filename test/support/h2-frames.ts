@@ -15,7 +15,7 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
 }
 
 /** Each field as a literal without indexing and without Huffman (RFC 7541 §6.2.2). @param flat `[name, value, …]` */
-function block(flat: readonly string[]): Buffer {
+export function block(flat: readonly string[]): Buffer {
   const parts: Buffer[] = [];
   for (let i = 0; i < flat.length; i += 2)
     parts.push(Buffer.of(0), text(flat[i] as string), text(flat[i + 1] as string));
