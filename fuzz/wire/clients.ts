@@ -54,7 +54,7 @@ export async function openOrigins(): Promise<Origins> {
   };
   const portOf = (server: NetServer): number => (server.address() as AddressInfo).port;
   return {
-    tls: portOf(tls as NetServer),
+    tls: portOf(tls),
     plain: portOf(plain),
     settle,
     async close() {
