@@ -32,7 +32,7 @@ export interface Origins {
 }
 
 /** Well-behaved ones, which answer and let go when told to. */
-export async function openOrigins(): Promise<Origins> {
+async function openOrigins(): Promise<Origins> {
   const { keyPem: key, certPem: cert } = await (await createPki()).selfSigned({ cn: 'localhost', sans: ['localhost'] });
   const plain = createServer((_request, response) => response.end('ok'));
   const tls = createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
