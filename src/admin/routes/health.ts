@@ -2,6 +2,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { AdminContext } from '../context.ts';
+import { AdminError } from '../problem.ts';
+import { proxyPac } from '../proxy-pac.ts';
 import { closed, failures } from '../schemas/common.ts';
 
 const Health = Type.Object({ status: Type.String() }, closed);
@@ -82,20 +84,26 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       schema: {
         operationId: 'proxyPac',
         summary: 'Proxy auto-configuration',
-        description: 'Sends everything but loopback through the proxy.',
+        description:
+          'Sends everything but loopback through the proxy; in interception mode `listed` only hosts with a certificate or a rule. Refused for pages of other sites.',
         tags,
         security,
         response: { 200: file('application/x-ns-proxy-autoconfig'), ...failures },
       },
     },
-    (_request, reply) => {
-      void reply.type('application/x-ns-proxy-autoconfig');
-      const [proxy] = context.proxyAddresses();
-      return `function FindProxyForURL(url, host) {
-  if (isPlainHostName(host) || host === "127.0.0.1" || host === "[::1]") return "DIRECT";
-  return "${proxy === undefined ? 'DIRECT' : `PROXY ${proxy}`}";
-}
-`;
+    (request, reply) => {
+      // It lists your hosts: no page but our own reads it. Browsers fetch the configuration itself without this field.
+      const site = request.headers['sec-fetch-site'];
+      if (site === 'cross-site' || site === 'same-site')
+        throw new AdminError(
+          'FOREIGN_ORIGIN',
+          'a page of another site asks for the proxy configuration',
+          'open the URL itself',
+        );
+      void reply
+        .type('application/x-ns-proxy-autoconfig')
+        .headers({ 'cache-control': 'no-cache', 'cross-origin-resource-policy': 'same-origin' });
+      return proxyPac(context.store.current, context.proxyAddresses()[0]);
     },
   );
 };
