@@ -1,42 +1,79 @@
-/** Proxy auto-configuration (PAC): which hosts a browser sends through the proxy. */
+/**
+ * The file for automatic configuration of a browser's proxy, made from the store in force. In mode `listed` only what the store
+ * lists goes to the proxy. The decision is that of certs/decide.ts; the tests compare the two.
+ */
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
-import { canonicalPattern } from '../core/hosts.ts';
+import { isLoopback } from '../core/authority.ts';
+import { canonicalPattern, type HostPort, parsePassthrough } from '../core/hosts.ts';
+import { OWN_NAME } from '../core/own-name.ts';
+
+/** By `=host`, `.suffix` or `*`, so that a host called `__proto__` is a key like any other; 0 is any port. */
+type Places = Record<string, number[]>;
 
 /**
- * JavaScript for `FindProxyForURL`. In mode `listed`, hosts without a certificate or a rule go direct.
- * @param proxy `HOST:PORT`; undefined where the proxy has no TCP address
+ * @param proxy `host:port` of the proxy; undefined where clients reach it by a UNIX socket alone, which no browser can
  */
 export function proxyPac(store: StoreSnapshot, proxy: string | undefined): string {
-  const through = proxy === undefined ? 'DIRECT' : `PROXY ${proxy}`;
-  const listed = store.interception.mode === 'listed' ? listedHosts(store) : null;
-  return `var THROUGH = ${JSON.stringify(through)};
-var LISTED = ${JSON.stringify(listed)};
-function FindProxyForURL(url, host) {
-  var at = /^([a-z]+):\\/\\/(?:[^\\/?#@]*@)?(?:\\[[^\\]]*\\]|[^\\/?#:]*)(?::(\\d+))?/i.exec(url) || [];
-  var secure = /^(https|wss)$/i.test(at[1]);
-  var port = at[2] ? Number(at[2]) : secure ? 443 : 80;
-  var name = host.toLowerCase().replace(/^\\[|\\]$/g, "").replace(/\\.$/, "");
-  function has(pattern) {
-    var ports = Object.prototype.hasOwnProperty.call(LISTED, pattern) ? LISTED[pattern] : [];
-    return ports.indexOf(port) !== -1 || ports.indexOf("*") !== -1;
-  }
-  if (LISTED === null) return isPlainHostName(host) || name === "127.0.0.1" || name === "::1" ? "DIRECT" : THROUGH;
-  if (has(name)) return THROUGH;
-  if (isPlainHostName(host) || name === "127.0.0.1" || name === "::1") return "DIRECT";
-  for (var dot = name.indexOf("."); dot !== -1; dot = name.indexOf(".", dot + 1))
-    if (has("*" + name.slice(dot))) return THROUGH;
-  return has("*") ? THROUGH : "DIRECT";
-}
-`;
+  const { interception, verification } = store.sections;
+  const onlyListed = interception.mode === 'listed';
+  const listed = [
+    ...store.entries.filter(({ enabled }) => enabled),
+    ...verification.rules.map(({ host, port = 443 }) => ({ host: canonicalPattern(host) ?? host, port })),
+  ].filter(({ host }) => onlyListed || isLocal(host));
+  const passthrough = onlyListed ? interception.passthrough.flatMap((item) => parsePassthrough(item) ?? []) : [];
+  return `var PROXY = ${JSON.stringify(proxy === undefined ? 'DIRECT' : `PROXY ${proxy}`)};
+var LISTED = ${JSON.stringify(placesOf(listed))};
+var PASSTHROUGH = ${JSON.stringify(placesOf(passthrough))};
+var ONLY_LISTED = ${onlyListed};
+var OWN_NAME = ${JSON.stringify(OWN_NAME)};
+${FUNCTIONS}`;
 }
 
-/** Ports by pattern, of what `interception.mode: listed` looks at: enabled entries and rules. */
-function listedHosts({ entries, sections }: StoreSnapshot): Record<string, (number | '*')[]> {
-  const listed = new Map<string, Set<number | '*'>>();
-  const rules = sections.verification.rules.map(({ host, port = 443 }) => ({ host, port }));
-  for (const { host, port } of [...entries.filter(({ enabled }) => enabled), ...rules]) {
-    const pattern = canonicalPattern(host) ?? host;
-    listed.set(pattern, (listed.get(pattern) ?? new Set()).add(port));
+/** In mode `all` only these need an entry to go to the proxy, and the file tells no other host. */
+const isLocal = (host: string): boolean => !host.includes('.') || isLoopback(host);
+
+function placesOf(patterns: readonly HostPort[]): Places {
+  const places = new Map<string, Set<number>>();
+  for (const { host, port } of patterns) {
+    const key = host === '*' ? '*' : host.startsWith('*.') ? host.slice(1) : `=${host}`;
+    const ports = places.get(key) ?? new Set();
+    places.set(key, ports.add(port === '*' ? 0 : port));
   }
-  return Object.fromEntries([...listed].map(([pattern, ports]) => [pattern, [...ports]]));
+  return Object.fromEntries([...places].map(([key, ports]) => [key, [...ports]]));
 }
+
+/**
+ * In ECMAScript 3: the interpreter of Windows knows nothing newer. `*` alone does not send loopback to the proxy, where the
+ * daemon's own page is, and pages under development.
+ */
+const FUNCTIONS = String.raw`
+function FindProxyForURL(url, host) {
+  host = host.toLowerCase().replace(/^\[|\]$/g, "").replace(/\.$/, "");
+  var port = portOf(url);
+  if (host === OWN_NAME) return PROXY;
+  var loopback = host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+  if (loopback && !has(LISTED, "=" + host, port)) return "DIRECT";
+  if (!ONLY_LISTED) return isPlainHostName(host) && !covers(LISTED, host, port) ? "DIRECT" : PROXY;
+  return covers(LISTED, host, port) && !covers(PASSTHROUGH, host, port) ? PROXY : "DIRECT";
+}
+
+function portOf(url) {
+  var place = /^[a-z]+:\/\/([^\/?#]*)/i.exec(url);
+  var port = place && /:(\d+)$/.exec(place[1]);
+  return port ? Number(port[1]) : /^(https|wss):/i.test(url) ? 443 : 80;
+}
+
+function covers(places, host, port) {
+  if (has(places, "=" + host, port) || has(places, "*", port)) return true;
+  if (host.indexOf(":") !== -1 || /^\d+\.\d+\.\d+\.\d+$/.test(host)) return false;
+  for (var dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1))
+    if (has(places, host.slice(dot), port)) return true;
+  return false;
+}
+
+function has(places, key, port) {
+  var ports = Object.prototype.hasOwnProperty.call(places, key) ? places[key] : [];
+  for (var i = 0; i < ports.length; i++) if (ports[i] === 0 || ports[i] === port) return true;
+  return false;
+}
+`.trimStart();

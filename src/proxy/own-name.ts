@@ -4,9 +4,8 @@
  * RFC 6761 §6.2 reserves `.test`: no server on the internet has the name.
  */
 import { STATUS_CODES } from 'node:http';
+import { OWN_NAME } from '../core/own-name.ts';
 import type { ClientConnection, ClientStream } from './client/stream.ts';
-
-export const OWN_NAME = 'mtlsd.test';
 
 /** What the answer begins with, whatever comes after it. */
 export const OWN_ANSWER = 'this answer comes from mtlsd: the request used the proxy';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { OWN_ANSWER, OWN_NAME } from '../../src/proxy/own-name.ts';
+import { OWN_NAME } from '../../src/core/own-name.ts';
+import { OWN_ANSWER } from '../../src/proxy/own-name.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon } from '../support/daemon.ts';
 

@@ -85,7 +85,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         operationId: 'proxyPac',
         summary: 'Proxy auto-configuration',
         description:
-          'Sends everything but loopback through the proxy; in interception mode `listed` only hosts with a certificate or a rule. Refused for pages of other sites.',
+          'Sends everything but loopback through the proxy; in interception mode `listed` only hosts with a certificate or a rule, and not those in passthrough. Refused for pages of other sites.',
         tags,
         security,
         response: { 200: file('application/x-ns-proxy-autoconfig'), ...failures },

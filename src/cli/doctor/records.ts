@@ -1,6 +1,6 @@
 /** What the daemon remembers that an installation is to be judged by. */
 import type { ExchangeRecord } from '../../inspect/records/types.ts';
-import { OWN_NAME } from '../../proxy/own-name.ts';
+import { OWN_NAME } from '../../core/own-name.ts';
 import type { Api } from '../api/api.ts';
 import { count, localTime } from '../output.ts';
 import { type CheckResult, ok, warning } from './check.ts';
