@@ -109,7 +109,7 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
       body: { system: false, ca: [`${files}/root.crt`] },
       headers: { 'if-match': trustEtag },
     });
-    expect(trust.body).toEqual({ system: false, ca: [`${files}/root.crt`] });
+    expect(trust.body).toEqual({ system: false, ca: [`${files}/root.crt`], crl: [] });
     const stale = await admin.call<Refusal>('PUT', '/api/v1/trust', { body: {}, headers: { 'if-match': trustEtag } });
     expect(stale.status).toBe(412);
     await admin.call('PUT', '/api/v1/verification', { body: before.body });

@@ -271,7 +271,7 @@ describe('cert and verification', () => {
     });
     expect(await status()).toBe(200);
     expect((await mtlsd('verification', 'show')).stdout).toMatch(
-      /^mode enforce: .*\n\nHOST +PORT +MODE +DIFFERS IN\nlocalhost +\d+ +report +trusts no CA; server_name other\.example\n$/,
+      /^mode enforce: .*\nrevocation when-known: .*\n\nHOST +PORT +MODE +DIFFERS IN\nlocalhost +\d+ +report +trusts no CA; server_name other\.example\n$/,
     );
     expect(JSON.parse((await mtlsd('verification', 'show', here(), '--json')).stdout)).toMatchObject({
       host: 'localhost',
@@ -303,7 +303,11 @@ describe('cert and verification', () => {
     expect(await status()).toBe(200);
     expect((await mtlsd('verification', 'remove', here())).stdout).toBe(`removed the rule for ${here()}\n`);
     expect((await mtlsd('verification', 'set', 'report')).stdout).toBe('verification is now report\n');
-    expect(JSON.parse((await mtlsd('verification', 'show', '--json')).stdout)).toEqual({ mode: 'report', rules: [] });
+    expect(JSON.parse((await mtlsd('verification', 'show', '--json')).stdout)).toEqual({
+      mode: 'report',
+      revocation: 'when-known',
+      rules: [],
+    });
     await mtlsd('verification', 'set', 'enforce');
     expect(daemon.log.filter(({ event }) => event === 'admin').every(({ who }) => who === 'cli')).toBe(true);
   });

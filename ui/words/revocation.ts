@@ -6,7 +6,7 @@ type Facts = Connection['verification']['revocation'];
 /** One line each: the staple, and every CRL that speaks of a certificate of the chain. */
 export function revocationLines(facts: Facts): string[] {
   if (facts === null) return [];
-  const { staple, crls } = facts;
+  const { mode, staple, crls } = facts;
   const until = staple.next_update === null ? '' : `, valid until ${staple.next_update}`;
   const stapled = {
     good: `good, by the OCSP staple of the server${until}`,
@@ -18,5 +18,7 @@ export function revocationLines(facts: Facts): string[] {
   }[staple.status];
   const lines = crls.map(({ subject, status, source, message }) => message ?? `${subject}: ${status}, by ${source}`);
   const all = [...(stapled === null ? [] : [stapled]), ...lines];
-  return all.length === 0 ? ['not known: the server staples nothing, and no CRL of its CA is at hand'] : all;
+  const nothing =
+    mode === 'required' ? ['not known: the server sent no OCSP staple, and no CRL covers its certificate'] : [];
+  return all.length === 0 ? nothing : all;
 }

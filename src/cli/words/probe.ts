@@ -50,7 +50,8 @@ export function probeText(probe: ProbeAnswer): string {
     : `is ${verificationText({ ...verification, rule: null })}`;
   if (leaf) lines.push(`It ${verdict}${partly}.`);
   lines.push(...problems.map((problem) => problemText(problem).trimEnd()), '');
-  if (leaf && revocation) lines.push('Revocation:', indent(revocationText(revocation)), '');
+  const revoked = leaf ? revocationText(revocation) : null;
+  if (revoked !== null) lines.push('Revocation:', indent(revoked), '');
   lines.push(...clientCertificateLines(probe));
   for (const { version, suites } of ciphers)
     lines.push('', `Ciphers of ${version}, in its order: ${suites.join(', ')}`);

@@ -2,9 +2,11 @@
 import type { RevocationFacts } from '../../inspect/verify/revocation.ts';
 import { localTime, paint } from '../output.ts';
 
-export function revocationText(facts: RevocationFacts | null): string {
-  if (!facts) return 'not looked at';
+/** null where nothing is known and nothing has to be. */
+export function revocationText(facts: RevocationFacts | null): string | null {
+  if (!facts) return null;
   const { mode, status, staple, crls } = facts;
+  if (mode === 'when-known' && staple.status === 'absent' && crls.length === 0) return null;
   const colour = { good: 'green', revoked: 'red', unknown: 'dim' } as const;
   const said =
     staple.status === 'good' && staple.next_update !== null
