@@ -34,12 +34,12 @@ import { refusalRecord } from './proxy/refusal-record.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
 import { connectForRenewal } from './proxy/upstream/renewal.ts';
-import { connectToProxy, proxyFields, proxyName, tunnelThrough } from './proxy/upstream/proxy.ts';
+import { connectToProxy, proxyFields, proxyName } from './proxy/upstream/proxy.ts';
 import { connectTcp } from './proxy/upstream/tcp.ts';
 import { writeRunFile } from './run-file.ts';
 import type { Settings } from './settings/load.ts';
 import { settingPasswords } from './settings/secret.ts';
-import { chooseProxies, upstreamProxyNames } from './upstream-proxies.ts';
+import { chooseProxies, openThrough, upstreamProxyNames } from './upstream-proxies.ts';
 import { keylogTo } from './tls/keylog.ts';
 import { VERSION } from './version.ts';
 
@@ -90,16 +90,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const ownPorts = new Set<number>();
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
-  const proxyFor = await chooseProxies(settings.network);
+  const proxyFor = await chooseProxies(settings.network, warn);
   const { environmentProxy } = settings;
   const upstreamProxies = upstreamProxyNames(settings);
-  /** Straight to an origin, or through the proxy that the settings name for it. */
-  const openTcp = async (authority: Authority, allowHalfOpen = false) => {
-    const other = proxyFor(authority);
-    const options = { ...tcp, allowHalfOpen };
-    if (other) return { ...(await tunnelThrough(other, authority, options)), via: proxyName(other) };
-    return { ...(await connectTcp(authority, options)), via: null };
-  };
+  const openTcp = openThrough(proxyFor, tcp);
   const openPlain = (authority: Authority) => {
     const other = proxyFor(authority);
     return other ? connectToProxy(other, tcp) : connectTcp(authority, tcp);

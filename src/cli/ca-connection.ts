@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import { resolve } from 'node:path';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import type { TrustFields } from '../certs/store/schema.ts';
 import { loadTrust, secureContextFor, type TrustAnchors } from '../certs/trust.ts';
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
+import type { Settings } from '../settings/load.ts';
+import { chooseProxies, openThrough } from '../upstream-proxies.ts';
 import type { Api } from './api/api.ts';
 import { CliError } from './errors.ts';
 
@@ -32,31 +34,44 @@ export async function trustForCa(api: Api, home: string, files: readonly string[
   return loadTrust({ system, ca: await Promise.all(anchors) });
 }
 
-/** @throws MtlsdError by its promise */
-export function connectToCa(trust: TrustAnchors): (authority: Authority) => Promise<Socket> {
+/**
+ * As the daemon would reach the CA: by way of `upstream_proxy`, and to where `connect_to` leads.
+ * @returns what throws an MtlsdError by its promise
+ * @throws MtlsdError BAD_CONFIGURATION
+ */
+export async function connectToCa(
+  trust: TrustAnchors,
+  { network }: Settings,
+): Promise<(authority: Authority) => Promise<Socket>> {
   const secureContext = secureContextFor({ identity: null, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' });
-  return ({ host, port, text }) =>
-    new Promise((resolvePromise, reject) => {
-      const socket = connect({
-        host,
-        port,
-        secureContext,
-        servername: isIP(host) === 0 ? host : '',
-        ALPNProtocols: ['http/1.1'],
-      });
-      const timer = setTimeout(() => {
-        socket.destroy();
-        reject(new MtlsdError('CONNECTION_TIMEOUT', `${text} did not answer within ${connectTimeoutMs / 1000} s`));
-      }, connectTimeoutMs);
-      socket.once('secureConnect', () => {
-        clearTimeout(timer);
-        resolvePromise(socket);
-      });
-      socket.once('error', (error) => {
-        clearTimeout(timer);
-        reject(failed(error, text));
-      });
+  const proxyFor = await chooseProxies(network, (message) => process.stderr.write(`mtlsd: ${message}\n`));
+  const { connectTo } = network;
+  const openTcp = openThrough(proxyFor, { connectTo, timeoutMs: connectTimeoutMs, ownPorts: new Set() });
+  return async (authority) => {
+    const { host, text } = authority;
+    const { socket } = await openTcp(authority);
+    return secured(
+      connect({ socket, secureContext, servername: isIP(host) === 0 ? host : '', ALPNProtocols: ['http/1.1'] }),
+      text,
+    );
+  };
+}
+
+function secured(socket: TLSSocket, where: string): Promise<Socket> {
+  return new Promise((resolvePromise, reject) => {
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new MtlsdError('TLS_TIMEOUT', `${where} did not finish the TLS handshake in time`));
+    }, connectTimeoutMs);
+    socket.once('secureConnect', () => {
+      clearTimeout(timer);
+      resolvePromise(socket);
     });
+    socket.once('error', (error) => {
+      clearTimeout(timer);
+      reject(failed(error, where));
+    });
+  });
 }
 
 function failed(error: Error, where: string): MtlsdError {

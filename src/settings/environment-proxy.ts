@@ -55,7 +55,8 @@ function proxyOf(value: string): UpstreamProxySettings | null {
   const scheme = protocol === 'https:' ? 'https' : 'http';
   const credentials = username === '' ? null : { text: new Secret(decoded(username) + ':' + decoded(password)) };
   try {
-    return { scheme, authority: parseAuthority(`${hostname}:${port || DEFAULT_PORT[scheme]}`), credentials, ca: null };
+    const authority = parseAuthority(`${hostname}:${port || DEFAULT_PORT[scheme]}`);
+    return { scheme, authority, credentials, ca: null, client: null };
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { HostIndex, parsePassthrough } from '../core/hosts.ts';
 import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
+import type { SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ProxyRule, SettingsFile } from './schema.ts';
 
@@ -16,8 +17,18 @@ export interface ListenerSettings {
 export interface UpstreamProxySettings {
   readonly scheme: 'http' | 'https';
   readonly authority: Authority;
-  readonly credentials: { readonly env: string } | { readonly file: string } | { readonly text: Secret } | null;
+  readonly credentials: SecretSource | { readonly text: Secret } | null;
   readonly ca: string | null;
+  /** What an https proxy is shown that asks for a client certificate. */
+  readonly client: ClientFiles | null;
+}
+
+/** Absolute paths; either a PFX, or a certificate with its key in the same file or another. */
+export interface ClientFiles {
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly pfx: string | null;
+  readonly passphrase: SecretSource | null;
 }
 
 export interface NetworkSettings {
@@ -58,7 +69,8 @@ export function resolveNetwork(file: SettingsFile, home: string, path: string): 
   };
 }
 
-function resolveProxy({ url, credentials, ca }: ProxyRule, home: string, path: string): UpstreamProxySettings {
+function resolveProxy(rule: ProxyRule, home: string, path: string): UpstreamProxySettings {
+  const { url, credentials, ca } = rule;
   const [, scheme, place = ''] = /^(https?):\/\/([^/]*)\/?$/.exec(url) ?? [];
   if (place.includes('@'))
     throw new MtlsdError('BAD_CONFIGURATION', `${path}: upstream_proxy.url holds credentials`, {
@@ -67,14 +79,31 @@ function resolveProxy({ url, credentials, ca }: ProxyRule, home: string, path: s
   return {
     scheme: scheme === 'https' ? 'https' : 'http',
     authority: authorityIn(place, scheme === 'https' ? 443 : 80, `${path}: upstream_proxy.url`),
-    credentials:
-      credentials?.env !== undefined
-        ? { env: credentials.env }
-        : credentials?.file !== undefined
-          ? { file: resolve(home, credentials.file) }
-          : null,
+    credentials: secretSource(credentials, home),
     ca: ca === undefined ? null : resolve(home, ca),
+    client: clientFiles(rule, home, path),
   };
+}
+
+function clientFiles({ url, cert, key, pfx, passphrase }: ProxyRule, home: string, path: string): ClientFiles | null {
+  const [named] = Object.entries({ cert, key, pfx, passphrase }).find(([, value]) => value !== undefined) ?? [];
+  if (named === undefined) return null;
+  const wrong = (message: string, hint: string): MtlsdError =>
+    new MtlsdError('BAD_CONFIGURATION', `${path}: upstream_proxy.${named}: ${message}`, { hint });
+  if (!url.startsWith('https:'))
+    throw wrong('a client certificate is sent to an https proxy only', `write https:// in url, or take ${named} out`);
+  if ((cert === undefined) === (pfx === undefined) || (pfx !== undefined && key !== undefined))
+    throw wrong(
+      cert === undefined && pfx === undefined ? 'there is no certificate with it' : 'a PFX holds certificate and key',
+      'name cert and key, or pfx alone',
+    );
+  const at = (file: string | undefined): string | null => (file === undefined ? null : resolve(home, file));
+  return { cert: at(cert), key: at(key), pfx: at(pfx), passphrase: secretSource(passphrase, home) };
+}
+
+function secretSource(secret: ProxyRule['credentials'], home: string): SecretSource | null {
+  if (secret?.env !== undefined) return { env: secret.env };
+  return secret?.file === undefined ? null : { file: resolve(home, secret.file) };
 }
 
 function authorityIn(text: string, defaultPort: number | undefined, where: string): Authority {

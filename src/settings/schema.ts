@@ -69,6 +69,14 @@ const ProxyRule = Type.Object(
       secret('Where USER:PASSWORD is.', '{ env: NAME } or { file: PATH }, holding USER:PASSWORD'),
     ),
     ca: Type.Optional(text('CA certificates for an https proxy, PEM, in place of those of the system.', 'a path')),
+    cert: Type.Optional(
+      text('The client certificate for an https proxy, PEM or DER, with or without its chain.', 'a path'),
+    ),
+    key: Type.Optional(text('Its private key; left out when the certificate file holds it too.', 'a path')),
+    pfx: Type.Optional(text('In place of cert and key.', 'a path')),
+    passphrase: Type.Optional(
+      secret('Where the passphrase of the key or the PFX is.', '{ env: NAME } or { file: PATH }'),
+    ),
     hosts: hosts('The authorities it is for; all when left out.'),
     no_proxy: hosts('Authorities that are reached directly.'),
   },

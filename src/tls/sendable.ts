@@ -35,3 +35,13 @@ export function takenKeys(socket: TLSSocket): string {
   });
   return [...new Set(kinds)].join(', ');
 }
+
+/**
+ * The signature algorithms that both sides take. Node has no event for a CertificateRequest, and nothing else leaves any.
+ * Empty too where the handle is gone.
+ */
+export function sharedAlgorithms(socket: TLSSocket): readonly string[] {
+  // Declared as never null, and null without a handle.
+  const shared: readonly string[] | null = socket.getSharedSigalgs();
+  return shared ?? [];
+}

@@ -51,7 +51,7 @@ export interface EstServer {
 
 export async function estServer(options: EstOptions): Promise<EstServer> {
   const { root, issuer = root, label } = options;
-  const own = await root.issue({ cn: 'localhost', eku: ['serverAuth'] });
+  const own = await root.issue({ cn: 'localhost', sans: ['localhost', 'ca.example'], eku: ['serverAuth'] });
   const base = `/.well-known/est${label === undefined ? '' : `/${label}`}`;
   const requests: EstRequest[] = [];
   const issued: Issued[] = [];

@@ -1,6 +1,7 @@
 /** Another proxy on the way out: which one for an authority, and a tunnel through it (RFC 9110 §9.3.6). */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { ClientIdentity } from '../../certs/identity/identity.ts';
 import { secureContextFor, type TrustAnchors } from '../../certs/trust.ts';
 import type { Authority } from '../../core/authority.ts';
 import { ERROR_CODES, MtlsdError } from '../../core/errors.ts';
@@ -10,10 +11,11 @@ import type { Secret } from '../../core/secret.ts';
 import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
 import { requestHead } from '../../http1/write.ts';
 import { judge } from '../../inspect/verify/verdict.ts';
-import { handshake } from '../../tls/handshake.ts';
+import { handshake, settleCapMs } from '../../tls/handshake.ts';
 import { verifyError } from '../../tls/observed.ts';
 import { peerChain } from '../../tls/peer-chain.ts';
-import { handshakeError, rejected } from '../failure/refusal.ts';
+import { isSendable, sharedAlgorithms, takenKeys } from '../../tls/sendable.ts';
+import { handshakeError, type Presented, rejected } from '../failure/refusal.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './tcp.ts';
 
 export interface UpstreamProxy {
@@ -23,6 +25,8 @@ export interface UpstreamProxy {
   readonly credentials: Secret | null;
   /** By which an https proxy is verified. */
   readonly trust: TrustAnchors;
+  /** What an https proxy is shown that asks for a client certificate. */
+  readonly identity: ClientIdentity | null;
 }
 
 export interface ProxyChoice {
@@ -40,31 +44,79 @@ export function proxyFields({ credentials }: UpstreamProxy): string[] {
 }
 
 /**
- * A connection to the proxy, TLS already on it where it speaks that.
- * @throws MtlsdError as connectTcp does; UPSTREAM_PROXY_FAILED where its own TLS fails
+ * A connection to the proxy for requests, TLS already on it where it speaks that.
+ * @throws MtlsdError as connectTcp does; UPSTREAM_PROXY_FAILED where its own TLS fails, or it refuses our certificate
  */
 export async function connectToProxy(proxy: UpstreamProxy, options: TcpOptions): Promise<TcpConnection> {
+  const { presented, ...connection } = await openProxy(proxy, options);
+  const refusal = presented && (await refusalOf(connection.socket, settleCapMs(connection.ms.connect)));
+  if (!refusal) return connection;
+  connection.socket.destroy();
+  throw asProxyFailure(proxy, handshakeError(presented, refusal));
+}
+
+interface ProxyConnection extends TcpConnection {
+  /** What became of our certificate; null where the proxy did not ask for one. */
+  readonly presented: Presented | null;
+}
+
+async function openProxy(proxy: UpstreamProxy, options: TcpOptions): Promise<ProxyConnection> {
   const tcp = await connectTcp(proxy.authority, options).catch((error: MtlsdError) => {
     throw asProxyFailure(proxy, error);
   });
-  if (proxy.scheme === 'http') return tcp;
-  const { authority, trust } = proxy;
-  const where = authority.text;
+  if (proxy.scheme === 'http') return { ...tcp, presented: null };
+  const { authority, trust, identity } = proxy;
+  let presented = presentedTo(proxy, null);
   const { socket, failure, staple } = await handshake({
     transport: tcp.socket,
-    secureContext: secureContextFor({ identity: null, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' }),
+    secureContext: secureContextFor({ identity, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' }),
     serverName: authority.host,
     alpn: ['http/1.1'],
     timeoutMs: options.timeoutMs,
+    onSeen: (seen) => {
+      if (sharedAlgorithms(seen).length > 0) presented = presentedTo(proxy, seen);
+    },
     askStaple: true,
   });
-  const error =
-    failure === null
-      ? mistrust(socket, staple, proxy)
-      : handshakeError({ where, name: null, requested: null, sent: false, issuer: null }, failure);
-  if (!error) return { ...tcp, socket };
+  if (failure === null && sharedAlgorithms(socket).length > 0) presented = presentedTo(proxy, socket);
+  const error = failure === null ? mistrust(socket, staple, proxy) : handshakeError(presented, failure);
+  if (!error) return { ...tcp, socket, presented: presented.requested === true ? presented : null };
   socket.destroy();
   throw asProxyFailure(proxy, error);
+}
+
+/** @param socket of a proxy that asked for a client certificate; null where that is not known */
+function presentedTo({ authority, identity }: UpstreamProxy, socket: TLSSocket | null): Presented {
+  const ours = identity?.facts[0] ?? null;
+  const last = identity?.facts.at(-1);
+  const sent = socket !== null && identity !== null && isSendable(identity.leaf.publicKey, socket);
+  return {
+    where: authority.text,
+    name: ours && ours.subject,
+    requested: socket && true,
+    sent,
+    issuer: last && !last.self_signed ? last.issuer : null,
+    mismatch: socket && ours && !sent ? { ours: ours.key, takes: takenKeys(socket) } : null,
+  };
+}
+
+/**
+ * Why the proxy ended the connection after the handshake, which in TLS 1.3 is when it refuses a certificate (RFC 8446 §4.4.2.4);
+ * null once it accepted, or is silent for so long that it is presumed to.
+ */
+function refusalOf(socket: Socket, capMs: number): Promise<Error | 'closed' | null> {
+  return new Promise((resolve) => {
+    const finish = (refusal: Error | 'closed' | null): void => {
+      clearTimeout(timer);
+      socket.off('session', onSession).off('error', finish).off('close', onClose);
+      resolve(refusal);
+    };
+    const onClose = (): void => finish('closed');
+    // Not at once: an alert may be in the same read (see connection.ts).
+    const onSession = (): void => void setImmediate(() => finish(null));
+    const timer = setTimeout(() => finish(null), capMs);
+    socket.on('session', onSession).once('error', finish).once('close', onClose);
+  });
 }
 
 /** What speaks against the proxy's certificate. */
@@ -102,11 +154,11 @@ export async function tunnelThrough(
   options: TcpOptions,
 ): Promise<TcpConnection> {
   const started = performance.now();
-  const connection = await connectToProxy(proxy, options);
-  const { socket } = connection;
+  const connection = await openProxy(proxy, options);
+  const { socket, presented } = connection;
   socket.write(requestHead('CONNECT', authority.text, ['Host', authority.text, ...proxyFields(proxy)]), 'latin1');
   try {
-    const { status, reason } = await readAnswer(socket, options.timeoutMs, proxy);
+    const { status, reason } = await readAnswer(socket, options.timeoutMs, proxy, presented);
     if (status === 407) {
       const message = `the upstream proxy ${proxyName(proxy)} ${proxy.credentials ? 'does not accept the credentials' : 'wants credentials'} (407)`;
       throw new MtlsdError('UPSTREAM_PROXY_AUTHENTICATION', message, { nothingSent: true });
@@ -131,7 +183,12 @@ export async function tunnelThrough(
 const MAX_HEAD_BYTES = 16 * 1024;
 
 /** The final answer to CONNECT; what comes after it stays in the socket. */
-function readAnswer(socket: Socket, timeoutMs: number, proxy: UpstreamProxy): Promise<ResponseHead> {
+function readAnswer(
+  socket: Socket,
+  timeoutMs: number,
+  proxy: UpstreamProxy,
+  presented: Presented | null,
+): Promise<ResponseHead> {
   return new Promise((resolve, reject) => {
     const reader = new ResponseReader({ headBytes: MAX_HEAD_BYTES });
     reader.expect('CONNECT');
@@ -147,8 +204,15 @@ function readAnswer(socket: Socket, timeoutMs: number, proxy: UpstreamProxy): Pr
       if (rest.byteLength > 0) socket.unshift(rest);
       resolve(head);
     };
-    const onEnd = (): void => finish(failed('closed the connection before it answered CONNECT'));
+    const onEnd = (error?: Error | boolean): void => {
+      // Before its first byte, one that asked for a certificate says with its end what it thinks of ours.
+      const cause = error instanceof Error ? error : 'closed';
+      if (presented && !heard) finish(asProxyFailure(proxy, handshakeError(presented, cause)));
+      else finish(failed('closed the connection before it answered CONNECT'));
+    };
+    let heard = false;
     const onData = (bytes: Buffer): void => {
+      heard = true;
       try {
         reader.feed(bytes);
         for (let event = reader.next(); event; event = reader.next())
@@ -172,10 +236,19 @@ function readAnswer(socket: Socket, timeoutMs: number, proxy: UpstreamProxy): Pr
 
 /** Time-outs keep their code; whatever else is wrong with the way to the proxy is the proxy's failure, not the origin's. */
 function asProxyFailure(proxy: UpstreamProxy, error: MtlsdError): MtlsdError {
-  if (error.code === 'CONNECTION_TIMEOUT' || error.code === 'LOOP_DETECTED') return error;
-  return new MtlsdError(
-    'UPSTREAM_PROXY_FAILED',
-    `the upstream proxy ${proxyName(proxy)} can't be used: ${error.message}`,
-    { nothingSent: true, cause: error },
-  );
+  const { code, message, alert } = error;
+  if (code === 'CONNECTION_TIMEOUT' || code === 'LOOP_DETECTED') return error;
+  const subject = proxy.identity?.facts[0]?.subject;
+  const [what, hint] =
+    code === 'CLIENT_CERTIFICATE_REFUSED'
+      ? [`refused the client certificate ${subject} of upstream_proxy`, 'ask its operator which CAs it accepts']
+      : code === 'CLIENT_CERTIFICATE_REQUIRED'
+        ? ['requires a client certificate', 'name one that it accepts in mtlsd.yaml: upstream_proxy: { cert, key }']
+        : ["can't be used", ERROR_CODES.UPSTREAM_PROXY_FAILED.hint];
+  return new MtlsdError('UPSTREAM_PROXY_FAILED', `the upstream proxy ${proxyName(proxy)} ${what}: ${message}`, {
+    nothingSent: true,
+    cause: error,
+    hint,
+    alert,
+  });
 }

@@ -20,7 +20,7 @@ import { isRevoked } from '../../inspect/verify/revocation.ts';
 import { judge, type Verdict, withAnchor } from '../../inspect/verify/verdict.ts';
 import { observed } from '../../tls/observed.ts';
 import type { ChainReader } from '../../tls/peer-chain.ts';
-import { isSendable, takenKeys } from '../../tls/sendable.ts';
+import { isSendable, sharedAlgorithms, takenKeys } from '../../tls/sendable.ts';
 import type { TcpConnection } from './tcp.ts';
 
 export interface DialPlan {
@@ -237,13 +237,3 @@ function endpoint(ip: string | undefined, port: number | undefined): Endpoint | 
 }
 
 const round = (ms: number): number => Math.round(ms * 10) / 10;
-
-/**
- * The signature algorithms that both sides take. Node has no event for a CertificateRequest, and nothing else leaves any.
- * Empty too where the handle is gone.
- */
-function sharedAlgorithms(socket: TLSSocket): readonly string[] {
-  // Declared as never null, and null without a handle.
-  const shared: readonly string[] | null = socket.getSharedSigalgs();
-  return shared ?? [];
-}

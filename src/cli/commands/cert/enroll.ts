@@ -11,6 +11,7 @@ import { canonicalPattern } from '../../../core/hosts.ts';
 import { createFile } from '../../../core/files/atomic-write.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { homeDirectory } from '../../../home.ts';
+import { loadSettings } from '../../../settings/load.ts';
 import { anyApi } from '../../api/any.ts';
 import { type Api, withApi } from '../../api/api.ts';
 import { connectToCa, trustForCa } from '../../ca-connection.ts';
@@ -76,9 +77,9 @@ Examples:
       const { commonName, names } = namesOf(options, via);
       await withApi(anyApi(home), async (api) => {
         const trust = await trustForCa(api, home, options.trust ?? []);
+        const connect = await connectToCa(trust, await loadSettings({ home }, process.env));
         const files = await freeFiles(api, home, options, place);
         const signal = AbortSignal.timeout(timeoutMs);
-        const connect = connectToCa(trust);
         const enrolled = await enroll({ via, commonName, names, key: options.key, connect, signal });
         await write(files.key, enrolled.keyPem());
         await write(files.cert, enrolled.certPem);
