@@ -205,6 +205,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   let ready = false;
 
   const listening = await startProxyServer({
+    ca: ca.certificate,
     listen: settings.listen,
     anyPort: settings.anyPort,
     socks: settings.network.socks,

@@ -77,7 +77,7 @@ function errorType({ proxyStatus }: MtlsdError, alert: MtlsdError['alert']): str
 }
 
 /** The best of the three by quality (RFC 9110 §12.5.1); `text/plain` unless one of the others is asked for by name. */
-function preferredForm(accept: string | undefined): 'plain' | 'json' | 'html' {
+export function preferredForm(accept: string | undefined): 'plain' | 'json' | 'html' {
   let best: 'plain' | 'json' | 'html' = 'plain';
   let quality = 0;
   for (const range of (accept ?? '').split(',')) {

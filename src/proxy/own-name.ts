@@ -1,28 +1,55 @@
 /**
- * A name that only this proxy answers. A client that gets the answer uses the proxy; over https it trusts the local CA too.
+ * What the proxy answers for its own name. A client that gets the answer uses the proxy; over https it trusts the local CA too.
  * `mtlsd doctor` asks for it with each client: Go and Java bypass proxies for loopback, so no address of this machine would do.
- * RFC 6761 §6.2 reserves `.test`: no server on the internet has the name.
+ * A browser gets a page over plain HTTP, where nothing has to be trusted.
  */
+import type { X509Certificate } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { OWN_NAME } from '../core/own-name.ts';
+import { preferredForm } from './answer.ts';
 import type { ClientConnection, ClientStream } from './client/stream.ts';
+import { fieldValue } from './exchange/fields.ts';
+import { type LandingFile, landingFiles } from './landing/page.ts';
 
 /** What the answer begins with, whatever comes after it. */
 export const OWN_ANSWER = 'this answer comes from mtlsd: the request used the proxy';
 
 export const isOwnName = ({ authority }: Pick<ClientConnection, 'authority'>): boolean => authority.host === OWN_NAME;
 
-/** Answers in the place of an origin that does not exist: no upstream, no certificate, no record. */
-export function answerOwnName(stream: ClientStream, draining: boolean): void {
-  // It reads no body, so a connection with one ends with the answer.
-  stream.events = { onBody() {}, onBodyEnd() {}, onClientDrain() {}, checkTime() {}, onGone() {} };
-  const [path] = stream.path.split('?');
-  const status = path !== '/' ? 404 : stream.method === 'GET' || stream.method === 'HEAD' ? 200 : 405;
-  const body = Buffer.from(status === 200 ? `${OWN_ANSWER}\n` : `${STATUS_CODES[status]}\n`);
-  const fields = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(body.byteLength)];
-  if (status === 405) fields.push('Allow', 'GET, HEAD');
-  fields.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff');
-  stream.respond(status, STATUS_CODES[status] ?? '', fields, false, stream.hasBody || draining);
-  if (stream.method !== 'HEAD') stream.write(body);
-  stream.end([]);
+const plain = (text: string): LandingFile => ({
+  fields: ['Content-Type', 'text/plain; charset=utf-8'],
+  body: Buffer.from(`${text}\n`),
+});
+
+/**
+ * Answers in the place of an origin that does not exist: no upstream, no certificate, no record.
+ * @param ca the local CA's certificate
+ */
+export function ownNameAnswers(ca: X509Certificate) {
+  const marker = plain(OWN_ANSWER);
+  let landing: ReturnType<typeof landingFiles> | null = null;
+
+  function fileFor(scheme: ClientConnection['scheme'], { path, fields }: ClientStream): LandingFile | undefined {
+    const [name = ''] = path.split('?');
+    const wantsPage = scheme === 'http' && preferredForm(fieldValue(fields, 'accept')) === 'html';
+    if (name === '/' && !wantsPage) return marker;
+    if (scheme === 'https') return undefined;
+    landing ??= landingFiles(ca, OWN_ANSWER);
+    return landing.get(name);
+  }
+
+  return ({ scheme }: ClientConnection, stream: ClientStream, draining: boolean): void => {
+    // It reads no body, so a connection with one ends with the answer.
+    stream.events = { onBody() {}, onBodyEnd() {}, onClientDrain() {}, checkTime() {}, onGone() {} };
+    const file = fileFor(scheme, stream);
+    const status = !file ? 404 : stream.method === 'GET' || stream.method === 'HEAD' ? 200 : 405;
+    const { fields: own, body } = file && status === 200 ? file : plain(STATUS_CODES[status] ?? '');
+    const fields = [...own, 'Content-Length', String(body.byteLength)];
+    if (status === 405) fields.push('Allow', 'GET, HEAD');
+    fields.push('Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff');
+    if (scheme === 'http' && status === 200) fields.push('Vary', 'Accept');
+    stream.respond(status, STATUS_CODES[status] ?? '', fields, false, stream.hasBody || draining);
+    if (stream.method !== 'HEAD') stream.write(body);
+    stream.end([]);
+  };
 }

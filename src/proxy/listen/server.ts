@@ -2,6 +2,7 @@
  * The ways in: listen, admit, limit, drain. A connection that is admitted becomes HTTP on the proxy's own port, SOCKS, or a
  * local port of one origin; what comes of it is a client connection, whose requests become exchanges.
  */
+import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { decide } from '../../certs/decide.ts';
@@ -19,7 +20,7 @@ import { fieldValue } from '../exchange/fields.ts';
 import { Router } from '../exchange/routing.ts';
 import { endWith } from '../linger.ts';
 import { Tunnels } from '../tunnels.ts';
-import { answerOwnName, isOwnName } from '../own-name.ts';
+import { isOwnName, ownNameAnswers } from '../own-name.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import { clientOf, type ConnectContext, handleConnect, handleSocks } from './connect.ts';
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
@@ -28,6 +29,8 @@ import type { TunnelContext } from './tunnel.ts';
 import { localConnection, type LocalPort, refuseForeignPage, relayLocal } from './local.ts';
 
 export interface ProxyServerOptions {
+  /** The local CA's certificate, for browsers that don't trust it yet. */
+  readonly ca: X509Certificate;
   readonly listen: readonly ListenPlace[];
   /** Whether a port that is taken is replaced by any free one. */
   readonly anyPort: boolean;
@@ -84,6 +87,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   const { limits, timeoutsMs } = options;
   const { reportFault, pools } = options.exchange;
   const admission = new Admission(limits);
+  const answerOwnName = ownNameAnswers(options.ca);
   const waiting = new Set<Socket>();
   const served = new Map<Served, ClientConnection | null>();
   const tunnels = new Tunnels(options.store, options.endTunnels);
@@ -112,7 +116,7 @@ export async function startProxyServer(options: ProxyServerOptions): Promise<Pro
   }, checkEveryMs).unref();
 
   function exchange(connection: ClientConnection, stream: ClientStream): void {
-    if (isOwnName(connection)) return answerOwnName(stream, admission.draining);
+    if (isOwnName(connection)) return answerOwnName(connection, stream, admission.draining);
     new Exchange(context, connection, stream).run();
   }
 
