@@ -23,6 +23,7 @@ import type { Log } from './core/log.ts';
 import { requireOwnFolder } from './core/files/own-folder.ts';
 import type { Crl } from './core/revocation/crl.ts';
 import { lockHome } from './home-lock.ts';
+import type { RecordedFields } from './inspect/records/fields.ts';
 import { createRecorder } from './inspect/records/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './inspect/records/types.ts';
 import { createNotices } from './notices.ts';
@@ -194,9 +195,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     log(record.error ? 'warn' : 'info', 'tunnel', record);
   });
   // One call after another, since nobody waits for it: log, memory and counts are 10 ms behind at most.
+  // Apart from the record, which is what log and events show.
+  const fieldsOf = new WeakMap<ExchangeRecord, RecordedFields>();
   const onExchange = (record: ExchangeRecord): void => {
     const json = JSON.stringify(record);
-    recorder.addExchange(record, json);
+    recorder.addExchange(record, json, fieldsOf.get(record));
     usage.exchange(record);
     metrics.exchange(record);
     log.json('info', json);
@@ -234,10 +237,14 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       pools,
       reportFault,
       timeoutsMs,
-      onRecord: (record: ExchangeRecord) => finished.add(record),
+      onRecord: (record, fields) => {
+        if (fields) fieldsOf.set(record, fields);
+        finished.add(record);
+      },
       overrides: settings.overrides,
       proven: settings.auth !== null && 'users' in settings.auth,
       logQuery: settings.log.query,
+      fieldPolicy: settings.fieldPolicy,
       via: `mtlsd-${randomBytes(4).toString('hex')}`,
     },
     endTunnels: settings.endTunnels,
@@ -257,6 +264,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       home,
       ca,
       recorder,
+      fieldPolicy: settings.fieldPolicy,
       store,
       renewals: renewer,
       usage,
@@ -293,6 +301,10 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   if (environmentProxy.kind === 'ignored') warn(`${environmentProxy.why}; it is not used as upstream_proxy`);
   if (settings.keylog)
     warn(`TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`);
+  if (settings.fieldPolicy === 'all')
+    warn(
+      'records.fields is all: the API and the HAR export give cookies and credentials of requests to who has the token',
+    );
   log('info', 'daemon.ready', {
     version: VERSION,
     pid: process.pid,

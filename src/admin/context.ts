@@ -6,6 +6,7 @@ import type { Authority } from '../core/authority.ts';
 import type { ReportFault } from '../core/boundary.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
+import type { FieldPolicy } from '../inspect/records/fields.ts';
 import type { Recorder } from '../inspect/records/recorder.ts';
 import type { Metrics } from './metrics.ts';
 import type { Usage } from './usage.ts';
@@ -19,6 +20,8 @@ export interface AdminContext {
   readonly home: string;
   readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath' | 'bundlePath'>;
   readonly recorder: Recorder;
+  /** Which header fields of exchanges are kept. */
+  readonly fieldPolicy: FieldPolicy;
   readonly store: Store;
   readonly renewals: Pick<Renewer, 'statusOf' | 'renew' | 'rehearse'>;
   readonly usage: Usage;

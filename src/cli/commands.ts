@@ -58,6 +58,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/show.ts')).showCommand(),
   },
   {
+    name: 'har',
+    summary: 'the exchanges that are remembered as an HTTP archive',
+    load: async () => (await import('./commands/har.ts')).harCommand(),
+  },
+  {
     name: 'ui',
     summary: 'open the web page, signed in',
     load: async () => (await import('./commands/ui.ts')).uiCommand(),

@@ -65,6 +65,8 @@ export interface Settings {
   /** What became of HTTPS_PROXY in the daemon's own environment. */
   readonly environmentProxy: EnvironmentProxy;
   readonly log: Readonly<CompleteSettings['log']>;
+  /** Which header fields of exchanges are kept. */
+  readonly fieldPolicy: CompleteSettings['records']['fields'];
   readonly keylog: string | null;
   readonly limits: InCamelCase<CompleteSettings['limits'], number>;
   /** 0 for no limit. */
@@ -159,6 +161,7 @@ function resolveSettings(
       format: oneOf(flags.logFormat, LOG_FORMATS, '--log-format') ?? log.format ?? null,
       query: log.query,
     },
+    fieldPolicy: file.records.fields,
     keylog:
       file.keylog !== undefined ? resolve(home, file.keylog) : env.SSLKEYLOGFILE ? resolve(env.SSLKEYLOGFILE) : null,
     limits: inCamelCase(limits, (amount) => amount),

@@ -218,6 +218,18 @@ export const SettingsFile = Type.Object(
         { ...closed, default: {}, errorMessage: 'a mapping with level, format, query' },
       ),
     ),
+    records: Type.Optional(
+      Type.Object(
+        {
+          fields: choice(
+            ['none', 'redacted', 'all'],
+            'none',
+            'Which header fields the API and the HAR export have: none, those without secret values, or all as they are. They are kept in memory only.',
+          ),
+        },
+        { ...closed, default: {}, errorMessage: 'a mapping with fields' },
+      ),
+    ),
     keylog: Type.Optional(
       text('A file for the TLS session keys of both sides; SSLKEYLOGFILE does the same.', 'a path'),
     ),
@@ -260,7 +272,7 @@ export const SettingsFile = Type.Object(
 export type SettingsFile = Static<typeof SettingsFile>;
 
 type Always = 'admin' | 'overrides' | 'non_tls' | 'end_tunnels';
-type Section = 'log' | 'limits' | 'timeouts';
+type Section = 'log' | 'records' | 'limits' | 'timeouts';
 
 /** The file with the defaults of the schema filled in; `listen` stays out where it was. */
 export type CompleteSettings = Omit<SettingsFile, Always | Section> &

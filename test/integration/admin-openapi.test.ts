@@ -21,6 +21,7 @@ describe('the OpenAPI document', () => {
     scene = await createScene({
       files,
       demands: false,
+      settings: 'records: { fields: redacted }\n',
       store: () => `version: 1\ntrust: { system: false, ca: [${files}/root.crt] }\n`,
     });
     ({ origin, daemon, root } = scene);
@@ -108,6 +109,7 @@ describe('the OpenAPI document', () => {
     expect(list.exchanges.length).toBeGreaterThanOrEqual(3);
     for (const { exchange, connection } of list.exchanges) {
       await call('GET', `/api/v1/exchanges/${exchange}`);
+      await call('GET', `/api/v1/exchanges/${exchange}/fields`);
       if (connection) await call('GET', `/api/v1/connections/${connection}`);
     }
     await call('DELETE', '/api/v1/certificates/a');

@@ -204,6 +204,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
       'probe',
       'tail',
       'show',
+      'har',
       'ui',
       'run',
       'env',

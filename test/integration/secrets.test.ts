@@ -29,7 +29,7 @@ const PLANTED = {
   'admin token that is wrong': 'canary-admin-token-7878-7878-7878',
 } as const;
 
-describe('nothing secret is told', () => {
+describe.each(['none', 'redacted'])('nothing secret is told, with records.fields: %s', (fieldPolicy) => {
   const dir = temporaryDirectory();
   /** What must not be told: the texts above, and the keys themselves. */
   const secrets: string[] = Object.values(PLANTED);
@@ -78,7 +78,7 @@ ${more}`;
     strict = await nodeOrigin({ ...tls, requestCert: true, rejectUnauthorized: true });
     daemon = await startDaemon({
       store: store(),
-      settings: 'auth: { password: { env: CANARY_PROXY } }\n',
+      settings: `auth: { password: { env: CANARY_PROXY } }\nrecords: { fields: ${fieldPolicy} }\n`,
       env: { CANARY_PASS: PLANTED['passphrase from the environment'], CANARY_PROXY: PLANTED['proxy password'] },
       args: ['--log-level', 'debug'],
       secrets,
@@ -189,7 +189,7 @@ ${more}`;
       .map((name) => `/api/v1/${name}`)
       .concat('/metrics', '/openapi.json', '/proxy.pac', '/ca.pem', '/healthz', '/readyz', '/nowhere')
       .concat(['text', 'wrong', 'env'].map((name) => `/api/v1/certificates/${name}`))
-      .concat(exchanges.map(({ exchange }) => `/api/v1/exchanges/${exchange}`))
+      .concat(exchanges.flatMap(({ exchange }) => ['', '/fields'].map((end) => `/api/v1/exchanges/${exchange}${end}`)))
       .concat(exchanges.flatMap(({ connection }) => (connection ? [`/api/v1/connections/${connection}`] : [])))
       .concat(`/api/v1/match?authority=localhost:${origin.port}`);
     for (const path of paths) expect([path, await api(path)]).toEqual([path, expect.any(Number)]);
@@ -208,6 +208,7 @@ ${more}`;
     expect(found).toEqual([]);
     // The search would find them: what was said is there, and so is what is no secret.
     expect(said.join()).toContain('wrong.test.example');
+    expect(said.join().includes('[redacted]')).toBe(fieldPolicy === 'redacted');
     expect(log.join()).toContain('/required');
     expect(secrets.length).toBeGreaterThan(Object.keys(PLANTED).length + 5);
   });

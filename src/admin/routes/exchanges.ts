@@ -1,11 +1,20 @@
 /** The recent exchanges and the TLS connections that they went over, and all of them as an HTTP archive. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { pairsOf, type RecordedHead, redactFields } from '../../inspect/records/fields.ts';
 import { toHar } from '../../inspect/records/har.ts';
+import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
 import { closed, failures, named } from '../schemas/common.ts';
-import { ConnectionSchema, ExchangeFilter, ExchangeList, ExchangeSchema } from '../schemas/records.ts';
+import {
+  ConnectionSchema,
+  type ExchangeFields,
+  ExchangeFieldsSchema,
+  ExchangeFilter,
+  ExchangeList,
+  ExchangeSchema,
+} from '../schemas/records.ts';
 
 const tags = ['records'];
 const Id = Type.Object({
@@ -23,7 +32,16 @@ const before = Type.Optional(
   }),
 );
 
-export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, { recorder, version }) => {
+const withSecrets = Type.Optional(
+  Type.Boolean({
+    default: false,
+    description: 'Values of credentials and cookies too. 409 where `records.fields` is not `all`.',
+    errorMessage: 'true or false',
+  }),
+);
+
+export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
+  const { recorder, version, fieldPolicy } = context;
   app.get(
     '/api/v1/exchanges',
     {
@@ -59,6 +77,31 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
     ({ params }) => recorder.exchange(params.id) ?? gone('exchange', params.id),
   );
   app.get(
+    '/api/v1/exchanges/:id/fields',
+    {
+      schema: {
+        operationId: 'showExchangeFields',
+        summary: 'The header fields of one exchange',
+        description:
+          'Where `records.fields` is `redacted` or `all`. Secret values are redacted unless they are asked for.',
+        tags,
+        params: Id,
+        querystring: Type.Object({ with_secrets: withSecrets }, closed),
+        response: { 200: named(ExchangeFieldsSchema), ...failures },
+      },
+    },
+    (request): ExchangeFields => {
+      const { id } = request.params;
+      const { with_secrets: secrets = false } = request.query;
+      if (secrets) requireSecrets(context);
+      const recorded = recorder.recorded(id) ?? gone('exchange', id);
+      if (secrets) logChange(context, request, 'secrets.shown', { exchange: id });
+      const { fields } = recorded;
+      const shown = fields && (secrets ? fields : redactFields(fields));
+      return { kept: fieldPolicy, request: headOf(shown?.request), response: headOf(shown?.response) };
+    },
+  );
+  app.get(
     '/api/v1/connections/:id',
     {
       schema: {
@@ -79,9 +122,9 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
         operationId: 'exportHar',
         summary: 'The recent exchanges as HAR 1.2',
         description:
-          'With what TLS showed under `_tls`; header fields and bodies are not remembered, so they are empty.',
+          'With what TLS showed under `_tls`. Header fields are there where `records.fields` is `redacted` or `all`; bodies are not remembered.',
         tags,
-        querystring: Type.Object({ ...ExchangeFilter, limit: limit(10_000) }, closed),
+        querystring: Type.Object({ ...ExchangeFilter, limit: limit(10_000), with_secrets: withSecrets }, closed),
         response: {
           200: Type.Unsafe<object>({
             type: 'object',
@@ -93,13 +136,33 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
         },
       },
     },
-    ({ query }, reply) => {
+    (request, reply) => {
+      const { with_secrets: secrets = false, ...query } = request.query;
+      if (secrets) requireSecrets(context);
+      const exchanges = recorder.listRecorded({ limit: 10_000, ...query });
+      if (secrets) logChange(context, request, 'secrets.exported', {});
       void reply.header('content-disposition', 'attachment; filename="mtlsd.har"');
-      const exchanges = recorder.listExchanges({ limit: 10_000, ...query });
-      return toHar({ exchanges, connectionOf: (id) => recorder.connection(id), version });
+      const connectionOf = (id: string) => recorder.connection(id);
+      return toHar({ exchanges, connectionOf, version, fieldPolicy, withSecrets: secrets });
     },
   );
 };
+
+/** An archive without the secrets that it was asked for would be found out too late. */
+function requireSecrets({ fieldPolicy }: AdminContext): void {
+  if (fieldPolicy !== 'all')
+    throw new AdminError(
+      'NOT_RECORDED',
+      `no secret values are kept: records.fields is ${fieldPolicy}`,
+      'set records.fields to all in mtlsd.yaml, start the daemon anew and repeat the requests; or leave out with_secrets',
+    );
+}
+
+function headOf(head: RecordedHead | null | undefined): ExchangeFields['request'] {
+  if (!head) return null;
+  const { fields, bytes, omitted } = head;
+  return { fields: pairsOf(fields).map(([name, value]) => ({ name, value })), bytes, omitted };
+}
 
 function gone(what: string, id: string): never {
   throw new AdminError('NOT_FOUND', `no ${what} ${id} is remembered`, 'only the recent ones are; the log has them all');

@@ -126,6 +126,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     rule: Type.Optional(text),
     mode: Type.Optional(Type.Enum(['enforce', 'report'])),
     ok: Type.Optional(Type.Boolean()),
+    exchange: Type.Optional(text),
     authority: Type.Optional(text),
     certificate: Type.Optional(nullable(text)),
     method: Type.Optional(text),

@@ -1,6 +1,7 @@
 /** Records of exchanges and connections, as the log shows them too. */
 import { type Static, Type } from 'typebox';
 import { ERROR_CODES, type Problem } from '../../core/errors.ts';
+import type { FieldPolicy } from '../../inspect/records/fields.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import type { RevocationFacts } from '../../inspect/verify/revocation.ts';
 import { FactsSchema } from './certificate.ts';
@@ -181,6 +182,29 @@ export const ExchangeSchema = shapeOf<ExchangeRecord>(
     { ...closed, $id: 'Exchange', description: 'One request and its response.' },
   ),
 );
+
+export const HeadSchema = Type.Object(
+  {
+    fields: Type.Array(Type.Object({ name: Type.String(), value: Type.String() }, closed), {
+      description: 'In the order of the wire.',
+    }),
+    bytes: nullable(Type.Integer({ description: 'Of the whole head; null where that is not known, as in HTTP/2.' })),
+    omitted: Type.Integer({ description: 'Fields that are not here, because a head has more than 16 KiB.' }),
+  },
+  { ...closed, $id: 'Head', description: 'Header fields of a request or a response.' },
+);
+
+export const ExchangeFieldsSchema = Type.Object(
+  {
+    kept: Type.Enum(['none', 'redacted', 'all'] as const satisfies readonly FieldPolicy[], {
+      description: '`records.fields` of the settings.',
+    }),
+    request: nullable(named(HeadSchema)),
+    response: nullable(named(HeadSchema)),
+  },
+  { ...closed, $id: 'ExchangeFields', description: 'Header fields of one request and its response.' },
+);
+export type ExchangeFields = Static<typeof ExchangeFieldsSchema>;
 
 export { RecordError as RecordErrorSchema };
 

@@ -30,6 +30,7 @@ export async function filesApi(home: string): Promise<Api> {
       throw notRunning(home);
     },
     recorder,
+    fieldPolicy: 'none',
     store,
     renewals: {
       statusOf: () => null,

@@ -40,7 +40,7 @@ export function tailCommand(): Command {
       const options = command.optsWithGlobals<Options>();
       const home = homeDirectory(options.home, process.env);
       const { id, json = false } = options;
-      if (id !== undefined) await withApi(daemonApi(home), (api) => showRecord(api, id, json));
+      if (id !== undefined) await withApi(daemonApi(home), (api) => showRecord(api, id, { json }));
       else await tail(home, options);
     });
 }

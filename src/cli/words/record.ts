@@ -1,4 +1,5 @@
 /** Exchanges and connections in words: one line, and all there is. */
+import type { ExchangeFields } from '../../admin/schemas/records.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
 import { clock, count, localTime, paint, pairs } from '../output.ts';
 import { revocationText } from './revocation.ts';
@@ -70,6 +71,19 @@ export function exchangeText(record: ExchangeRecord, connection: ConnectionRecor
   ]);
   const failed = error && !connection?.error ? errorText(error) : '';
   return `${head}${failed}${connection ? `\n${connectionText(connection)}` : ''}`;
+}
+
+/** As curl shows them: what was sent, what came back. */
+export function fieldsText({ kept, request, response }: ExchangeFields): string {
+  if (!request)
+    return `\nno header fields are kept for this exchange\n${kept === 'none' ? '  next: set records.fields to redacted in mtlsd.yaml and start the daemon anew\n' : ''}`;
+  const lines = (mark: string, head: ExchangeFields['request']): string[] => [
+    ...(head?.fields ?? []).map(({ name, value }) => `${paint('dim', mark)} ${name}: ${value}`),
+    ...(head && head.omitted > 0
+      ? [`${paint('dim', mark)} ${count(head.omitted, 'field')} left out: more than 16 KiB`]
+      : []),
+  ];
+  return `\n${[...lines('>', request), ...lines('<', response)].join('\n')}\n`;
 }
 
 export function connectionText(record: ConnectionRecord): string {

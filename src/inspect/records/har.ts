@@ -1,22 +1,30 @@
 /**
  * The recent exchanges as HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), with a `_tls` block that the format
- * leaves room for: what both sides showed and what was found. Records hold neither header fields nor bodies, so those
- * are empty, with the sizes that are known.
+ * leaves room for: what both sides showed and what was found. Header fields are there where they were kept; bodies never
+ * are, only their sizes.
  */
 import { STATUS_CODES } from 'node:http';
+import { type FieldPolicy, pairsOf, type RecordedHead, redactFields } from './fields.ts';
+import { cookiesOf, type HarCookie, setCookiesOf } from './har-cookies.ts';
+import type { RecordedExchange } from './recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 
 export interface HarOptions {
   /** In any order; an archive is oldest first. */
-  readonly exchanges: readonly ExchangeRecord[];
+  readonly exchanges: readonly RecordedExchange[];
   readonly connectionOf: (id: string) => ConnectionRecord | null;
   readonly version: string;
+  /** Which fields were kept. */
+  readonly fieldPolicy: FieldPolicy;
+  /** Secret values too, and cookies; else they are redacted here, even where they were kept. */
+  readonly withSecrets: boolean;
 }
 
 export interface Har {
   readonly log: {
     readonly version: '1.2';
     readonly creator: { readonly name: string; readonly version: string };
+    readonly comment: string;
     readonly entries: readonly HarEntry[];
   };
 }
@@ -24,8 +32,8 @@ export interface Har {
 export interface HarEntry {
   readonly startedDateTime: string;
   readonly time: number;
-  readonly request: object;
-  readonly response: object;
+  readonly request: HarMessage;
+  readonly response: HarMessage;
   readonly cache: object;
   readonly timings: HarTimings;
   readonly serverIPAddress?: string;
@@ -35,6 +43,15 @@ export interface HarEntry {
   readonly _certificate: string | null;
   readonly _error: ExchangeRecord['error'];
   readonly _tls: TlsBlock | null;
+}
+
+/** What a request and a response have in common. */
+interface HarMessage {
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly cookies: readonly HarCookie[];
+  readonly headersSize: number;
+  readonly bodySize: number;
+  readonly [field: string]: unknown;
 }
 
 /** -1 is HAR's "does not apply". */
@@ -60,15 +77,31 @@ export interface TlsBlock {
   readonly error: ConnectionRecord['error'];
 }
 
-export function toHar({ exchanges, connectionOf, version }: HarOptions): Har {
+export function toHar({ exchanges, connectionOf, version, fieldPolicy, withSecrets }: HarOptions): Har {
   const entries = exchanges
-    .toSorted((a, b) => a.started.localeCompare(b.started))
-    .map((exchange) => entry(exchange, exchange.connection === null ? null : connectionOf(exchange.connection)));
-  return { log: { version: '1.2', creator: { name: 'mtlsd', version }, entries } };
+    .toSorted((a, b) => a.exchange.started.localeCompare(b.exchange.started))
+    .map((recorded) => {
+      const { connection } = recorded.exchange;
+      return entry(recorded, connection === null ? null : connectionOf(connection), withSecrets);
+    });
+  const comment = commentOf(fieldPolicy, withSecrets);
+  return { log: { version: '1.2', creator: { name: 'mtlsd', version }, comment, entries } };
 }
 
-function entry(exchange: ExchangeRecord, connection: ConnectionRecord | null): HarEntry {
+function commentOf(fieldPolicy: FieldPolicy, withSecrets: boolean): string {
+  if (fieldPolicy === 'none') return 'no header fields: records.fields in mtlsd.yaml is none';
+  return withSecrets
+    ? 'holds the secrets of requests and responses: do not share it'
+    : 'secret values of header fields are redacted';
+}
+
+function entry(
+  { exchange, fields: kept }: RecordedExchange,
+  connection: ConnectionRecord | null,
+  withSecrets: boolean,
+): HarEntry {
   const timings = timingsOf(exchange, connection);
+  const fields = withSecrets || !kept ? kept : redactFields(kept);
   return {
     startedDateTime: exchange.started,
     time: exchange.ms.total,
@@ -76,23 +109,25 @@ function entry(exchange: ExchangeRecord, connection: ConnectionRecord | null): H
       method: exchange.method,
       url: urlOf(exchange, connection),
       httpVersion: httpVersion(exchange.http),
-      cookies: [],
-      headers: [],
+      cookies: withSecrets ? cookiesOf(valuesOf(fields?.request, 'cookie')) : [],
       queryString: queryOf(exchange.path),
-      headersSize: -1,
       bodySize: exchange.request_bytes,
+      ...headOf(fields?.request),
     },
     response: {
       // HAR wants a number; 0 is what browsers write where no response came.
       status: exchange.status ?? 0,
       statusText: STATUS_CODES[exchange.status ?? 0] ?? '',
       httpVersion: httpVersion(exchange.upstream_http ?? exchange.http),
-      cookies: [],
-      headers: [],
-      content: { size: exchange.response_bytes, mimeType: 'x-unknown' },
-      redirectURL: '',
-      headersSize: -1,
+      cookies: withSecrets ? setCookiesOf(valuesOf(fields?.response, 'set-cookie')) : [],
+      // HAR wants a type; Chromium writes this one where it knows none.
+      content: {
+        size: exchange.response_bytes,
+        mimeType: valuesOf(fields?.response, 'content-type')[0] ?? 'x-unknown',
+      },
+      redirectURL: valuesOf(fields?.response, 'location')[0] ?? '',
       bodySize: exchange.response_bytes,
+      ...headOf(fields?.response),
     },
     cache: {},
     timings,
@@ -104,6 +139,18 @@ function entry(exchange: ExchangeRecord, connection: ConnectionRecord | null): H
     _error: exchange.error,
     _tls: connection && tlsBlock(exchange, connection),
   };
+}
+
+function headOf(head: RecordedHead | null | undefined): Pick<HarMessage, 'headers' | 'headersSize'> {
+  if (!head) return { headers: [], headersSize: -1 };
+  const { fields, bytes, omitted } = head;
+  const headers = pairsOf(fields).map(([name, value]) => ({ name, value }));
+  return { headers, headersSize: bytes ?? -1, ...(omitted > 0 && { _omittedFields: omitted }) };
+}
+
+/** @param name lower case */
+function valuesOf(head: RecordedHead | null | undefined, name: string): string[] {
+  return pairsOf(head?.fields ?? []).flatMap(([each, value]) => (each.toLowerCase() === name ? [value] : []));
 }
 
 /** A record of an exchange does not say its scheme; only one over TLS has a connection record, or an error before it. */

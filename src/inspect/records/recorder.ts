@@ -2,6 +2,7 @@
  * Memory of the recent connections and exchanges, bounded by count and by bytes, and a feed of what is added. One record
  * costs a few operations and no search, since every request pays for it.
  */
+import type { RecordedFields } from './fields.ts';
 import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 import { Ring } from './ring.ts';
 import { type StoredText, TextStore } from './text-store.ts';
@@ -34,6 +35,12 @@ export interface ExchangeQuery {
   readonly before?: string | undefined;
 }
 
+export interface RecordedExchange {
+  readonly exchange: ExchangeRecord;
+  /** null where they were not kept. */
+  readonly fields: RecordedFields | null;
+}
+
 export interface Subscriber {
   /** Called from a microtask of its own, never inside the request that made the record. */
   readonly onEvent: (event: RecordedEvent) => void;
@@ -55,12 +62,19 @@ export interface Subscription {
 
 export interface Recorder {
   addConnection(record: ConnectionRecord): void;
-  /** @param json the record as such, where it is there already */
-  addExchange(record: ExchangeRecord, json?: string): void;
+  /**
+   * @param json the record as such, where it is there already
+   * @param fields its header fields, which no subscriber gets
+   */
+  addExchange(record: ExchangeRecord, json?: string, fields?: RecordedFields): void;
   connection(id: string): ConnectionRecord | null;
   exchange(id: string): ExchangeRecord | null;
+  /** With its header fields. */
+  recorded(id: string): RecordedExchange | null;
   /** Newest first. */
   listExchanges(query?: ExchangeQuery): ExchangeRecord[];
+  /** The same with their header fields. */
+  listRecorded(query?: ExchangeQuery): RecordedExchange[];
   /** Newest first. */
   listConnections(limit?: number): ConnectionRecord[];
   subscribe(subscriber: Subscriber): Subscription;
@@ -90,6 +104,7 @@ interface KeptExchange {
   readonly certificate: string | null;
   readonly failed: boolean;
   readonly json: StoredText;
+  readonly fields: StoredText | null;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -131,6 +146,22 @@ export function createRecorder(options: RecorderOptions): Recorder {
     if (exchange) bytes -= exchangeBytes(exchange);
   }
 
+  function find(id: string): KeptExchange | null {
+    for (const kept of exchanges.newestFirst()) if (kept.id === id) return kept;
+    return null;
+  }
+
+  function select({ before, limit = DEFAULT_LIMIT, ...query }: ExchangeQuery): KeptExchange[] {
+    const found: KeptExchange[] = [];
+    let reached = before === undefined;
+    for (const kept of exchanges.newestFirst()) {
+      if (found.length >= limit) break;
+      if (reached && matches(kept, query)) found.push(kept);
+      reached ||= kept.id === before;
+    }
+    return found;
+  }
+
   function publish(record: ConnectionRecord | ExchangeRecord): void {
     if (feeds.size === 0) return;
     const event = { sequence, record };
@@ -146,12 +177,20 @@ export function createRecorder(options: RecorderOptions): Recorder {
       makeRoom();
       publish(record);
     },
-    addExchange(record, json = JSON.stringify(record)) {
+    addExchange(record, json = JSON.stringify(record), fields) {
       sequence += 1;
       const { exchange: id, authority, certificate, connection } = record;
       const over = connection === null ? undefined : connections.get(connection);
       if (over) over.used = sequence;
-      const kept = { id, sequence, authority, certificate, failed: hasFailed(record), json: texts.add(json) };
+      const kept = {
+        id,
+        sequence,
+        authority,
+        certificate,
+        failed: hasFailed(record),
+        json: texts.add(json),
+        fields: fields ? texts.add(JSON.stringify(fields)) : null,
+      };
       bytes += exchangeBytes(kept);
       forget(exchanges.push(kept));
       makeRoom();
@@ -159,19 +198,15 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     connection: (id) => connections.get(id)?.record ?? null,
     exchange(id) {
-      for (const kept of exchanges.newestFirst()) if (kept.id === id) return recordOf(kept);
-      return null;
+      const kept = find(id);
+      return kept && recordOf(kept);
     },
-    listExchanges({ before, limit = DEFAULT_LIMIT, ...query } = {}) {
-      const found: ExchangeRecord[] = [];
-      let reached = before === undefined;
-      for (const kept of exchanges.newestFirst()) {
-        if (found.length >= limit) break;
-        if (reached && matches(kept, query)) found.push(recordOf(kept));
-        reached ||= kept.id === before;
-      }
-      return found;
+    recorded(id) {
+      const kept = find(id);
+      return kept && recordedOf(kept);
     },
+    listExchanges: (query = {}) => select(query).map(recordOf),
+    listRecorded: (query = {}) => select(query).map(recordedOf),
     listConnections: (limit = DEFAULT_LIMIT) =>
       [...connections.values()]
         .sort((a, b) => b.sequence - a.sequence)
@@ -204,6 +239,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
 const recordOf = ({ json }: KeptExchange): ExchangeRecord => JSON.parse(json.toString()) as ExchangeRecord;
 
+const recordedOf = (kept: KeptExchange): RecordedExchange => ({
+  exchange: recordOf(kept),
+  fields: kept.fields && (JSON.parse(kept.fields.toString()) as RecordedFields),
+});
+
 const hasFailed = ({ error, status }: ExchangeRecord): boolean => error !== null || (status ?? 0) >= 500;
 
 function matches(kept: KeptExchange, { host, failed, certificate }: ExchangeQuery): boolean {
@@ -217,8 +257,9 @@ function hostOf(authority: string): string {
   return authority.slice(0, authority.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 }
 
-/** The text, and what stands around it in V8's heap. */
-const exchangeBytes = ({ json }: KeptExchange): number => 250 + json.byteLength;
+/** The texts, and what stands around them in V8's heap. */
+const exchangeBytes = ({ json, fields }: KeptExchange): number =>
+  250 + json.byteLength + (fields ? 50 + fields.byteLength : 0);
 
 /**
  * An estimate from the parts that vary; the constants are what the rest of such a record takes in V8's heap, measured with

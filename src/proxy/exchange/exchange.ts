@@ -8,6 +8,7 @@ import { containMethods, type ReportFault } from '../../core/boundary.ts';
 import { hintAt, MtlsdError } from '../../core/errors.ts';
 import { nextId } from '../../core/ids.ts';
 import { certificateSentence } from '../../inspect/records/client-certificate.ts';
+import { type FieldPolicy, keepHead, type RecordedFields, type RecordedHead } from '../../inspect/records/fields.ts';
 import type { ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import { buffered } from '../../runtime/buffers.ts';
 import { answerProblem } from '../answer.ts';
@@ -28,6 +29,7 @@ import {
   forwardResponseFields,
   forwardTrailers,
 } from './fields.ts';
+import { requestHead, responseHead } from './heads.ts';
 import { recordOf } from './record.ts';
 import { mayRepeat, mayRetry } from './retry.ts';
 import { refuseByPolicy, type Router, type Routing } from './routing.ts';
@@ -36,10 +38,12 @@ export interface ExchangeContext {
   readonly router: Router;
   readonly pools: Pools;
   readonly tunnels: Tunnels;
-  readonly onRecord: (record: ExchangeRecord) => void;
+  readonly onRecord: (record: ExchangeRecord, fields: RecordedFields | null) => void;
   readonly reportFault: ReportFault;
   /** Whether a record's path keeps its query. */
   readonly logQuery: boolean;
+  /** Which header fields are given to `onRecord`. */
+  readonly fieldPolicy: FieldPolicy;
   /** This daemon's name in Via, unique to its run (RFC 9110 §7.6.3). */
   readonly via: string;
   readonly timeoutsMs: { readonly response: number; readonly stream: number };
@@ -78,6 +82,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
   #sentAt = 0;
   #headAt = 0;
   #noted: RecordError | null = null;
+  /** Where heads are kept. */
+  #responseHead: RecordedHead | null = null;
   /** How long both sides may be silent; 0 for ever. */
   #silenceMs = 0;
   /** The last byte, as performance.now(). */
@@ -176,6 +182,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#status = status;
     this.#headAt = this.#heardAt = performance.now();
     this.#silenceMs = this.#context.timeoutsMs.stream;
+    this.#keepResponse(reason, received);
     const fields = forwardResponseFields(received, status);
     this.#stream.respond(status, reason || (STATUS_CODES[status] ?? ''), fields, ended, this.#context.draining());
   }
@@ -213,6 +220,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
     this.#headAt = performance.now();
     this.#silenceMs = 0; // the relay has its own
     this.#upstream = null;
+    this.#keepResponse(null, received);
     const protocol = fieldValue(received, 'upgrade') ?? this.#stream.tunnel ?? '';
     const client = this.#stream.acceptTunnel(forwardResponseFields(received, 101), protocol);
     const route = this.#routing?.route;
@@ -326,6 +334,8 @@ export class Exchange implements UpstreamEvents, ClientEvents {
       certificate: this.#certificateSentence(error),
     });
     this.#status = answer.status;
+    const { fieldPolicy } = this.#context;
+    if (fieldPolicy !== 'none') this.#responseHead = keepHead(answer.fields, null, fieldPolicy);
     this.#finish(recorded, error.connection);
     stream.respond(answer.status, answer.reason, answer.fields, false, stream.hasBody || this.#context.draining());
     if (stream.method !== 'HEAD') stream.write(answer.body);
@@ -369,7 +379,21 @@ export class Exchange implements UpstreamEvents, ClientEvents {
         logQuery: this.#context.logQuery,
         error,
       }),
+      this.#heads(),
     );
+  }
+
+  /** Before they are changed for the client. */
+  #keepResponse(reason: string | null, received: readonly string[]): void {
+    const { fieldPolicy } = this.#context;
+    if (fieldPolicy === 'none') return;
+    this.#responseHead = responseHead(this.#via?.alpn === 'h2' ? '2' : '1.1', reason, received, fieldPolicy);
+  }
+
+  #heads(): RecordedFields | null {
+    const { fieldPolicy } = this.#context;
+    if (fieldPolicy === 'none') return null;
+    return { request: requestHead(this.#connection, this.#stream, fieldPolicy), response: this.#responseHead };
   }
 }
 

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { certificateFacts } from '../../../../src/core/facts.ts';
-import { toHar } from '../../../../src/inspect/records/har.ts';
+import { type HarOptions, toHar } from '../../../../src/inspect/records/har.ts';
+import type { RecordedExchange } from '../../../../src/inspect/records/recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from '../../../../src/inspect/records/types.ts';
 import { createPki } from '../../../support/pki.ts';
 import { connectionRecord, exchangeRecord } from '../../../support/records.ts';
@@ -27,8 +28,17 @@ beforeAll(async () => {
   });
 });
 
-const har = (...exchanges: ExchangeRecord[]) =>
-  toHar({ exchanges, version: '1.2.3', connectionOf: (id) => (id === connection.connection ? connection : null) }).log;
+const har = (...exchanges: ExchangeRecord[]) => harOf(exchanges.map((exchange) => ({ exchange, fields: null })));
+
+const harOf = (exchanges: readonly RecordedExchange[], options: Partial<HarOptions> = {}) =>
+  toHar({
+    exchanges,
+    version: '1.2.3',
+    connectionOf: (id) => (id === connection.connection ? connection : null),
+    fieldPolicy: 'none',
+    withSecrets: false,
+    ...options,
+  }).log;
 
 test('an entry tells of the request, the response, and both certificates', () => {
   const { version, creator, entries } = har(
