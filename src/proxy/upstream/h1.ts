@@ -37,6 +37,11 @@ interface Active {
 const LONGEST_KEEP_ALIVE_MS = 600_000;
 /** A request that is written as the server closes is lost, so stay below the time that it names. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
+/**
+ * A connection waits so long for its first request, whatever the settings say: else one that waits for the server to accept our
+ * certificate (1 s at most) would close before it is used, and be dialled again and again.
+ */
+const FIRST_USE_MS = 2_000;
 
 export class H1Connection implements UpstreamStream {
   readonly upstream: UpstreamConnection;
@@ -66,11 +71,12 @@ export class H1Connection implements UpstreamStream {
 
   /** Whether it can carry a request now. */
   get ready(): boolean {
+    const keptMs = this.upstream.uses > 0 ? this.#keepAliveMs : Math.max(this.#keepAliveMs, FIRST_USE_MS);
     return (
       this.#state === 'open' &&
       this.#active === null &&
       !this.#socket.destroyed &&
-      performance.now() - this.#idleSince < this.#keepAliveMs
+      performance.now() - this.#idleSince < keptMs
     );
   }
 

@@ -321,6 +321,7 @@ export class Pool {
           onRoom: () => this.#serveWaiting(),
           onClosed: (session) => {
             this.#h2.delete(session);
+            if (session.takesTunnels === null) this.#failWithoutSettings();
             this.#lost(upstream);
           },
         }),
@@ -350,6 +351,15 @@ export class Pool {
     const { refusal } = upstream;
     if (refusal && upstream.uses === 0) this.#failOldest(refusal);
     this.#serveWaiting();
+  }
+
+  /** A tunnel waits for a session's settings: dialled again, the next one may end without them too, and so on for ever. */
+  #failWithoutSettings(): void {
+    const waiting = [...this.#waiting].find(({ version, request }) => version === 'h2' && request.tunnel !== null);
+    if (!waiting) return;
+    const where = this.route.authority.text;
+    const message = `${where} closed the HTTP/2 connection before it sent its settings`;
+    this.#fail([waiting], new MtlsdError('CONNECTION_CLOSED', message, { nothingSent: true }));
   }
 
   /** The origin turned out not to speak that version: whoever waited for it takes the other. */

@@ -40,9 +40,13 @@ class Dialled {
     signal?.addEventListener('abort', () => this.answer.reject(refused('aborted')));
   }
 
-  async accept(rules: SettlementRules | null = null, alpn = 'http/1.1'): Promise<UpstreamConnection> {
+  async accept(
+    rules: SettlementRules | null = null,
+    alpn = 'http/1.1',
+    origin: 'speaks' | 'silent' = 'speaks',
+  ): Promise<UpstreamConnection> {
     const [near, far] = duplexPair();
-    if (alpn === 'h2')
+    if (alpn === 'h2' && origin === 'speaks')
       performServerHandshake(far as Socket)
         .on('error', () => {})
         .on('stream', (stream: ServerHttp2Stream) => stream.respond({ ':status': 204 }, { endStream: true }));
@@ -105,7 +109,7 @@ function optionsOf({ maxConnections = 2, waitMs = 0, keepAliveMs = 4_000 } = {})
 
 const poolOf = (limits?: Parameters<typeof optionsOf>[0]): Pool => new Pool(route, optionsOf(limits));
 
-function ask(pool: Pool, name: string, version: Version = 'h1', method = 'GET'): Ticket {
+function ask(pool: Pool, name: string, version: Version = 'h1', method = 'GET', tunnel: string | null = null): Ticket {
   const request: UpstreamRequest = {
     method,
     path: `/${name}`,
@@ -113,7 +117,7 @@ function ask(pool: Pool, name: string, version: Version = 'h1', method = 'GET'):
     host: 'api.example',
     hasBody: false,
     teTrailers: false,
-    tunnel: null,
+    tunnel,
   };
   const note = (what: string) => (): void => void said.push(`${name} ${what}`);
   const events: UpstreamEvents = {
@@ -417,6 +421,34 @@ test('a server that refuses our certificate before anything was written answers 
   dialled(0).far?.destroy();
   await settled();
   expect(said).toEqual(['a CLIENT_CERTIFICATE_REFUSED']);
+  expect(dials).toHaveLength(2); // for b
+});
+
+test('without keep-alive, a connection still waits for its first request, and is not dialled again and again', async () => {
+  const pool = poolOf({ keepAliveMs: 0 });
+  ask(pool, 'a');
+  await dialled(0).accept();
+  expect(said).toEqual(['a reached']);
+  await dialled(0).respond();
+  ask(pool, 'post', 'h1', 'POST');
+  const connection = await dialled(1).accept(undecided('accepts'));
+  vi.advanceTimersByTime(1_000);
+  pool.sweep();
+  connection.heard();
+  await settled();
+  expect(said.slice(-1)).toEqual(['post reached']);
+  expect(dials).toHaveLength(2);
+});
+
+test('an HTTP/2 connection that ends before its settings fails a WebSocket that waits for them', async () => {
+  const pool = poolOf();
+  ask(pool, 'a', 'h2', 'CONNECT', 'websocket');
+  ask(pool, 'b', 'h2', 'CONNECT', 'websocket');
+  const connection = await dialled(0).accept(null, 'h2', 'silent');
+  expect(said).toEqual([]);
+  connection.socket.destroy();
+  await settled();
+  expect(said).toEqual(['a CONNECTION_CLOSED']);
   expect(dials).toHaveLength(2); // for b
 });
 
