@@ -39,11 +39,12 @@ describe.runIf(hasTool('chromium'))('the page and those who mean it harm', () =>
     });
     daemon = await startDaemon({
       store: `version: 1\nverification: { mode: report }\ncertificates: [{ name: hostile, host: localhost, port: "*", cert: ${files}/client.crt, key: ${files}/client.key }]\n`,
-      settings: 'log: { query: true }\n',
+      settings: 'log: { query: true }\nrecords: { fields: redacted }\n',
     });
     // What is in the way of HTTP itself is refused by the proxy: white space in a path, markup in a Host field.
     const path = `/${MARKUP.replaceAll(' ', '+')}`;
-    await curl(`${origin.url}${path}?q=${path}`, [...through(daemon), '--globoff', '-H', 'Host: evil.example']);
+    const fields = ['Host: evil.example', `X-Odd: ${MARKUP}`, 'Cookie: canary'].flatMap((field) => ['-H', field]);
+    await curl(`${origin.url}${path}?q=${path}`, [...through(daemon), '--globoff', ...fields]);
     await curl(`${origin.url}/named`, [...through(daemon), '-H', `Mtlsd-Certificate: ${MARKUP}`]);
     browser = await launch();
   });
@@ -59,6 +60,9 @@ describe.runIf(hasTool('chromium'))('the page and those who mean it harm', () =>
     await drawer.getByText(`server ${MARKUP}`).first().waitFor();
     await drawer.getByText(`root ${MARKUP}`).first().waitFor();
     await drawer.getByText('evil.example').first().waitFor();
+    await drawer.getByText('Header fields').click();
+    await drawer.getByText(`x-odd: ${MARKUP}`).waitFor();
+    await drawer.getByText('cookie: [redacted]').waitFor();
     await drawer.getByText('Raw').click();
     await page.getByRole('row', { name: '/named' }).click();
     await drawer.getByText(MARKUP).first().waitFor();

@@ -11,6 +11,7 @@ import { verdictOf, whatHappened } from '../../words/exchange.ts';
 import { hostOf } from '../../words/filter.ts';
 import { bytes, duration, localTime, shortAuthority } from '../../words/text.ts';
 import { revocationLines } from '../../words/revocation.ts';
+import { HeaderFields } from './header-fields.tsx';
 import { Identity } from './identity.tsx';
 import { Steps } from './steps.tsx';
 import { Timing } from './timing.tsx';
@@ -94,6 +95,7 @@ function Content({ record, connection, isGone }: Props) {
         <Identity record={record} connection={connection} />
         <Server connection={connection} isGone={isGone} />
         <Timing record={record} connection={connection} />
+        <HeaderFields id={record.exchange} />
         <section>
           <details>
             <summary>
