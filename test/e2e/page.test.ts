@@ -202,7 +202,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
       await page.getByText('is reported on').waitFor();
       expect((await ask(daemon, unknown, '/through')).status).toBe(200);
       await row(page, '/through').click();
-      await page.getByText('The server is not verified: ').waitFor();
+      await page.getByText('The server failed verification: ').waitFor();
       expect(await page.getByText('Verification is off').count()).toBe(0);
     });
   });
