@@ -88,7 +88,7 @@ export async function openArena(settings = '', store = 'version: 1\nverification
   };
 }
 
-const openDescriptors = ({ process: { pid } }: RunningDaemon): number | null => {
+export const openDescriptors = ({ process: { pid } }: RunningDaemon): number | null => {
   try {
     return readdirSync(`/proc/${pid}/fd`).length;
   } catch {
@@ -100,7 +100,8 @@ const openDescriptors = ({ process: { pid } }: RunningDaemon): number | null => 
 const HELD =
   /^(?:mtlsd_client_connections|mtlsd_upstream_connections|mtlsd_upstream_requests\{state="\w+"\}) [1-9]\d*$/gm;
 
-async function heldBy(daemon: RunningDaemon, descriptors: number): Promise<string | null> {
+/** What the daemon holds, in words; null when nothing is under way. @param descriptors that were open at the start */
+export async function heldBy(daemon: RunningDaemon, descriptors: number): Promise<string | null> {
   const text = await (await daemon.api('/metrics')).text();
   const held = text.match(HELD);
   if (held) return held.join(', ');

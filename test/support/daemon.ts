@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly home?: string;
   /** Texts that no line of the log and nothing on stderr may hold. */
   readonly secrets?: readonly string[];
+  /** Runs the daemon, which must keep the process: `['prlimit', '--nofile=64:64']`. */
+  readonly under?: readonly string[];
   /** Which lines stay in `log`; all when left out. Long runs would fill the memory. */
   readonly keeps?: (line: LogLine) => boolean;
 }
@@ -69,7 +71,8 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<RunningD
     '127.0.0.1:0',
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, args, {
+  const [command = '', ...rest] = [...(options.under ?? []), process.execPath, ...args];
+  const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   });
