@@ -6,6 +6,7 @@ import { createMetrics } from './admin/metrics.ts';
 import { startMetricsServer } from './admin/metrics-server.ts';
 import { adminToken } from './admin/token.ts';
 import { createUsage } from './admin/usage.ts';
+import { type Decision, withinReach } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
 import { publishCa } from './certs/local-ca/public-files.ts';
@@ -65,7 +66,9 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const warn = (message: string): void => log('warn', 'daemon.warning', { message });
   const unlock = await lockHome(home, (why) => warn(`${why}; a second daemon for this home would not be noticed`));
   opened.defer(unlock);
-  const ca = await openLocalCa(join(home, 'ca'));
+  const ca = await openLocalCa(join(home, 'ca'), settings.ca.reach);
+  const within = (decision: Decision, authority: Authority): Decision =>
+    withinReach(decision, authority, { permits: settings.ca.reach.permits, outside: settings.ca.outside });
   if (settings.publicDir !== null) await publishCa(ca, settings.publicDir);
   const token = await adminToken(join(home, 'admin.token'));
   const reportFault: ReportFault = (fault) => {
@@ -224,6 +227,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     connect: {
       credentials: credentials(await settingPasswords(settings.auth)),
       interception: { contextFor: (host) => leaves.contextFor(host), handshakeTimeoutMs: timeoutsMs.tls, onKeylog },
+      within,
       nonTls: settings.nonTls,
       onRefused: contained('daemon', reportFault, (refusal: Refusal) => {
         const { exchange, client, target, error } = refusal;
@@ -263,6 +267,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       report: reportFault,
       home,
       ca,
+      within,
       recorder,
       fieldPolicy: settings.fieldPolicy,
       store,

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Decision } from '../certs/decide.ts';
 import type { LocalCa } from '../certs/local-ca/local-ca.ts';
 import type { Renewer } from '../certs/renewal/renewer.ts';
 import type { Store } from '../certs/store/store.ts';
@@ -19,6 +20,8 @@ export interface AdminContext {
   readonly report: ReportFault;
   readonly home: string;
   readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath' | 'bundlePath'>;
+  /** What becomes of a decision where the local CA may not sign for the host. */
+  readonly within: (decision: Decision, authority: Authority) => Decision;
   readonly recorder: Recorder;
   /** Which header fields of exchanges are kept. */
   readonly fieldPolicy: FieldPolicy;

@@ -4,11 +4,17 @@ import type { Candidate, StoreSnapshot, Wish } from '../certs/store/snapshot.ts'
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
 import { canonicalPattern, coversHost, coversPort, hostPortText, reasonOf } from '../core/hosts.ts';
+import type { AdminContext } from './context.ts';
 import type { MatchAnswer } from './schemas/match.ts';
 
-export function explainMatch(store: StoreSnapshot, authority: Authority, wish: Wish): MatchAnswer {
+export function explainMatch(
+  store: StoreSnapshot,
+  authority: Authority,
+  wish: Wish,
+  within: AdminContext['within'],
+): MatchAnswer {
   const losers = [...store.explainLosers(authority, wish)];
-  const decided = attempt(() => decide(store, authority, wish));
+  const decided = attempt(() => within(decide(store, authority, wish), authority));
   if (decided instanceof MtlsdError) {
     const { code, message, hint } = decided;
     return {
@@ -33,7 +39,9 @@ export function explainMatch(store: StoreSnapshot, authority: Authority, wish: W
         ? {
             code: 'POLICY_REFUSED',
             message: why,
-            hint: 'add a certificate or a rule for this host, or change interception.unmatched',
+            hint: why.startsWith('interception.')
+              ? 'add a certificate or a rule for this host, or change interception.unmatched'
+              : 'change ca.outside, or ca.permitted and make the local CA anew',
           }
         : null,
     certificate: {

@@ -2,6 +2,7 @@
 import type { Policy } from './store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from './store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';
+import type { CaReach } from '../core/ca-reach.ts';
 
 export interface Decision {
   readonly action: 'intercept' | 'passthrough' | 'refuse';
@@ -37,4 +38,14 @@ export function decide(store: StoreSnapshot, authority: Authority, wish: Wish): 
     why: choice.entry ? 'a certificate is configured for it' : 'interception.mode is all',
     ...decided,
   };
+}
+
+/** The decision for a tunnel, where the local CA may not sign for its host: a client would refuse the leaf. */
+export function withinReach(
+  decision: Decision,
+  authority: Authority,
+  { permits, outside }: Pick<CaReach, 'permits'> & { readonly outside: 'passthrough' | 'refuse' },
+): Decision {
+  if (decision.action !== 'intercept' || permits(authority)) return decision;
+  return { ...decision, action: outside, why: 'the local CA may not sign for it: ca.permitted does not list it' };
 }

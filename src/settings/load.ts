@@ -7,6 +7,8 @@ import type { SecretSource } from '../core/read-secret.ts';
 import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
+import { type CaReach, caReach, WITHOUT_LIMITS } from '../core/ca-reach.ts';
+import { OWN_NAME } from '../core/own-name.ts';
 import { homeDirectory } from '../home.ts';
 import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.ts';
 import { inheritedSockets } from './inherited-sockets.ts';
@@ -54,6 +56,7 @@ export interface Settings {
   readonly anyPort: boolean;
   readonly auth: AuthSettings;
   readonly metrics: ListenAddress | null;
+  readonly ca: { readonly reach: CaReach; readonly outside: 'passthrough' | 'refuse' };
   readonly publicDir: string | null;
   readonly overrides: boolean;
   readonly nonTls: CompleteSettings['non_tls'];
@@ -143,6 +146,7 @@ function resolveSettings(
     anyPort: oneOf(flags.port, ['auto'], '--port') === 'auto',
     auth,
     metrics: file.metrics ? listenAddress(file.metrics.listen, `metrics.listen in ${path}`) : null,
+    ca: { reach: reachOf(written.ca?.permitted, path), outside: file.ca.outside },
     publicDir: file.public_dir === undefined ? null : publicFolder(resolve(home, file.public_dir), home, path),
     overrides: file.overrides,
     nonTls: file.non_tls,
@@ -210,6 +214,17 @@ function authSettings(auth: SettingsFile['auth'], home: string): AuthSettings {
   if (auth?.users)
     return { users: new Map(Object.entries(auth.users).map(([user, secret]) => [user, source(secret)])) };
   return auth?.password ? { password: source(auth.password) } : null;
+}
+
+function reachOf(permitted: readonly string[] | undefined, path: string): CaReach {
+  if (permitted === undefined) return WITHOUT_LIMITS;
+  const reach = caReach(permitted, OWN_NAME);
+  if (!('wrong' in reach)) return reach;
+  throw new MtlsdError(
+    'BAD_CONFIGURATION',
+    `ca.permitted in ${path}: ${JSON.stringify(reach.wrong)} is not a host, address or subnet`,
+    { hint: 'write for example corp.example, which covers every name below it, or 10.0.0.0/8' },
+  );
 }
 
 /** Nobody else can look into the home, which is 0700. */

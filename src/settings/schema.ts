@@ -161,6 +161,26 @@ export const SettingsFile = Type.Object(
         },
       ),
     ),
+    ca: Type.Optional(
+      Type.Object(
+        {
+          permitted: Type.Optional(
+            Type.Array(text('A host, with every name below it, an address or a subnet.', 'a host, address or subnet'), {
+              minItems: 1,
+              description:
+                'What the local CA may sign for, by X.509 name constraints. All hosts when left out. Takes effect when the CA is made.',
+              errorMessage: 'a list of hosts, addresses and subnets, such as [corp.example, 10.0.0.0/8]',
+            }),
+          ),
+          outside: choice(
+            ['passthrough', 'refuse'],
+            'passthrough',
+            'What happens to a tunnel to a host that the local CA may not sign for.',
+          ),
+        },
+        { ...closed, default: {}, errorMessage: 'a mapping with permitted and outside' },
+      ),
+    ),
     public_dir: Type.Optional(
       text(
         'A folder outside the home for copies of ca.pem and bundle.pem that other users and containers may read.',
@@ -272,7 +292,7 @@ export const SettingsFile = Type.Object(
 export type SettingsFile = Static<typeof SettingsFile>;
 
 type Always = 'admin' | 'overrides' | 'non_tls' | 'end_tunnels';
-type Section = 'log' | 'records' | 'limits' | 'timeouts';
+type Section = 'ca' | 'log' | 'records' | 'limits' | 'timeouts';
 
 /** The file with the defaults of the schema filled in; `listen` stays out where it was. */
 export type CompleteSettings = Omit<SettingsFile, Always | Section> &

@@ -6,7 +6,7 @@ import { explainMatch } from '../explain-match.ts';
 import { failures, named } from '../schemas/common.ts';
 import { MatchQuery, MatchSchema } from '../schemas/match.ts';
 
-export const matchRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, { store }) => {
+export const matchRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, { store, within }) => {
   app.get(
     '/api/v1/match',
     {
@@ -22,7 +22,7 @@ export const matchRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     },
     ({ query }) => {
       const { authority, ...wish } = query;
-      return explainMatch(store.current, parseAuthority(authority, 443), wish);
+      return explainMatch(store.current, parseAuthority(authority, 443), wish, within);
     },
   );
 };

@@ -1,5 +1,6 @@
 /** The certificate that stands in for a server towards the client. */
 import { type KeyObject, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { LocalCa } from './local-ca.ts';
 import { mintDer } from './mint.ts';
 
@@ -29,7 +30,8 @@ export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now
   const notAfter = new Date(Math.min(now + LIFE_MS, validToDate.getTime()));
   const der = mintDer({
     // Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it.
-    ...(host.length <= LONGEST_COMMON_NAME ? { subject: { commonName: host } } : {}),
+    // OpenSSL (3.0) holds an address there to the constraints of host names.
+    ...(host.length <= LONGEST_COMMON_NAME && !(ca.constrained && isIP(host)) ? { subject: { commonName: host } } : {}),
     issuer: ca.issuer,
     publicKey,
     notBefore: new Date(Math.max(now - SKEW_MS, validFromDate.getTime())),

@@ -10,18 +10,21 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
-import { basicConstraints, certificateParts, mayUseKey } from '../../core/extensions.ts';
+import { basicConstraints, certificateParts, mayUseKey, OID } from '../../core/extensions.ts';
 import { printable, rfc3339 } from '../../core/facts.ts';
 import { createFile, writeAtomically } from '../../core/files/atomic-write.ts';
 import { octal, requireOwnFolder } from '../../core/files/own-folder.ts';
 import { loadTrust } from '../trust.ts';
 import { type Issuer, issuerOf, mint } from './mint.ts';
+import { type CaReach, WITHOUT_LIMITS } from '../../core/ca-reach.ts';
 
 export interface LocalCa {
   readonly certificate: X509Certificate;
   readonly certPem: string;
   /** Signs leaves. Holds the private key. */
   readonly issuer: Issuer;
+  /** Whether it has name constraints. */
+  readonly constrained: boolean;
   /** Made by this call: nobody trusts it yet. */
   readonly created: boolean;
   readonly certPath: string;
@@ -41,10 +44,11 @@ const YEARS = 10;
 /**
  * Opens the CA in `dir` (`ca.pem`, `ca.key`), or makes it where neither file is there; then writes `bundle.pem` where it
  * is missing. The folder is made 0700 and the key 0600 whatever the umask.
+ * @param reach what it may sign for; one that is there must have just these limits
  * @throws MtlsdError BAD_CONFIGURATION where the key may be known to others, does not pair, is no CA or has expired; the
  *   hint says what to do
  */
-export async function openLocalCa(dir: string): Promise<LocalCa> {
+export async function openLocalCa(dir: string, reach: CaReach = WITHOUT_LIMITS): Promise<LocalCa> {
   const paths = { cert: path.join(dir, 'ca.pem'), key: path.join(dir, 'ca.key'), bundle: path.join(dir, 'bundle.pem') };
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await requireOwnFolder(dir);
@@ -54,12 +58,22 @@ export async function openLocalCa(dir: string): Promise<LocalCa> {
     const [there, missing] = keyPem === null ? [paths.cert, paths.key] : [paths.key, paths.cert];
     throw refused(`the local CA is half there: ${missing} is missing`, `put it back, or remove ${there} too`);
   }
-  const { certificate, key } = created ? await make(paths) : check(storedPem ?? '', keyPem ?? '', paths);
+  const { certificate, key } = created ? await make(paths, reach) : check(storedPem ?? '', keyPem ?? '', paths, reach);
   const certPem = certificate.toString();
   const refreshBundle = () => writeBundle(paths.bundle, certificate);
   if (created || (await readIfThere(paths.bundle)) === null) await refreshBundle();
   const issuer = issuerOf(certificate, key);
-  return { certificate, certPem, issuer, created, certPath: paths.cert, bundlePath: paths.bundle, refreshBundle };
+  const constrained = reach.constraints !== null;
+  return {
+    certificate,
+    certPem,
+    issuer,
+    constrained,
+    created,
+    certPath: paths.cert,
+    bundlePath: paths.bundle,
+    refreshBundle,
+  };
 }
 
 interface Paths {
@@ -73,7 +87,7 @@ interface Pair {
   readonly key: KeyObject;
 }
 
-async function make(paths: Paths): Promise<Pair> {
+async function make(paths: Paths, { constraints: nameConstraints }: CaReach): Promise<Pair> {
   const { publicKey, privateKey: key } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const now = Date.now();
   const notBefore = new Date(now - HOUR_MS); // clocks differ, and a client's may be behind
@@ -83,7 +97,7 @@ async function make(paths: Paths): Promise<Pair> {
   const day = new Date(now).toISOString().slice(0, 10);
   const host = printable(os.hostname()).slice(0, 64 - `mtlsd local CA (, ${day})`.length);
   const subject = { organization: 'mtlsd', commonName: `mtlsd local CA (${host}, ${day})` };
-  const certificate = mint({ subject, publicKey, key, notBefore, notAfter, ca: { pathLength: 0 } });
+  const certificate = mint({ subject, publicKey, key, notBefore, notAfter, ca: { pathLength: 0, nameConstraints } });
   // O_EXCL: of two starts at once one makes the key, and the other fails rather than write over it.
   if (!(await createFile(paths.key, key.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)))
     throw refused(`${paths.key} appeared while it was being made`, 'another mtlsd starts in this folder; start again');
@@ -91,7 +105,7 @@ async function make(paths: Paths): Promise<Pair> {
   return { certificate, key };
 }
 
-function check(certPem: string, keyPem: string, paths: Paths): Pair {
+function check(certPem: string, keyPem: string, paths: Paths, reach: CaReach): Pair {
   const anew = `to make a new one, remove ${paths.cert} and ${paths.key}, start again, and let clients trust it instead`;
   const certificate = parse(() => new X509Certificate(certPem), `${paths.cert} is not a readable certificate`, anew);
   const key = parse(() => createPrivateKey(keyPem), `${paths.key} is not a readable unencrypted private key`, anew);
@@ -103,6 +117,12 @@ function check(certPem: string, keyPem: string, paths: Paths): Pair {
   if (basicConstraints(parts)?.ca !== true || !mayUseKey(parts, 'keyCertSign')) {
     throw refused(`${paths.cert} is not the certificate of a CA`, anew);
   }
+  const constraints = parts.extensions.get(OID.nameConstraints)?.value ?? null;
+  if (!(reach.constraints && constraints ? reach.constraints.equals(constraints) : reach.constraints === constraints))
+    throw refused(
+      `${paths.cert} ${constraints ? 'may sign for other names than ca.permitted lists' : 'may sign for every name, and ca.permitted lists some'}`,
+      `set ca.permitted in mtlsd.yaml back, or ${anew}`,
+    );
   const { validFromDate, validToDate } = certificate;
   if (validToDate.getTime() <= Date.now()) {
     throw refused(`the local CA expired at ${rfc3339(validToDate)}: ${paths.cert}`, anew);

@@ -3,9 +3,10 @@
  * ask for is always there: key identifiers on both sides, a critical keyUsage, names as subjectAltName.
  */
 import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { certificateParts, OID, publicKeyInfo, subjectKeyIdentifier } from '../../core/extensions.ts';
 import * as der from '../../core/der-writer.ts';
+import { addressOctets } from '../../core/address-octets.ts';
 
 export interface SubjectName {
   readonly commonName?: string;
@@ -32,7 +33,7 @@ export interface MintOptions {
   readonly notBefore: Date;
   readonly notAfter: Date;
   /** Makes it a CA that may have so many intermediates below it. */
-  readonly ca?: { readonly pathLength: number };
+  readonly ca?: { readonly pathLength: number; readonly nameConstraints?: Buffer | null };
   /** Host names and IP addresses. */
   readonly hosts?: readonly string[];
   readonly purposes?: readonly Purpose[];
@@ -128,6 +129,8 @@ function extensions(options: MintOptions, keyIdentifier: Buffer): Buffer[] {
   const constraints = ca ? der.sequence(der.boolean(true), der.integer(Buffer.of(ca.pathLength))) : der.sequence();
   list.push(extension(OID.basicConstraints, true, constraints));
   list.push(extension(OID.keyUsage, true, usage));
+  // RFC 5280 §4.2.1.10: always critical.
+  if (ca?.nameConstraints) list.push(extension(OID.nameConstraints, true, ca.nameConstraints));
   if (purposes.length > 0) {
     const oids = purposes.map((purpose) => der.oid(PURPOSES[purpose]));
     list.push(extension(OID.extendedKeyUsage, false, der.sequence(...oids)));
@@ -149,15 +152,4 @@ function extension(type: string, critical: boolean, value: Buffer): Buffer {
 /** dNSName [2] or iPAddress [7] (RFC 5280 §4.2.1.6): an address in a dNSName is refused by every verifier of today. */
 function generalName(host: string): Buffer {
   return isIP(host) ? der.implicit(7, addressOctets(host)) : der.implicit(2, Buffer.from(host, 'ascii'));
-}
-
-function addressOctets(ip: string): Buffer {
-  if (isIPv4(ip)) return Buffer.from(ip.split('.').map(Number));
-  const [head = '', tail] = new URL(`http://[${ip}]/`).hostname.slice(1, -1).split('::');
-  const groups = (text: string) => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
-  const [front, back] = [groups(head), groups(tail ?? '')];
-  const octets = Buffer.alloc(16);
-  front.forEach((group, index) => octets.writeUInt16BE(group, index * 2));
-  back.forEach((group, index) => octets.writeUInt16BE(group, (8 - back.length + index) * 2));
-  return octets;
 }

@@ -29,6 +29,7 @@ export async function filesApi(home: string): Promise<Api> {
     get ca(): never {
       throw notRunning(home);
     },
+    within: (decision) => decision,
     recorder,
     fieldPolicy: 'none',
     store,

@@ -26,6 +26,8 @@ export interface ConnectContext {
   readonly credentials: Credentials;
   readonly interception: InterceptOptions;
   readonly tunnel: TunnelContext;
+  /** What becomes of a decision where the local CA may not sign for the host. */
+  readonly within: (decision: Decision, authority: Authority) => Decision;
   readonly nonTls: 'tunnel' | 'refuse';
   /** HTTP on an intercepted connection. */
   readonly serve: (socket: TLSSocket, connection: ClientConnection) => void;
@@ -111,12 +113,14 @@ interface Asked {
 /** @param open tells the client that its way is open */
 async function proceed(context: ConnectContext, socket: Socket, asked: Asked, open: () => void): Promise<void> {
   const { authority, client, profile } = asked;
-  const decision = decide(context.store(), authority, { profile });
+  const decideNow = (store: StoreSnapshot): Decision =>
+    context.within(decide(store, authority, { profile }), authority);
+  const decision = decideNow(context.store());
   const own = isOwnName(asked);
   if (decision.action === 'refuse' && !own)
     throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
   if (decision.action === 'passthrough' && !own) {
-    const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action === 'passthrough';
+    const still = (next: StoreSnapshot): boolean => decideNow(next).action === 'passthrough';
     const way = { authority, client, why: decision.why, still, open: () => context.tunnel.openTcp(authority) };
     await tunnel(context.tunnel, socket, way, open);
     return;

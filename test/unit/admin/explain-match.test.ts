@@ -26,7 +26,8 @@ interception: { unmatched: refuse }
   });
   afterAll(() => store.close());
 
-  const explain = (authority: string) => explainMatch(store.current, parseAuthority(authority, 443), {});
+  const explain = (authority: string) =>
+    explainMatch(store.current, parseAuthority(authority, 443), {}, (decision) => decision);
 
   test('names the rule that wins and each that loses, with the reason', () => {
     const { verification } = explain('a.example');
