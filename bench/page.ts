@@ -96,7 +96,7 @@ interface TraceEvent {
   readonly args?: { readonly name?: string };
 }
 
-/** The milliseconds between frames while something goes on. */
+/** The milliseconds between frames while something continues. */
 async function framesDuring(page: Page, work: () => Promise<void>): Promise<number[]> {
   await page.evaluate(`{
     window.frames_ = []; window.measuring_ = true;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that old runtimes parse too: it only finds a Node that is new enough and goes on there.
+// Plain JavaScript that old runtimes parse too: it only finds a Node that is new enough and continues there.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { health, healthCall, homeDirectory } from './health.js';

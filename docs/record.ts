@@ -55,7 +55,7 @@ function shortened(command: string): string {
   return command.replace(/--noproxy '' --proxy \S+ --cacert \S+ /, '').replace(/localhost:\d+/, 'localhost:8443');
 }
 
-/** A picture that is drawn anew differs only where the product does. */
+/** A picture that is drawn again differs only where the product does. */
 function stable(line: string): string {
   return line
     .replace(/localhost:\d+/g, 'localhost:8443')

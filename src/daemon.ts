@@ -50,13 +50,13 @@ export interface Daemon {
   readonly admin: string;
   readonly home: string;
   readonly reportFault: ReportFault;
-  /** Reads certificates.yaml and all that it names anew; the log tells what came of it. */
+  /** Reads certificates.yaml and all that it names again; the log tells what came of it. */
   reload(): void;
   /** Drains and stops; the second call ends what is still under way. */
   stop(reason: string): Promise<void>;
 }
 
-/** @throws MtlsdError BAD_CONFIGURATION for anything in files, flags or addresses that can't stand */
+/** @throws MtlsdError BAD_CONFIGURATION for anything invalid in files, flags or addresses */
 export async function startDaemon(settings: Settings, log: Log): Promise<Daemon> {
   const { home, timeoutsMs, limits } = settings;
   // What was opened is closed again in reverse, whether the start fails half-way or the daemon is stopped.
@@ -188,7 +188,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     onFailed: contained('reload', reportFault, notices.crlFailed),
   });
   opened.defer(() => crls?.close());
-  // What an earlier run kept is at hand before the first connection.
+  // What an earlier run kept is available before the first connection.
   await crls.update(crlUrlsOf(store.current.sections));
   opened.defer(() => renewer.close());
   opened.defer(() => pools.close());

@@ -48,7 +48,7 @@ shutdown_lifetime 0 seconds
   },
 };
 
-/** Started by root, Debian's Squid goes on as the user `proxy`. */
+/** Started by root, Debian's Squid continues as the user `proxy`. */
 function ownedBySquid(dir: string): void {
   if (process.getuid?.() !== 0) return;
   const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'proxy'], { encoding: 'utf8' })));

@@ -1,4 +1,4 @@
-/** A request to each of many hosts, all at once, on a connection each. Reports after every pass that it is told of on stdin. */
+/** A request to each of many hosts, all at once, on a connection each. Runs one pass for each line on stdin, and reports after it. */
 import { get, openTls } from './tunnel.ts';
 
 interface Options {
@@ -38,7 +38,7 @@ for (let pass = 0; pass < passes; pass++) {
   const at = (share: number): number => times[Math.floor(share * (times.length - 1))] ?? NaN;
   const report: PassReport = { elapsedMs: performance.now() - begun, p50Ms: at(0.5), p99Ms: at(0.99), failures, error };
   console.log(JSON.stringify(report));
-  // Whoever measures reads the proxy's CPU between passes.
+  // Anybody who measures reads the proxy's CPU between passes.
   await new Promise((resolve) => setTimeout(resolve, 1_000));
 }
 process.exit(0);

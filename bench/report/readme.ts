@@ -1,4 +1,4 @@
-/** Puts what was measured between the markers of bench/README.md; the rest of the page is written by hand. */
+/** Puts what was measured between the markers of bench/README.md; people write the rest of the page. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Case, Section } from '../cases/case.ts';

@@ -7,7 +7,7 @@ import { type RunningDaemon, startDaemon } from '../../test/support/daemon.ts';
 import { connectThrough } from '../../test/support/tunnel.ts';
 
 export interface Arena {
-  /** Started anew where it ended. */
+  /** Started again where it ended. */
   daemon(): Promise<RunningDaemon>;
   /** @throws Error where the daemon ended or faulted since the last call */
   assertWell(): void;

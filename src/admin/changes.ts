@@ -55,7 +55,7 @@ function holdConditions({ headers }: Pick<FastifyRequest, 'headers'>, etag: stri
   if (ifMatch !== undefined && !matches(ifMatch, etag))
     throw new AdminError(
       'CHANGED_MEANWHILE',
-      etag === null ? 'it is not there any more' : 'it was changed since you read it',
+      etag === null ? 'it no longer exists' : 'it was changed since you read it',
       'read it again, then repeat the change with the new ETag',
     );
   if (headers['if-none-match'] !== undefined && matches(headers['if-none-match'], etag))
@@ -75,7 +75,7 @@ export function rejected(problems: readonly StoreProblem[]): AdminError {
   return new AdminError(
     'BROKEN_FILE',
     `certificates.yaml has a mistake, and the last good store stays: ${problems[0] ? describeProblem(problems[0]) : 'unknown'}`,
-    'correct the file by hand first',
+    'correct the file in an editor first',
     { problems },
   );
 }

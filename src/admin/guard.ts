@@ -8,7 +8,7 @@ import type { Session, Sessions } from './session.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of the page that sent the request; null for whoever came with the token, and on open paths. */
+    /** Of the page that sent the request; null for anybody who came with the token, and on open paths. */
     session: Session | null;
   }
 }

@@ -36,7 +36,7 @@ function contradiction(what: string): AdminError {
 /**
  * What the entry would be loaded from.
  * @param before of the entry as it is, for what the fields leave alone
- * @returns null where the passphrase stands in certificates.yaml, so that only the store itself can tell
+ * @returns null where the passphrase is in certificates.yaml, so that only the store itself can tell
  */
 export function sourceOf(fields: InputFields, before: EntrySource | null, home: string): IdentitySource | null {
   const changed = withoutOpposite(fields, before);

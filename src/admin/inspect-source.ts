@@ -1,4 +1,4 @@
-/** What is in files, and whether they would do: for the API, and for the command line without it. */
+/** What is in files, and whether they are usable: for the API, and for the command line without it. */
 import { dateProblems } from '../certs/identity/chain.ts';
 import { type IdentitySource, loadIdentity } from '../certs/identity/load.ts';
 import { daysLeft } from '../certs/store/expiry.ts';

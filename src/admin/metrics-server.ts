@@ -1,4 +1,4 @@
-/** The metrics alone, on an address of their own, for whoever reaches it: no token, and no other route of the admin API. */
+/** The metrics alone, on an address of their own, for anybody who reaches it: no token, and no other route of the admin API. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -49,7 +49,7 @@ export async function startMetricsServer(
       { hint: 'choose another address for metrics.listen in mtlsd.yaml', cause: error },
     );
   }
-  server.on('error', () => {}); // EMFILE and the like: the kernel keeps who waits
+  server.on('error', () => {}); // EMFILE and similar: the kernel keeps the clients that wait
   const bound = server.address() as AddressInfo;
   return {
     address: authorityOf(bound.address, bound.port).text,

@@ -13,7 +13,7 @@ export function openapiOptions(version: string): FastifyDynamicSwaggerOptions {
         version,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } as { name: string },
       },
-      servers: [{ url: 'http://127.0.0.1:8741', description: 'Where it listens unless told otherwise.' }],
+      servers: [{ url: 'http://127.0.0.1:8741', description: 'The default address.' }],
       security: [{ token: [] }],
       tags: [
         { name: 'certificates', description: 'The entries of the store.' },

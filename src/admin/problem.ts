@@ -91,7 +91,7 @@ export class AdminError extends CodedError {
   }
 }
 
-/** Anything thrown in a route as what the client is told; an unknown fault tells nothing of itself. */
+/** Anything thrown in a route, as the client's answer; an unknown fault gives no detail. */
 export function asAdminError(error: FastifyError | Error): AdminError {
   if (error instanceof AdminError) return error;
   const coded = error instanceof CodedError ? statusOf(error) : null;
@@ -122,7 +122,7 @@ export function asAdminError(error: FastifyError | Error): AdminError {
   return new AdminError('BAD_REQUEST', error.message, 'GET /openapi.json says what this route takes', { status });
 }
 
-/** null for what no client is told of. */
+/** null for what no client gets to know. */
 function statusOf(error: CodedError): number | null {
   if (error instanceof RenewalFault) return RENEWAL_STATUS[error.code] ?? 502;
   if (error instanceof MtlsdError) return error.code === 'BAD_AUTHORITY' ? 400 : 422;

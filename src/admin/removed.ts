@@ -49,7 +49,7 @@ export class Removed {
   async restore(name: string): Promise<void> {
     const removal = this.#kept.get(name);
     if (!removal)
-      throw new AdminError('NOT_FOUND', `the removal of ${name} can't be undone any more`, 'add the certificate again');
+      throw new AdminError('NOT_FOUND', `the removal of ${name} can no longer be undone`, 'add the certificate again');
     const { before, left, files } = removal;
     await this.#uploads.putBack(files);
     try {

@@ -5,9 +5,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../core/secret.ts';
 
-/** A person copies a code by hand within this time. */
+/** A person copies a code within this time. */
 const CODE_LIFE_MS = 60_000;
-/** Each `mtlsd ui` makes one; whoever makes more has the token already. */
+/** Each `mtlsd ui` makes one; anybody who makes more has the token already. */
 const MOST_CODES = 16;
 /** A working day and its evening. */
 const IDLE_MS = 12 * 3_600_000;

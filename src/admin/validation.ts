@@ -1,4 +1,4 @@
-/** Holds parameters, queries and bodies to their schemas; every mistake is told, with what was expected. */
+/** Holds parameters, queries and bodies to their schemas; every mistake is reported, with what was expected. */
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
@@ -35,7 +35,7 @@ function refusal(mistakes: readonly Mistake[], part: string): AdminError {
   const sentence = problems.map(({ message, expected }) => `${message}; expected ${expected}`).join('; ');
   return new AdminError(
     'BAD_REQUEST',
-    `the ${part === 'querystring' ? 'query' : part} can't stand: ${sentence}`,
+    `the ${part === 'querystring' ? 'query' : part} is invalid: ${sentence}`,
     'GET /openapi.json says what this route takes',
     { problems },
   );

@@ -1,7 +1,7 @@
 /** The variables by which programs learn of the proxy and of whom to trust. docs/clients.md says which program reads which. */
 
 export interface ClientSettings {
-  /** `http://127.0.0.1:8740`, with a user for a profile and a password where the proxy wants one. */
+  /** `http://127.0.0.1:8740`, with a user for a profile and a password if the proxy requires one. */
   readonly proxy: URL;
   /** The local CA alone, for what adds to its own trust. */
   readonly caFile: string;

@@ -1,4 +1,4 @@
-/** Files that some clients need in place of a variable; made in the home folder, made anew when what they come from changed. */
+/** Files that some clients need in place of a variable; made in the home folder, made again when what they come from changed. */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';

@@ -10,7 +10,7 @@ import { readRunFile } from '../run-file.ts';
 export interface ClientWish {
   readonly profile?: string | undefined;
   readonly noProxy?: string | undefined;
-  /** Put the proxy's password into its URL, where it wants one. */
+  /** Put the proxy's password into its URL, if it requires one. */
   readonly withPassword: boolean;
 }
 
@@ -52,7 +52,7 @@ export async function clientSettings(
   return { settings, passwordMissing: password !== null && !wish.withPassword };
 }
 
-/** As the daemon reads it; null where it wants none. Only a settings file can ask for one. */
+/** As the daemon reads it; null if it requires none. Only a settings file can ask for one. */
 async function proxyPassword(home: string, profile: string | undefined): Promise<Secret | null> {
   const text = await readFile(join(home, 'mtlsd.yaml'), 'utf8').catch(() => '');
   if (!/^\s*auth\s*:/m.test(text)) return null;

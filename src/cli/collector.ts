@@ -11,9 +11,9 @@ export function tuneCollector(): void {
   // A full mark of a heap of 20 MB after each growth by 3, as records make it grow, takes 3 µs of a small request.
   setFlagsFromString('--heap-growing-percent=150');
   // At rest V8 collects as if memory were short: compiled code goes, and the young generation back to its first size. It still
-  // collects, and the next burst need not begin anew.
+  // collects, and the next burst need not begin again.
   setFlagsFromString('--no-memory-reducer-favors-memory');
-  // V8 heeds a bound of the young generation at the start only; by how much it grows, at any time.
+  // V8 honors a bound of the young generation at the start only; by how much it grows, at any time.
   let factor = 0;
   const observer = new PerformanceObserver(() => {
     const size = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? LARGEST;

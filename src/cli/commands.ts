@@ -44,7 +44,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'probe',
-    summary: 'look closely at a server: what it offers, wants and refuses',
+    summary: 'look closely at a server: what it offers, requires and refuses',
     load: async () => (await import('./commands/probe.ts')).probeCommand(),
   },
   {
@@ -54,7 +54,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'show',
-    summary: 'all there is to say of one exchange or connection',
+    summary: 'everything about one exchange or connection',
     load: async () => (await import('./commands/show.ts')).showCommand(),
   },
   {

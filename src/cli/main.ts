@@ -6,7 +6,7 @@ import { asHomeFault } from '../core/files/system-fault.ts';
 import { homeDirectory } from '../home.ts';
 import { report } from './errors.ts';
 
-/** Exit codes: 0 done, 1 failed, 2 wrong usage or a file that can't stand. */
+/** Exit codes: 0 done, 1 failed, 2 wrong usage or an invalid file. */
 export async function main(args: readonly string[]): Promise<void> {
   // A reader that has seen enough, such as head, is no fault.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -51,7 +51,7 @@ const EXAMPLES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage. Every command has --help with examples, and most have --json.
 
 Examples:
-  mtlsd demo                                            see it work, with nothing else at hand
+  mtlsd demo                                            see it work; needs nothing else
   mtlsd start                                           run the daemon
   mtlsd cert add api.partner.example --pfx partner.p12  use this certificate for that host
   mtlsd run -- curl https://api.partner.example/        run any program through the daemon

@@ -7,7 +7,7 @@ import { findProgram } from './programs.ts';
 
 /**
  * What to say of a program that runs on Node 18 to 22.20 or 23; null for every other.
- * Node 22.21 and 24 heed NODE_USE_ENV_PROXY (https://nodejs.org/api/cli.html#node_use_env_proxy1).
+ * Node 22.21 and 24 honor NODE_USE_ENV_PROXY (https://nodejs.org/api/cli.html#node_use_env_proxy1).
  */
 export async function oldNodeWarning(program: string): Promise<string | null> {
   const node = await nodeOf(program);
@@ -28,7 +28,7 @@ async function nodeOf(program: string): Promise<string | null> {
   if (path === null) return null;
   const real = await realpath(path).catch(() => path);
   if (/^node(?:\.exe)?$/.test(basename(real))) return real;
-  // npm and its kin have settings of their own for the proxy.
+  // npm and similar programs have settings of their own for the proxy.
   if (['npm', 'npx', 'yarn', 'pnpm'].includes(basename(program))) return null;
   const file = await open(real).catch(() => null);
   if (!file) return null;

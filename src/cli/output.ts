@@ -3,7 +3,7 @@ import { stripVTControlCharacters, styleText } from 'node:util';
 
 type Format = Parameters<typeof styleText>[0];
 
-/** Node itself heeds NO_COLOR, FORCE_COLOR and whether it is a terminal. */
+/** Node itself honors NO_COLOR, FORCE_COLOR and whether it is a terminal. */
 export function paint(format: Format, text: string): string {
   return styleText(format, text, { stream: process.stdout });
 }

@@ -1,4 +1,4 @@
-/** The CA of a server as a file, for whoever expects it and wants to trust it. */
+/** The CA of a server as a file, for anybody who expects it and wants to trust it. */
 import { readFile, writeFile } from 'node:fs/promises';
 import type { ProbeAnswer } from '../admin/schemas/probe.ts';
 import { nativeCode } from '../core/errors.ts';

@@ -55,7 +55,7 @@ export function canonicalHost(host: string): string | null {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   if (isIPv6(bare)) return canonicalIPv6(bare);
   if (bare !== host) return null;
-  // U+3002 and its kin become dots here, as do IPv4 in its octal, hexadecimal and short forms (WHATWG URL §3.5).
+  // U+3002 and similar characters become dots here, as do IPv4 in its octal, hexadecimal and short forms (WHATWG URL §3.5).
   const ascii = domainToASCII(bare).replace(/\.$/, '');
   if (ascii === '' || ascii.length > 253 || !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(ascii)) return null;
   return ascii.split('.').every((label) => label.length <= 63) ? ascii : null;
@@ -95,7 +95,7 @@ export function isLoopback(ip: string): boolean {
   return isIPv4(ip) ? loopback.check(ip, 'ipv4') : isIPv6(ip) && loopback.check(ip, 'ipv6');
 }
 
-/** What may be told of a request target in log and messages: not its user information, nor its query. */
+/** The part of a request target that log and messages may show: not its user information, nor its query. */
 export function tellable(target: string): string {
   const [beforeQuery = ''] = target.split(/[?#]/);
   return beforeQuery.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1').slice(0, 300);

@@ -86,7 +86,7 @@ export function containMethods<T extends object>(
   }
 }
 
-/** For a callback that is called again and again: each throw is reported, and the caller goes on. */
+/** For a callback that is called again and again: each throw is reported, and the caller continues. */
 export function contained<A extends unknown[]>(
   scope: FaultScope,
   report: ReportFault,

@@ -1,5 +1,5 @@
 /**
- * Reading DER (X.690 §10): what a file is, whether it is whole, and what node:crypto does not tell of a certificate, its
+ * Reading DER (X.690 §10): what a file is, whether it is whole, and what node:crypto does not show of a certificate, its
  * extensions and the exact bytes of its names. Our own, because paths are built with it while a connection waits: a certificate
  * takes 0.02 ms, 0.4 ms with @peculiar/asn1-x509 (2.6), which does not keep the bytes of a name either.
  */

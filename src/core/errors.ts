@@ -1,5 +1,5 @@
 /**
- * Failures that people are told of: a code, what happened, and what to do next. `ERROR_CODES` is the table of those that the
+ * Failures that people see: a code, what happened, and what to do next. `ERROR_CODES` is the table of those that the
  * proxy answers with; `docs/errors.md` is held to it by a test.
  */
 
@@ -43,7 +43,7 @@ export const ERROR_CODES = {
   CLIENT_CERTIFICATE_UNUSABLE: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert show NAME says what is wrong with it' },
   CLIENT_CERTIFICATE_UNKNOWN: { side: 'client', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert list shows the names there are' },
   UPSTREAM_PROXY_FAILED: { side: 'origin', status: 502, proxyStatus: 'proxy_internal_error', hint: 'check upstream_proxy in mtlsd.yaml, and that proxy\'s log' },
-  UPSTREAM_PROXY_AUTHENTICATION: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'the upstream proxy wants credentials: set them in upstream_proxy' },
+  UPSTREAM_PROXY_AUTHENTICATION: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'the upstream proxy requires credentials: set them in upstream_proxy' },
   CLIENT_GONE: { side: 'client', status: 499, proxyStatus: 'http_request_error', hint: 'the client ended its request before the response was through' },
   SHUTTING_DOWN: { side: 'mtlsd', status: 503, proxyStatus: 'proxy_internal_response', hint: 'the daemon is draining; try again when it is back' },
   OVERLOADED: { side: 'mtlsd', status: 503, proxyStatus: 'connection_limit_reached', hint: 'raise limits.connections in mtlsd.yaml, or close idle connections' },

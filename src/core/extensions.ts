@@ -1,4 +1,4 @@
-/** What node:crypto does not tell of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
+/** What node:crypto does not show of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
 import type { X509Certificate } from 'node:crypto';
 import { children, type Element, elements, oidText, TAG } from './der.ts';
 

@@ -36,7 +36,7 @@ interface Batch {
   readonly bytes: Buffer;
   /** So many bytes of it are written. */
   offset: number;
-  /** So many lost lines are told of by it; 0 for a batch of ordinary lines. */
+  /** The number of lost lines that it reports; 0 for a batch of ordinary lines. */
   readonly tells: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Lets one caller go on in each turn of the event loop, in the order of their asking: a crowd that comes at once does not hold
+ * Lets one caller continue in each turn of the event loop, in the order of their calls: a crowd that comes at once does not hold
  * up what is under way already.
  * @returns resolves when it is the caller's turn, at once where there is no crowd
  */

@@ -27,7 +27,7 @@ export interface Wording {
   readonly expected?: (path: Path, value: unknown, expected: string) => string;
   /** Behind the list of known keys: `(cert?)`. */
   readonly nearest?: (key: string, known: readonly string[]) => string;
-  /** Fields whose value may be a secret: only its kind is told. */
+  /** Fields whose value may be a secret: only its kind is reported. */
   readonly secret?: ReadonlySet<string>;
 }
 

@@ -1,4 +1,4 @@
-/** How long a body is (RFC 9112 §6.3), and whether the connection goes on after it (§9.3). */
+/** How long a body is (RFC 9112 §6.3), and whether the connection continues after it (§9.3). */
 import { malformed, quoted } from './errors.ts';
 import type { Version } from './head.ts';
 

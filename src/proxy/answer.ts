@@ -22,7 +22,7 @@ export interface ProblemAnswer {
 }
 
 export function answerProblem(error: MtlsdError, context: ProblemContext): ProblemAnswer {
-  // 499 is a log's word for a client that left; whoever still reads gets a 400.
+  // 499 is the log's status for a client that left; a client that still reads gets a 400.
   const status = error.status === 499 ? 400 : error.status;
   const form = preferredForm(context.accept);
   const body = Buffer.from(
@@ -64,7 +64,7 @@ function proxyStatus(error: MtlsdError): string {
     .replace(/["\\]/g, '\\$&')
     .slice(0, 1000)
     .replace(/(^|[^\\])\\$/, '$1'); // not half an escape
-  // The client's own alerts are no business of RFC 9209, which tells of the next hop.
+  // The client's own alerts are outside RFC 9209, which is about the next hop.
   const alert = error.side === 'origin' ? error.alert : null;
   const parameters = alert ? `; alert-id=${alert.number}; alert-message=${alert.name}` : '';
   return `mtlsd; error=${errorType(error, alert)}${parameters}; details="${details}"`;

@@ -1,5 +1,5 @@
 /**
- * The one two-way copy, with half-close: each side's end is passed on and the other direction goes on, as TCP has it
+ * The one two-way copy, with half-close: each side's end is passed on and the other direction continues, as TCP has it
  * (RFC 9293 §3.6). pipe() does the backpressure; the trap in the obvious version is an error on one side, which must take
  * the other along, and a peer's reset, which is routine and no fault.
  */

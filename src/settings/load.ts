@@ -119,7 +119,7 @@ function resolveSettings(
   const fromFlags = flags.listen?.length ? flags.listen : null;
   const source = fromFlags ? '--listen' : `listen in ${path}`;
   const addresses = (fromFlags ?? [file.listen ?? []].flat()).map((text) => listenPlace(text, source));
-  // A machine without IPv6 can't listen on ::1; only who asks for it is told.
+  // A machine without IPv6 can't listen on ::1; only a user who asks for it gets an error.
   const isOptional = (place: ListenPlace): place is ListenAddress =>
     !fromFlags && !written.listen && 'host' in place && place.host === '::1';
   const auth = authSettings(file.auth, home);
@@ -269,7 +269,7 @@ function oneOf<T extends string>(value: string | undefined, known: readonly T[],
   return match;
 }
 
-/** A local port acts for whoever reaches it, and programs that know no proxies give no password. */
+/** A local port acts for anybody who reaches it, and programs that know no proxies give no password. */
 function loopbackOnly(text: string, source: string): ListenAddress {
   const address = listenAddress(text, source);
   if (isLoopback(address.host)) return address;

@@ -281,7 +281,7 @@ export const SettingsFile = Type.Object(
           // Servers' own limits begin at 5 s (Node, Apache); a request written as they close is lost, so stay below.
           keep_alive: duration('4s', 'For an idle connection to an origin that names no time of its own.'),
           stream: duration('0s', 'For a stream, a WebSocket or a tunnel on which no bytes flow; 0s waits for ever.'),
-          drain: duration('30s', 'For exchanges under way when the daemon is told to stop.'),
+          drain: duration('30s', 'For exchanges under way when the daemon stops.'),
         },
         { ...closed, default: {}, errorMessage: 'a mapping of durations' },
       ),

@@ -16,7 +16,7 @@ export interface HandshakeOptions {
   /** In order of preference; none for no ALPN. */
   readonly alpn: readonly string[];
   readonly timeoutMs: number;
-  /** Ends the handshake early: nobody waits for it any more. */
+  /** Ends the handshake early: nobody waits for it any longer. */
   readonly signal?: AbortSignal;
   readonly onKeylog?: ((line: Buffer, socket: TLSSocket) => void) | null;
   /** Called as the server's flight is read, when a handshake that fails still knows what it saw. */

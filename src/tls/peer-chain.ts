@@ -35,7 +35,7 @@ export interface ChainReader {
   /**
    * @param place the authority, and what else tells servers apart
    * @param accepted OpenSSL accepts what the server sent on this connection, and nothing is to be looked for on the chain but
-   *   what to show of it. Anything else is read anew: nothing is verified from memory.
+   *   what to show of it. Anything else is read again: nothing is verified from memory.
    */
   read(socket: TLSSocket, place: string, accepted: boolean): X509Certificate[];
 }

@@ -166,7 +166,7 @@ describe.runIf(hasTool('chromium'))('the page and those who mean it harm', () =>
       expect(await verification()).toEqual(before);
       expect(await (await daemon.api('/api/v1/certificates/hostile')).json()).toMatchObject({ name: 'hostile' });
 
-      // A frame of the page stays empty, whoever asks for it.
+      // A frame of the page stays empty, for every client.
       const framed = evil.waitForResponse(`${target}/`);
       await run(
         `const i = document.createElement('iframe'); i.id = 'page'; i.src = '${target}/'; document.body.append(i); return null`,

@@ -237,7 +237,7 @@ certificates:
   expect(refused).toMatchObject({ code: 'CLIENT_TLS_FAILED' });
   expect((await daemon.api(`/api/v1/exchanges/${refused.exchange as string}`)).status).toBe(200);
 
-  // The event stream shows the same records; a reader that was away goes on after the last event that it had.
+  // The event stream shows the same records; a reader that was away continues after the last event that it had.
   const first = await stream.next(({ event }) => event === 'exchange');
   expect(first.data).toMatchObject({ status: 502, error: { code: 'SERVER_CERTIFICATE_REJECTED' } });
   stream.close();

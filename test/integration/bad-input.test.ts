@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runMtlsd, temporaryDirectory } from '../support/daemon.ts';
 
-/** Starts on files that can't stand; the process must end by itself. */
+/** Starts on invalid files; the process must end by itself. */
 async function start(
   files: Record<string, string>,
   args: string[] = [],

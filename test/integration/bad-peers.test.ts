@@ -1,4 +1,4 @@
-/** One test for every native error that classify.ts knows and a test can provoke: a new Node or OpenSSL that names it anew shows here. */
+/** One test for every native error that classify.ts knows and a test can provoke: a new Node or OpenSSL that renames it shows here. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

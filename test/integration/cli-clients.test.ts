@@ -132,7 +132,7 @@ trust: { system: false, ca: [${files}/root.crt] }
       const env = { PROXY_PASSWORD: 'canary/9', HOME: user };
       const quiet = await runMtlsd(['env', '--home', other.home], env);
       expect(quiet.stdout).not.toContain('canary');
-      expect(quiet.stderr).toContain('the proxy wants a password, which is left out');
+      expect(quiet.stderr).toContain('the proxy requires a password, which is left out');
       expect((await runMtlsd(['env', '--password', '--home', other.home], env)).stdout).toContain(
         'http://mtlsd:canary%2F9@127.0.0.1',
       );

@@ -1,4 +1,4 @@
-/** Messages that ended the daemon, or could: each has its one outcome, and everything else goes on. */
+/** Messages that ended the daemon, or could: each has one outcome, and all other requests continue. */
 import { once } from 'node:events';
 import { connect as connectH2, constants, type ClientHttp2Session } from 'node:http2';
 import { connect, type Socket } from 'node:net';

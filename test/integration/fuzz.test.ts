@@ -1,4 +1,4 @@
-/** A fixed run of what `npm run fuzz` runs for longer by hand: docs/reliability.md has its results. */
+/** A fixed run of what `npm run fuzz` runs for longer: docs/reliability.md has its results. */
 import { expect, test } from 'vitest';
 import { fuzz } from '../../fuzz/fuzz.ts';
 import { SURFACES } from '../../fuzz/surfaces.ts';

@@ -130,7 +130,7 @@ describe('HTTP/1.1 in full', () => {
     const seen = JSON.parse(/\[.*\]/.exec(text)?.[0] ?? '[]') as string[];
     const own = seen.filter((_, i) => i % 2 === 0);
     expect(seen.join()).toMatch(/X-One,1,x-TWO,2,X-One,3,Cookie,c=1/);
-    // RFC 9110 §10.1.4: the one value of TE that goes on, with its Connection option.
+    // RFC 9110 §10.1.4: the one value of TE that is forwarded, with its Connection option.
     expect(seen.join()).toContain('TE,trailers,Connection,TE');
     for (const name of ['Keep-Alive', 'Proxy-Authorization', 'X-Named']) expect(own).not.toContain(name);
   });

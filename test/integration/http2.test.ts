@@ -136,7 +136,7 @@ describe('HTTP/2', () => {
     expect(seen.fields.join()).toContain('cookie,a=1; b=2');
     expect(seen.fields.map((field) => field.toLowerCase())).toContain(`localhost:${h1Only.port}`);
     expect(await recorded('/h2-h1')).toMatchObject({ http: '2', upstream_http: '1.1', request_bytes: 7 });
-    // and goes on to be used
+    // and continues to be used
     expect((await ask(client, { ':path': '/h2-h1-again' })).status).toBe(200);
     client.close();
   });

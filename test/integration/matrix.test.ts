@@ -272,7 +272,7 @@ function codesOf({ problems }: Row): string[] {
   return [...new Set(problems.map((problem) => problem.split('@')[0] ?? ''))].filter(isAllowable);
 }
 
-/** A leaf for localhost of the daemon's own CA: what a loop, or whoever has stolen its key, would show. */
+/** A leaf for localhost of the daemon's own CA: what a loop, or the thief of its key, would show. */
 function ofLocalCa(daemon: RunningDaemon, dir: string): { key: string; cert: string } {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
   const at = (name: string): string => `${dir}/local.${name}`;

@@ -3,7 +3,7 @@
  * fails, none is made with an expired certificate, and the origins see each new one.
  *
  * MTLSD_TEST_RENEWAL_SECONDS=600 has certificates of 60 s from EST and of 180 s from step-ca for ten minutes, which is what
- * docs/reliability.md tells of; two minutes with shorter ones show the same.
+ * docs/reliability.md has; two minutes with shorter ones show the same.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';

@@ -138,7 +138,7 @@ timeouts: { connect: 1s }
   });
 
   test.each([
-    ['anonymous.example', 'UPSTREAM_PROXY_AUTHENTICATION', /wants credentials \(407\)/],
+    ['anonymous.example', 'UPSTREAM_PROXY_AUTHENTICATION', /requires credentials \(407\)/],
     ['denied.example', 'UPSTREAM_PROXY_FAILED', /403 Forbidden by policy/],
     ['down.example', 'UPSTREAM_PROXY_FAILED', /504 Gateway Timeout/],
     ['garbage.example', 'UPSTREAM_PROXY_FAILED', /not HTTP/],

@@ -139,7 +139,7 @@ listeners:
     expect(bytes.toString()).toBe(text);
   }
 
-  /** Changes the store; what it withdraws ends, or goes on as before. */
+  /** Changes the store; what it withdraws ends, or continues as before. */
   async function expectWithdrawn(socket: Socket, store: string): Promise<void> {
     await expectEcho(socket, 'before');
     const closed = new Promise((resolve) => socket.once('close', resolve));

@@ -1,4 +1,4 @@
-/** HTTP/2 frames by hand (RFC 9113 §4, RFC 7541), for peers that say what no library lets them say. */
+/** HTTP/2 frames, written byte by byte (RFC 9113 §4, RFC 7541), for peers that say what no library lets them say. */
 
 export const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, continuation: 9 } as const;
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;

@@ -10,7 +10,7 @@ export function Banners() {
     <div class="banners">
       {link.value === 'down' && (
         <p class="banner warn" role="alert">
-          <Icon name="warn" /> The daemon does not answer. This page goes on by itself when it is back.
+          <Icon name="warn" /> The daemon does not answer. This page reconnects when the daemon is back.
         </p>
       )}
       {rejected && (

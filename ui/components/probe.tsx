@@ -52,5 +52,5 @@ function askedText({ requested, required }: Probe['client_certificate']): string
   if (requested === null) return 'Whether it asks for a client certificate is unknown.';
   if (!requested) return 'It does not ask for a client certificate.';
   if (required === null) return 'It asks for a client certificate.';
-  return required ? 'It requires a client certificate.' : 'It asks for a client certificate and goes on without one.';
+  return required ? 'It requires a client certificate.' : 'It asks for a client certificate and continues without one.';
 }

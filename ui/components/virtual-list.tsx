@@ -17,7 +17,7 @@ export interface VirtualRows {
   readonly virtualizer: Virtualizer<HTMLDivElement, Element>;
 }
 
-/** Which rows of a long list are in sight. All are of one height, so nothing is measured. */
+/** Which rows of a long list are in view. All are of one height, so nothing is measured. */
 export function useVirtualRows(
   scroller: RefObject<HTMLDivElement | null>,
   rowCount: number,

@@ -18,7 +18,7 @@ interface TrustCaProps {
   readonly candidate: CertificateFacts | null;
 }
 
-/** The fingerprint first: whoever trusts without comparing trusts whoever answered. */
+/** The fingerprint first: a user who trusts without comparing trusts any server that answered. */
 export function TrustCa({ authority, candidate }: TrustCaProps) {
   const [scope, setScope] = useState('host');
   const [file, setFile] = useState<File | null>(null);

@@ -17,7 +17,7 @@ const DROP = 500;
 export const paused = signal(false);
 /** Shown to nobody yet, since the list is paused. */
 export const waiting = signal(0);
-/** Whether the list was emptied by hand: then it is not the first request that is waited for. */
+/** Whether the list was emptied manually: then it is not the first request that is waited for. */
 export const cleared = signal(false);
 /** Left out by the daemon, since the page was too slow. */
 export const lost = signal(0);

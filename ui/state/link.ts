@@ -48,7 +48,7 @@ function onState(state: LinkState): void {
   link.value = state;
   if (state !== 'live' || before === 'live') return;
   void refresh();
-  // After the stream is open, so that nothing falls in between; a stream that is opened again goes on where it ended.
+  // After the stream is open, so that nothing falls in between; a stream that is opened again continues where it ended.
   if (hasLoaded) return;
   hasLoaded = true;
   loadRemembered().catch(() => {

@@ -139,7 +139,7 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     {
       schema: {
         operationId: 'removeAnchor',
-        summary: 'Trust a CA no more',
+        summary: 'Stop trusting a CA',
         description:
           'Takes the file out of trust.ca, or with host (and port) out of that rule. A file in `files/` goes with the last place that names it; others stay on disk.',
         tags,

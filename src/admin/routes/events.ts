@@ -21,13 +21,13 @@ const HEARTBEAT_MS = 15_000;
 /** A subscriber that takes nothing for so long has stopped, and another one may need its place. */
 const STALL_MS = 60_000;
 
-/** A page shows a store that was edited by hand this soon. */
+/** A page shows a store that was edited manually this soon. */
 const STORE_LOOK_MS = 1_000;
 
 const LAST_EVENT_ID = /^([0-9a-f]{8})-(\d{1,15})$/;
 
 export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
-  // Sequence numbers begin anew with the daemon: one of another run would name another event.
+  // Sequence numbers begin again with the daemon: one of another run would name another event.
   const run = randomBytes(4).toString('hex');
   let subscribers = 0;
 

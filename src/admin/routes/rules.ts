@@ -83,7 +83,7 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
       schema: {
         operationId: 'removeRule',
         summary: 'Remove the rule',
-        description: 'The host is then verified as the rest is.',
+        description: 'The host is then verified like all others.',
         tags,
         params: RuleParams,
         headers: WriteHeaders,

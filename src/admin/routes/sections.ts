@@ -26,7 +26,7 @@ const SECTIONS: readonly Section[] = [
   {
     name: 'trust',
     schema: TrustSchema,
-    summary: 'Whom servers may be certified by',
+    summary: 'Which CAs are trusted for servers',
     edit: (trust) => ({ do: 'set-trust', trust }),
   },
   {

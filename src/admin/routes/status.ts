@@ -125,7 +125,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     {
       schema: {
         operationId: 'reload',
-        summary: 'Read the store and all that it names anew, now',
+        summary: 'Reload the store and all files that it names now',
         description:
           'Changes of files are seen without it. 409 where the file has a mistake; the last good store stays.',
         tags: ['daemon'],

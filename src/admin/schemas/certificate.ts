@@ -68,7 +68,7 @@ const Passphrase = Type.Union(
     Type.Object({ env: Type.String() }, closed),
     Type.Object({ file: Type.String() }, closed),
     Type.Object({ command: Type.Array(Type.String()) }, closed),
-    Type.Object({ text: Type.Literal(true, { description: 'It stands in certificates.yaml itself.' }) }, closed),
+    Type.Object({ text: Type.Literal(true, { description: 'It is in certificates.yaml itself.' }) }, closed),
     Type.Null(),
   ],
   { description: 'Where the passphrase comes from; never the passphrase.' },
@@ -137,7 +137,7 @@ export const EntrySchema = Type.Object(
       }),
     ),
     renew: shapeOf<RenewFields | null>(nullable(Renew)),
-    line: Type.Integer({ description: 'Where it stands in certificates.yaml.' }),
+    line: Type.Integer({ description: 'Its line in certificates.yaml.' }),
     usable: Type.Boolean({ description: 'False: it still matches, and its exchanges fail closed.' }),
     facts: shapeOf<readonly CertificateFacts[]>(
       Type.Array(named(FactsSchema), { description: 'Leaf first; empty where it could not be loaded.' }),
@@ -230,6 +230,6 @@ export const InspectAnswer = Type.Object(
     problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
     days_left: nullable(Type.Integer()),
   },
-  { ...closed, $id: 'Inspection', description: 'What is in files, and whether they would do.' },
+  { ...closed, $id: 'Inspection', description: 'What is in files, and whether they are usable.' },
 );
 export type InspectAnswer = Static<typeof InspectAnswer>;

@@ -54,7 +54,7 @@ export const Authority = Type.String({
   errorMessage: 'HOST:PORT',
 });
 
-/** For whoever writes: the ETag of what was read, or `*` for whatever is there. */
+/** For anybody who writes: the ETag of what was read, or `*` for whatever is there. */
 export const WriteHeaders = Type.Object({
   'if-match': Type.Optional(
     Type.String({ description: 'The ETag that was read; 412 where the thing has changed since. `*`: it must exist.' }),

@@ -162,7 +162,7 @@ function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
   return problems;
 }
 
-/** Changes with time, so asked for anew and never kept with the identity. */
+/** Changes with time, so asked for again and never kept with the identity. */
 export function dateProblems(leaf: X509Certificate, file: string | null, now = new Date()): Diagnosis[] {
   if (now >= leaf.validFromDate && now <= leaf.validToDate) return [];
   const { subject } = certificateFacts(leaf);

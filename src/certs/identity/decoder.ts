@@ -161,7 +161,7 @@ function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | '
       : `openssl pkcs12 -legacy -in ${f} -nodes -out ${shellWord(`${file}.pem`)}, then use that as cert`;
   // biome-ignore format: a table reads best as a table
   const faults: Record<DecodeCode, readonly [message: string, hint: string]> = {
-    PASSPHRASE_WRONG: [`the passphrase does not open the ${what} in ${file}`, `try it by hand: ${what === 'key' ? `openssl pkey -in ${f} -noout` : `openssl pkcs12 -in ${f} -noout`}`],
+    PASSPHRASE_WRONG: [`the passphrase does not open the ${what} in ${file}`, `check the passphrase: ${what === 'key' ? `openssl pkey -in ${f} -noout` : `openssl pkcs12 -in ${f} -noout`}`],
     ENCRYPTION_UNSUPPORTED: [`the ${what} in ${file} is encrypted in a way that is not supported: ${detail}`, `encrypt it anew: ${again}`],
     DECRYPTION_TOO_COSTLY: [`opening the ${what} in ${file} takes too much: ${detail}`, `encrypt it anew with fewer rounds: ${again}`],
     PFX_INVALID: [`${file} is a damaged PFX: ${detail}`, 'copy the file again, as it was handed out'],

@@ -25,7 +25,7 @@ export interface IdentitySource {
 
 export interface LoadedIdentity {
   readonly identity: ClientIdentity | null;
-  /** Without those that depend on the date: `dateProblems` tells them anew each time. */
+  /** Without those that depend on the date: `dateProblems` tells them again each time. */
   readonly problems: readonly Diagnosis[];
   /** The file that holds the certificate, for messages about it. */
   readonly file: string | null;

@@ -30,13 +30,13 @@ export interface LocalCa {
   readonly certPath: string;
   /** System anchors and the local CA, for clients that replace their bundle. */
   readonly bundlePath: string;
-  /** Writes the bundle anew where the system's anchors have changed since. */
+  /** Writes the bundle again where the system's anchors have changed since. */
   refreshBundle(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
 /**
- * Ten years: its certificate is put into trust stores by hand, and a key that never leaves this machine is not made safer
+ * Ten years: its certificate is put into trust stores by people, and a key that never leaves this machine is not made safer
  * by doing that work again each year. The limits that browsers and systems set are for leaves.
  */
 const YEARS = 10;

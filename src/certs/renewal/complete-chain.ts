@@ -70,7 +70,7 @@ function walk(
     if (issuers.some(isRoot)) return { chain, end: 'root' };
     const issuer = issuers.find((candidate) => !chain.includes(candidate));
     if (!issuer) {
-      // One of that name that did not sign it: whoever signed it borrowed the name.
+      // One of that name that did not sign it: anybody who signed it borrowed the name.
       const impostor = [...roots, ...pool].some(({ subject }) => subject === top.issuer);
       return { chain, end: !impostor && lastBefore && sameIssuer(top, lastBefore) ? 'same issuer' : 'unknown' };
     }

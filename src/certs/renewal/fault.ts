@@ -1,4 +1,4 @@
-/** Why a renewal came to nothing: one table of codes, which `docs/renewal.md` is held to by a test. */
+/** Why a renewal failed: one table of codes, which `docs/renewal.md` is held to by a test. */
 import { CodedError, type ErrorCode, MtlsdError } from '../../core/errors.ts';
 import { printable } from '../../core/facts.ts';
 

@@ -45,7 +45,7 @@ export interface RenewalFailed extends RenewalNotice {
   readonly failures: number;
 }
 
-/** What is told of an entry. Times are RFC 3339. */
+/** The record of an entry. Times are RFC 3339. */
 export interface RenewalStatus {
   readonly last: string | null;
   /** null while a renewal is under way, and where none is possible. */
@@ -73,7 +73,7 @@ export interface RenewerOptions {
 const mostAtOnce = 4;
 
 type State =
-  /** Failures are those of tries by hand, before it is due. */
+  /** Failures are those of manual tries, before it is due. */
   | { readonly is: 'waiting'; readonly at: number; readonly failures: number }
   | { readonly is: 'running'; readonly done: Promise<Renewed | null> }
   | { readonly is: 'retrying'; readonly at: number; readonly failures: number }
@@ -353,7 +353,7 @@ type Resting = Exclude<State, { is: 'running' | 'impossible' }>;
 
 function stateAfterFailure(entry: RenewalEntry, at: number, failures: number, request: PendingRequest | null): Resting {
   if (request) return { is: 'pending', at, failures, request };
-  // Somebody tried it by hand before it was due: that it failed is no reason to go on trying.
+  // Somebody tried it manually before it was due: that it failed is no reason to continue trying.
   const due = waiting(entry);
   return due.at > at ? { ...due, failures } : { is: 'retrying', at, failures };
 }

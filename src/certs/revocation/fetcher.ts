@@ -26,7 +26,7 @@ export interface CrlFetcherOptions {
   ) => Promise<{ readonly socket: Socket; readonly fields: readonly string[] | null }>;
   /** Those of every host. */
   readonly anchors: () => readonly X509Certificate[];
-  /** What is at hand has changed. */
+  /** The available CRLs have changed. */
   readonly onUpdated: (url: string, crls: readonly Crl[]) => void;
   readonly onFailed: (url: string, message: string, next: Date) => void;
   /** For all of one fetch; 30 s when left out. */
@@ -65,7 +65,7 @@ export class CrlFetcher {
     this.#options = options;
   }
 
-  /** Keeps these URLs current from now on, and forgets all others. Resolves when what was kept of them is at hand. */
+  /** Keeps these URLs current from now on, and forgets all others. Resolves when what was kept of them is available. */
   async update(urls: ReadonlySet<string>): Promise<void> {
     for (const [url, source] of this.#sources) if (!urls.has(url)) this.#drop(url, source);
     const added = [...urls].filter((url) => !this.#sources.has(url));
@@ -137,7 +137,7 @@ export class CrlFetcher {
     }
   }
 
-  /** The folder may be full or gone: the CRL is at hand all the same, until the daemon ends. */
+  /** The folder may be full or gone: the CRL is available all the same, until the daemon ends. */
   async #keep(url: string, bytes: Buffer, crls: readonly Crl[]): Promise<void> {
     const issuers = crls.flatMap((crl) => this.#issuersOf(crl).filter((issuer) => crl.isOf(issuer)));
     const own = bytes[0] === 0x30 ? toPem('X509 CRL', bytes) : bytes.toString('latin1');

@@ -7,7 +7,7 @@ import { type Crl, readCrl } from '../../core/revocation/crl.ts';
 /** The largest public CRLs have 10 MB. */
 export const MOST_CRL_BYTES = 20 * 1024 * 1024;
 
-/** Why a source is of no use, in words that go on from its name: `is empty`. */
+/** Why a source is unusable, in words that continue from its name: `is empty`. */
 export class CrlUnusable extends Error {}
 
 /** @throws CrlUnusable */

@@ -23,7 +23,7 @@ export function editText(text: string, edit: StoreEdit, file: string): Edited {
   if (!yaml.ok || !before.ok) {
     const details = before.ok ? [] : before.problems.map(describeProblem);
     const message = `${file} has a mistake, so it is not changed: ${details[0]}`;
-    throw editError('BROKEN_FILE', message, 'correct the file by hand first', details);
+    throw editError('BROKEN_FILE', message, 'correct the file in an editor first', details);
   }
   const changes = changesOf(edit, before.store, yaml.value as StoreFile);
   const wanted = changes.reduce(applyChange, yaml.value);

@@ -23,7 +23,7 @@ export type EditErrorCode =
   | 'NAME_TAKEN'
   /** The edited store would not validate; `details` say why. */
   | 'INVALID'
-  /** The file has a mistake already, made by hand. */
+  /** The file has a mistake already, made manually. */
   | 'BROKEN_FILE'
   /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
   | 'BY_HAND'
@@ -170,7 +170,7 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
   if (ifMatch !== undefined && ifMatch !== entry.signature) {
     throw editError(
       'CONFLICT',
-      `the certificate ${name} was changed meanwhile`,
+      `the certificate ${name} changed in the meantime`,
       'read it again, then repeat the change',
     );
   }

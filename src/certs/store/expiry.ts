@@ -31,7 +31,7 @@ export interface ExpiryOptions {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** Long enough to renew by hand, then more and more urgent. */
+/** Long enough to renew manually, then more and more urgent. */
 const THRESHOLDS = [30, 14, 7, 1, 0] as const;
 /** A clock that is set, or a machine that slept, shows within this time. It is also far below setTimeout's 2^31 ms. */
 const LONGEST_WAIT_MS = 60 * 60 * 1000;

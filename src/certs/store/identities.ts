@@ -120,7 +120,7 @@ function refreshed(entry: ParsedEntry, loaded: LoadedIdentity, before: LoadedIde
   const old = before?.identity;
   if (loaded.identity || !old || old.leaf.validToDate.getTime() <= Date.now()) {
     const same = old && loaded.identity?.id === old.id && codes(before) === codes(loaded);
-    // The same object where nothing changed, so that nothing else is made anew.
+    // The same object where nothing changed, so that nothing else is made again.
     return { loaded: same ? before : loaded, refreshAt: Date.now() + every };
   }
   const [fault] = loaded.problems;

@@ -27,7 +27,7 @@ export interface RevocationPolicy {
   readonly mode: RevocationSetting;
   /** Of the CRLs that it looks at; what they say changes meanwhile. */
   readonly sources: readonly string[];
-  /** Of an issuer, by the DER of its name, those at hand now. */
+  /** Of an issuer, by the DER of its name, those available now. */
   readonly crls: (issuer: Buffer) => readonly NamedCrl[];
   /** Takes note of the CAs of a chain that was verified. */
   readonly learn: (issuers: readonly X509Certificate[]) => void;

@@ -127,7 +127,7 @@ const Renew = Type.Object(
     trust: Type.Optional(
       Type.Array(path('A PEM or DER file of CA certificates.'), {
         minItems: 1,
-        description: "Whom the CA's server may be certified by; what the store trusts where left out.",
+        description: "The CAs that are trusted for the CA's server; default: those that the store trusts.",
         errorMessage: 'a list of paths of CA certificates',
       }),
     ),

@@ -65,7 +65,7 @@ export interface Store {
   /** Why the file as it is now is not in force; null where it is. */
   readonly lastRejection: Rejection | null;
   /**
-   * Reads everything anew, now. Calls one after another; each sees the file as it is after the call.
+   * Reads everything again, now. Calls one after another; each sees the file as it is after the call.
    * @param gently as after a change of a file: a certificate whose files don't fit stays for its grace, and no program is run
    *   again whose refresh is not due
    */
@@ -78,7 +78,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Long enough to copy two files by hand. */
+/** Long enough to copy two files manually. */
 const DEFAULT_GRACE_MS = 10_000;
 
 /** A machine that slept sees within this time what is to be read again. */
@@ -197,7 +197,7 @@ class FileStore implements Store {
     this.#rejection = null;
     if (previous && !recovered && isEmpty(change) && previous.snapshot.version === version)
       return { ok: true, snapshot: previous.snapshot, change };
-    // Before anybody is told: connections that are judged from now on look there.
+    // Before any listener is called: connections that are judged from now on look there.
     this.#crlFiles = crls.read;
     for (const [file, { crls: own }] of crls.read) this.crls.put(file, own);
     this.crls.retain(crls.sources);

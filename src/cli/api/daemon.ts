@@ -74,7 +74,7 @@ class DaemonApi implements Api {
         reject(
           new CliError(
             `the daemon (process ${this.daemon.pid}) does not answer on ${admin}: ${why}`,
-            `look at its log, or start it anew; if that process is not mtlsd: rm ${this.#home}/run.json`,
+            `look at its log, or restart it; if that process is not mtlsd: rm ${this.#home}/run.json`,
           ),
         );
       });

@@ -12,7 +12,7 @@ import { VERSION } from '../../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from '../errors.ts';
 
-/** @throws MtlsdError BAD_CONFIGURATION where the store can't stand */
+/** @throws MtlsdError BAD_CONFIGURATION where the store is invalid */
 export async function filesApi(home: string): Promise<Api> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const store = await openStore({ file: join(home, 'certificates.yaml'), watch: false });

@@ -17,7 +17,9 @@ interface Options {
 
 export function caCommand(): Command {
   return new Command('ca')
-    .description('The local CA, in whose name the daemon answers clients. It was made for this installation alone.')
+    .description(
+      'The local CA, which signs the certificates that the daemon shows to clients. It was made for this installation alone.',
+    )
     .addHelpText(
       'after',
       `

@@ -22,7 +22,7 @@ export function envCommand(): Command {
     .addOption(new Option('--shell <shell>', 'for this shell (default: your own)').choices([...SHELLS]))
     .option('--profile <name>', 'ask for the certificates of this profile')
     .option('--bypass <hosts>', 'hosts to reach without the proxy, separated by commas (default: none)')
-    .option('--password', "print the proxy's password too, where it wants one")
+    .option('--password', "print the proxy's password too, if it requires one")
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -46,6 +46,6 @@ Examples:
       );
       print(lines.join('\n'));
       if (passwordMissing)
-        process.stderr.write('mtlsd: the proxy wants a password, which is left out\nnext: add --password\n');
+        process.stderr.write('mtlsd: the proxy requires a password, which is left out\nnext: add --password\n');
     });
 }

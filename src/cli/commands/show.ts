@@ -10,7 +10,7 @@ import { CliError, usage } from '../errors.ts';
 
 export function showCommand(): Command {
   return new Command('show')
-    .description('All there is to say of one exchange, with its connection, or of one connection.')
+    .description('Everything about one exchange with its connection, or about one connection.')
     .argument('<id>', 'x-… or c-…, as in mtlsd tail, the log and the answer to a failed request')
     .option('--fields', 'the header fields of an exchange too; needs records.fields: redacted or all in mtlsd.yaml')
     .option('--with-secrets', 'with --fields: cookies and credentials too; needs records.fields: all')

@@ -30,7 +30,7 @@ export function tailCommand(): Command {
     .option('--certificate <name>', 'only those that this certificate was chosen for')
     .option('-n, --lines <count>', 'begin with so many of the recent ones', wholeNumber, 10)
     .option('--no-follow', 'end after the recent ones')
-    .option('--id <id>', 'all there is to say of this exchange or connection, and end; the same as mtlsd show')
+    .option('--id <id>', 'everything about this exchange or connection, and end; the same as mtlsd show')
     .option('--json', 'a record in JSON a line')
     .addHelpText(
       'after',

@@ -46,7 +46,7 @@ function listCommand(): Command {
 function removeCommand(): Command {
   return new Command('remove')
     .alias('rm')
-    .description('Trusts a CA no more. A copy that mtlsd keeps is deleted; other files stay.')
+    .description('Stops trusting a CA. A copy that mtlsd keeps is deleted; other files stay.')
     .argument('<ca>', 'its file, subject or SHA-256 fingerprint, as in mtlsd trust list')
     .option('--host <host>', 'for HOST, HOST:PORT or HOST:* only (default: wherever it is trusted)')
     .addHelpText('after', "\nExample:\n  mtlsd trust remove 'CN=Corp Root CA' --host api.corp.example")

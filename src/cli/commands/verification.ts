@@ -58,7 +58,7 @@ function showCommand(): Command {
 function removeCommand(): Command {
   return new Command('remove')
     .alias('rm')
-    .description('Removes the rule of a host, which is then verified as the rest is.')
+    .description('Removes the rule of a host, which is then verified like all others.')
     .argument('[host]', 'HOST, HOST:PORT or HOST:*, exactly as in the rule')
     .option('--host <host>', 'the same')
     .addHelpText('after', '\nExample:\n  mtlsd verification remove dev.corp.example')

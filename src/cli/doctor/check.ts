@@ -4,7 +4,7 @@ export interface CheckResult {
   readonly state: 'ok' | 'warning' | 'failed' | 'skipped';
   /** One sentence, lower case, no full stop. */
   readonly message: string;
-  /** How to mend it; a command where one helps. */
+  /** How to fix it; a command where one helps. */
   readonly next: string | null;
 }
 

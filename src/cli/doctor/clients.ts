@@ -133,7 +133,7 @@ async function checkJava(home: string, place: Place): Promise<CheckResult> {
     : warning(check, `uses the proxy and does not trust the local CA${place.how}`, 'start it with mtlsd run');
 }
 
-/** A browser without the local CA is what most people want: it is told where everything is. */
+/** A browser without the local CA is what most people want: it is shown where everything is. */
 async function checkBrowsers(home: string): Promise<CheckResult[]> {
   const { stores, tool } = await nssStores(await readCa(home));
   if (stores.length === 0) return [];
@@ -147,7 +147,7 @@ async function checkBrowsers(home: string): Promise<CheckResult[]> {
   );
 }
 
-/** A variable that was set for another installation, or by hand, is the commonest reason why nothing comes here. */
+/** A variable that was set for another installation, or set manually, is the commonest reason why no request arrives. */
 export function checkShell(proxy: readonly string[]): CheckResult {
   const value = process.env.https_proxy ?? process.env.HTTPS_PROXY;
   if (value === undefined) return skipped('shell', 'HTTPS_PROXY is not set; mtlsd run and mtlsd env set it');

@@ -1,4 +1,4 @@
-/** The store as it is on disk, whoever runs; and what is about to expire. */
+/** The store on disk, with or without a daemon; and what expires soon. */
 import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
 import { distinctProblems } from '../../certs/store/changes.ts';

@@ -26,7 +26,7 @@ export async function systemStore(ca: CaFile): Promise<TrustStore | null> {
 }
 
 // biome-ignore format: a table reads best as a table
-/** Debian and its kin, Fedora and its kin, Arch, openSUSE. Debian's tool leaves the links of what is gone, unless told. */
+/** Debian and Fedora with their derivatives, Arch, openSUSE. Debian's tool leaves the links of removed files, unless an option says otherwise. */
 const LINUX = [
   { program: 'update-ca-certificates', folder: '/usr/local/share/ca-certificates', extension: 'crt', update: [], clean: ['--fresh'] },
   { program: 'update-ca-trust', folder: '/etc/pki/ca-trust/source/anchors', extension: 'pem', update: ['extract'], clean: ['extract'] },

@@ -150,7 +150,7 @@ function outcomeText({ outcome, name, reason }: ConnectionRecord['client_certifi
     case 'sent':
       return 'sent';
     case 'not_requested':
-      return name === null ? 'not asked for' : `not asked for (${name} was at hand)`;
+      return name === null ? 'not asked for' : `not asked for (${name} was available)`;
     case 'none_configured':
       return reason;
     case 'not_sendable':
@@ -159,6 +159,6 @@ function outcomeText({ outcome, name, reason }: ConnectionRecord['client_certifi
       return `${name} is withheld from servers that fail verification`;
     case 'unknown':
     default:
-      return name === null ? 'the connection failed before' : `the connection failed before (${name} was at hand)`;
+      return name === null ? 'the connection failed before' : `the connection failed before (${name} was available)`;
   }
 }

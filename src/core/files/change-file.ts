@@ -1,6 +1,6 @@
 /**
  * Changes a text file by program: atomic and durable, one writer after another across processes, and never over an edit made
- * by hand meanwhile.
+ * manually in the meantime.
  *
  * A symbolic link stays one: the file that it leads to is replaced, in that file's folder.
  */
@@ -84,7 +84,7 @@ async function targetOf(file: string): Promise<string> {
 }
 
 export function conflict(file: string): CodedError {
-  return new CodedError('CONFLICT', `${file} was changed meanwhile`, 'read it again, then repeat the change');
+  return new CodedError('CONFLICT', `${file} changed in the meantime`, 'read it again, then repeat the change');
 }
 
 function notWritable(file: string, error: unknown): CodedError {

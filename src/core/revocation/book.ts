@@ -1,5 +1,5 @@
 /**
- * The CRLs at hand, by the source that the store names: the path of a file, or a URL. Sources change on their own, since a CRL
+ * The CRLs available, by the source that the store names: the path of a file, or a URL. Sources change on their own, since a CRL
  * comes each hour where the store changes once a month; so policies hold the sources, and look here when a connection is made.
  */
 import type { X509Certificate } from 'node:crypto';

@@ -97,7 +97,7 @@ export function reasonName(code: number | undefined): string {
 /** That a certificate was revoked, when, and why. */
 export interface Revocation {
   readonly at: Date;
-  /** Of RFC 5280 §5.3.1: `keyCompromise`; `unspecified` where none is told. */
+  /** Of RFC 5280 §5.3.1: `keyCompromise`; `unspecified` where the CRL gives none. */
   readonly reason: string;
 }
 

@@ -220,7 +220,7 @@ function purposeFindings(certificate: X509Certificate, parts: CertificateParts, 
 
 /**
  * Keys and signatures below 112 bits (NIST SP 800-57 part 1, table 2), whatever security level OpenSSL was told: with a
- * rule for an old server it is told none.
+ * rule for an old server it is given none.
  */
 export function strengthFindings(path: Path): Finding[] {
   return path.certificates.flatMap((certificate, depth) => {

@@ -18,7 +18,7 @@ export function hasNameConstraints(certificate: X509Certificate): boolean {
   return certificateParts(certificate).extensions.has(OID.nameConstraints);
 }
 
-/** The first name of the leaf that the CA's constraints leave out or exclude; null where none does, or none is told. */
+/** The first name of the leaf that the CA's constraints leave out or exclude; null where none does, or none is known. */
 export function violationOf(ca: X509Certificate, leaf: X509Certificate): Violation | null {
   const extension = certificateParts(ca).extensions.get(OID.nameConstraints);
   if (!extension) return null;

@@ -81,7 +81,7 @@ export function partsOf(certificate: X509Certificate): CertificateParts | null {
   let read: CertificateParts | null = null;
   try {
     const whole = certificateParts(certificate);
-    // Read when paths are made, where nothing tells of damage.
+    // Read when paths are made, where no error reports damage.
     subjectKeyIdentifier(whole);
     authorityKeyIdentifier(whole);
     read = whole;

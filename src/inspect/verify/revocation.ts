@@ -1,5 +1,5 @@
 /**
- * Whether the certificates along a path were revoked, by the CRLs at hand and by the staple of the server. OpenSSL can judge
+ * Whether the certificates along a path were revoked, by the CRLs available and by the staple of the server. OpenSSL can judge
  * CRLs too, but only of all CAs at once, and a revocation gets lost behind the code of a CRL that is missing
  * (docs/decisions/0004-revocation.md).
  */
@@ -17,7 +17,7 @@ export type RevocationMode = 'off' | 'when-known' | 'required';
 
 export interface RevocationRules {
   readonly mode: RevocationMode;
-  /** Those at hand now, of whatever issuer. */
+  /** Those available now, of whatever issuer. */
   readonly crls: (issuer: Buffer) => readonly NamedCrl[];
   /** Takes note of the CAs of a chain that was verified, to verify CRLs with. */
   readonly learn: (issuers: readonly X509Certificate[]) => void;
@@ -95,7 +95,7 @@ export function revocationOf(path: Path, staple: Buffer | null, rules: Revocatio
   return { findings, facts: { mode, status, staple: stapleFacts(stapled), crls } };
 }
 
-/** Whether a CRL at hand now lists a certificate of the path; for connections that were judged by older ones. */
+/** Whether a CRL available now lists a certificate of the path; for connections that were judged by older ones. */
 export function isRevoked(path: readonly X509Certificate[], rules: RevocationRules): boolean {
   return path.some((certificate, depth) => {
     const issuer = path[depth + 1] ?? null;

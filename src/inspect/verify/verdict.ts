@@ -1,8 +1,8 @@
 /**
- * From what a server showed and what it is held to, to every problem and whether to go on. Pure: no sockets, no clock but
+ * From what a server showed and what it is held to, to every problem and whether to continue. Pure: no sockets, no clock but
  * the one handed in.
  *
- * Node's verify callback lets every handshake go on, and `authorizationError` is only the last problem that OpenSSL met:
+ * Node's verify callback lets every handshake continue, and `authorizationError` is only the last problem that OpenSSL met:
  * an expired certificate of an unknown issuer reads CERT_HAS_EXPIRED alone (measured, Node 24.21). So an `allow` list can't
  * be held against that code; it is held against the whole list, made here from the chain itself.
  */
@@ -82,7 +82,7 @@ const UNNAMED_BY_NODE = new Set([
   ...VIOLATIONS,
 ]);
 
-/** Every problem of a server's certificate and connection, and whether to go on. Never throws. */
+/** Every problem of a server's certificate and connection, and whether to continue. Never throws. */
 export function judge(observed: Observed, expectation: Expectation): Verdict {
   // Node asks for the name only once OpenSSL has accepted the chain.
   if (observed.opensslError === WRONG_NAME)

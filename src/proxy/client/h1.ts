@@ -108,7 +108,7 @@ export class H1ClientConnection {
     return this.#socket;
   }
 
-  /** The response goes on: a client that ended its side still gets bytes. */
+  /** The response continues: a client that ended its side still gets bytes. */
   touch(): void {
     if (this.#endedAt > 0) this.#since = performance.now();
   }

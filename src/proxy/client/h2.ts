@@ -217,7 +217,7 @@ export class H2ClientStream implements ClientStream {
   #gone(): void {
     if (this.#state !== 'open') return;
     this.#state = 'over';
-    // Of a connection that was lost the code is NO_ERROR, which would let the origin go on.
+    // Of a connection that was lost the code is NO_ERROR, which would let the origin continue.
     this.events?.onGone(this.#stream.rstCode || constants.NGHTTP2_CANCEL);
   }
 

@@ -31,7 +31,7 @@ export function intercept(options: InterceptOptions, socket: Socket, authority: 
       // a later TLS error would not destroy the socket. Can go when TLSSocket does it by itself.
       (tls as TLSSocket & { _releaseControl(): boolean })._releaseControl();
       Object.assign(tls, { secureConnecting: false });
-      tls.on('error', () => {}); // a client's reset is routine; whoever uses the socket sees its close
+      tls.on('error', () => {}); // a client's reset is routine; the user of the socket sees its close
       resolve(tls);
     });
     const onError = (error: Error): void => fail(error, error.message);

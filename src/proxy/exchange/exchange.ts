@@ -58,7 +58,7 @@ export interface ExchangeContext {
  */
 type State = 'waiting' | 'requested' | 'responding' | 'tunnel' | 'done';
 
-/** Interim responses of one exchange; more are an attack on whoever reads them. */
+/** Interim responses of one exchange; more are an attack on the reader. */
 const MOST_INTERIM = 64;
 
 export class Exchange implements UpstreamEvents, ClientEvents {

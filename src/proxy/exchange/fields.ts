@@ -1,5 +1,5 @@
 /**
- * Which fields go on: what one connection says to the next only (RFC 9110 §7.6.1) is taken off flat `[name, value, …]` lists
+ * Which fields are forwarded: what one connection says to the next only (RFC 9110 §7.6.1) is taken off flat `[name, value, …]` lists
  * in one pass. Order, case and duplicates of everything else stay as they were.
  */
 import { MtlsdError } from '../../core/errors.ts';
@@ -36,7 +36,7 @@ const meansNothing = (name: string): boolean => name.length >= MEANINGFUL.length
 /** RFC 9110 §6.5.1: of framing, routing and authentication, which a trailer must not change. */
 const NEVER_IN_TRAILERS = new Set(['content-length', 'host', 'trailer', 'authorization', ...Object.values(OWN_FIELDS)]);
 
-/** What a browser tells of the page that makes a request (Fetch Metadata; RFC 6454 for Origin). */
+/** What a browser says about the page that makes a request (Fetch Metadata; RFC 6454 for Origin). */
 export interface BrowserFields {
   readonly site: string | undefined;
   readonly mode: string | undefined;

@@ -18,7 +18,7 @@ export interface ExchangeFacts {
   readonly stream: Pick<ClientStream, 'http' | 'method' | 'path' | 'host'>;
   readonly routing: Routing | null;
   readonly via: UpstreamConnection | null;
-  /** Id of the record of a connection that came to nothing. */
+  /** Id of the record of a connection that failed. */
   readonly failedConnection: string | null;
   readonly reused: boolean;
   readonly status: number | null;
@@ -75,7 +75,7 @@ function overridesOf(routing: Routing | null): ExchangeRecord['overrides'] {
   return { ...(verification && { verification }), ...(certificate && { certificate }), ...(profile && { profile }) };
 }
 
-/** The Host field and the SNI decide nothing here; where they name another place than CONNECT did, it is told. */
+/** The Host field and the SNI decide nothing here; where they name another place than CONNECT did, it is reported. */
 function mismatchOf(
   authority: Authority,
   hostField: string | undefined,

@@ -27,10 +27,7 @@ export function handshakeError(presented: Presented, failure: HandshakeFailure):
   const { where, requested } = presented;
   if (failure === 'timeout') return new MtlsdError('TLS_TIMEOUT', `${where} did not finish the TLS handshake in time`);
   if (failure === 'stopped')
-    return new MtlsdError(
-      'CONNECTION_CLOSED',
-      `the connection to ${where} was given up: nothing waits for it any more`,
-    );
+    return new MtlsdError('CONNECTION_CLOSED', `the connection to ${where} was given up: no request waits for it`);
   const alert = failure === 'closed' ? null : alertOf(failure);
   const cause = failure === 'closed' ? {} : { cause: failure };
   if (alert) return endedByAlert(presented, alert, 'the TLS handshake', cause);

@@ -24,7 +24,7 @@ export function credentials(passwords: Passwords): Credentials {
       if (wanted && !(given && timingSafeEqual(sha256(given.password), wanted)))
         throw new MtlsdError(
           'PROXY_AUTHENTICATION_REQUIRED',
-          given ? 'the proxy password is wrong' : 'this proxy wants a password',
+          given ? 'the proxy password is wrong' : 'this proxy requires a password',
         );
       return { profile: given?.user || undefined };
     },

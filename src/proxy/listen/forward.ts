@@ -1,6 +1,6 @@
 /**
  * Request targets (RFC 9112 §3.2). On the proxy's own port they are absolute: `https://` originates TLS with the certificate,
- * for clients that can't trust a CA; `http://` goes on in the clear and never with a certificate.
+ * for clients that can't trust a CA; `http://` continues in the clear and never with a certificate.
  */
 import { type Authority, parseAuthority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Local ports of one origin each, for programs that know no proxies. Whoever reaches the port acts with the certificate, so
+ * Local ports of one origin each, for programs that know no proxies. Anybody who reaches the port acts with the certificate, so
  * web pages are kept out: one that has the browser send requests here shows in Host (DNS rebinding) or in Sec-Fetch-Site.
  */
 import type { Socket } from 'node:net';

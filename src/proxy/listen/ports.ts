@@ -44,7 +44,7 @@ function listen(place: ListenPlace, admit: (socket: Socket) => void): Promise<Se
     const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, admit);
     server.once('error', reject);
     server.once('listening', () => {
-      server.on('error', () => {}); // EMFILE and the like: the kernel keeps who waits
+      server.on('error', () => {}); // EMFILE and similar: the kernel keeps the clients that wait
       // Before the first connection is taken, which is another turn of the event loop.
       const refusal = 'fd' in place && place.loopbackOnly ? refuseOpen(server) : null;
       if (refusal === null) return resolve(server);

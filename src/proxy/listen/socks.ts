@@ -55,7 +55,7 @@ export async function acceptSocks(socket: Socket, credentials: Credentials, time
 }
 
 export function reply(socket: Socket, code: number): void {
-  // The bound address is of no use to a client of a proxy; all zero says so.
+  // The bound address is not needed by a client of a proxy; all zero says so.
   socket.write(Buffer.from([VERSION, code, 0, ADDRESS.ipv4, 0, 0, 0, 0, 0, 0]));
 }
 

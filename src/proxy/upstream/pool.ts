@@ -62,7 +62,7 @@ export class Pool {
   readonly #idle: H1Connection[] = [];
   readonly #h2 = new Set<H2Session>();
   readonly #dials = new Set<DialInFlight>();
-  /** In the order of their coming; whoever is served, answered or gone is in it no more. */
+  /** In the order of arrival; a request that is served, answered or gone is removed. */
   readonly #waiting = new Set<Waiting>();
   /** What the origin was found not to speak. */
   #lacks: Version | null = null;
@@ -362,7 +362,7 @@ export class Pool {
     this.#fail([waiting], new MtlsdError('CONNECTION_CLOSED', message, { nothingSent: true }));
   }
 
-  /** The origin turned out not to speak that version: whoever waited for it takes the other. */
+  /** The origin turned out not to speak that version: requests that waited for it take the other. */
   #learn(lacks: Version): void {
     this.#lacks = lacks;
     for (const waiting of this.#waiting) waiting.version = other(lacks);

@@ -160,12 +160,12 @@ export async function tunnelThrough(
   try {
     const { status, reason } = await readAnswer(socket, options.timeoutMs, proxy, presented);
     if (status === 407) {
-      const message = `the upstream proxy ${proxyName(proxy)} ${proxy.credentials ? 'does not accept the credentials' : 'wants credentials'} (407)`;
+      const message = `the upstream proxy ${proxyName(proxy)} ${proxy.credentials ? 'does not accept the credentials' : 'requires credentials'} (407)`;
       throw new MtlsdError('UPSTREAM_PROXY_AUTHENTICATION', message, { nothingSent: true });
     }
     if (status < 200 || status > 299) {
       const message = `the upstream proxy ${proxyName(proxy)} refused a tunnel to ${authority.text}: ${status} ${printable(reason, 100)}`;
-      // 504 and the like are its word on the origin, not on itself.
+      // 504 and similar statuses are about the origin, not about the proxy.
       const hint =
         status >= 500
           ? `the proxy can't reach ${authority.text}; try it from there`

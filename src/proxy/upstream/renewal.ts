@@ -22,7 +22,7 @@ export function connectForRenewal(
     const choice = { entry: entry && { ...entry, identity }, reason: `renewal of ${name}` };
     const policy = enforcing(renew.trust);
     const connection = await dial({ authority, choice, policy, override: false, alpn: ['http/1.1'] });
-    // A refusal of the certificate is told as such, and not as a connection that ended.
+    // A refusal of the certificate is reported as such, and not as a connection that ended.
     await new Promise<void>((resolve) => connection.whenSettled(resolve));
     if (connection.refusal) throw connection.refusal;
     return connection.socket;

@@ -17,9 +17,9 @@ export interface UpstreamRequest {
   /** The Host field, `:authority` in HTTP/2. */
   readonly host: string;
   readonly hasBody: boolean;
-  /** Whether the client announced trailers, or may send them unannounced; `te: trailers` goes on with its Connection option. */
+  /** Whether the client announced trailers, or may send them unannounced; `te: trailers` is forwarded with its Connection option. */
   readonly teTrailers: boolean;
-  /** The request goes on as a two-way stream of this protocol (RFC 9110 §7.8, RFC 8441): `websocket`. */
+  /** The request continues as a two-way stream of this protocol (RFC 9110 §7.8, RFC 8441): `websocket`. */
   readonly tunnel: string | null;
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Random } from '../../../fuzz/random.ts';
 import { http1 } from '../../../fuzz/surfaces/http1.ts';
 
-/** A long run by hand: `HTTP1_INPUTS=1000000`. */
+/** A long run: `HTTP1_INPUTS=1000000`. */
 const COUNT = Number(process.env.HTTP1_INPUTS ?? 20_000);
 
 test('the HTTP/1.1 readers give the same events for any split, and fail with their own errors alone', async () => {

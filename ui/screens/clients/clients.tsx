@@ -23,7 +23,7 @@ export function Clients() {
         </div>
         <section class="card">
           <h2>What every client has to know</h2>
-          <p>Where the proxy is, and that it may trust the local CA, in whose name mtlsd answers.</p>
+          <p>The address of the proxy, and the local CA, which signs the certificates that mtlsd shows to clients.</p>
           <Pairs
             rows={[
               ['Proxy', <Copied key="proxy" text={`http://${place.proxy}`} label="the address of the proxy" />],

@@ -98,7 +98,7 @@ function Toolbar({ shown }: { readonly shown: number }) {
         class="toggle"
         aria-pressed={following.value}
         onClick={followNow}
-        title="Keep the newest in sight"
+        title="Keep the newest in view"
       >
         <Icon name="follow" />
         <span class="wide-only">Follow</span>

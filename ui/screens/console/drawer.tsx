@@ -16,7 +16,7 @@ import { Identity } from './identity.tsx';
 import { Steps } from './steps.tsx';
 import { Timing } from './timing.tsx';
 
-/** All there is to say of one exchange: what happened first. */
+/** Everything about one exchange: what happened first. */
 export function Drawer({ id }: { readonly id: string }) {
   const ref = useRef<HTMLElement>(null);
   const known = find(id);

@@ -77,7 +77,7 @@ async function storesFor(ca: CaFile, { system, nss }: Options): Promise<TrustSto
     else if (system)
       throw new CliError(
         'no tool for the trust store of this system is known',
-        `put ${ca.path} there by hand, or use mtlsd run`,
+        `put ${ca.path} there yourself, or use mtlsd run`,
       );
   }
   if (both || nss) {
@@ -102,7 +102,7 @@ function runStep([program, ...args]: Step): Promise<void> {
       reject(
         new CliError(
           `${program} can't be started: ${error.code ?? error.message}`,
-          'install it, or run the commands shown by hand',
+          'install it, or run the shown commands yourself',
         ),
       ),
     );
@@ -112,7 +112,7 @@ function runStep([program, ...args]: Step): Promise<void> {
         : reject(
             new CliError(
               `${program} ended with ${code ?? signal}`,
-              'read what it said above; the commands can be run by hand',
+              'read its output above; you can run the commands yourself',
             ),
           ),
     );

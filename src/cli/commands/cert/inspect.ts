@@ -17,12 +17,12 @@ export function inspectCommand(): Command {
       .description(
         'What is in files, and whether they are usable as a client certificate. Adds nothing, needs no daemon. Exit code 1 where they are not.',
       )
-      .argument('[file]', 'a PFX or a certificate, told apart by its content'),
+      .argument('[file]', 'a PFX or a certificate, recognized by its content'),
   )
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExamples:\n  mtlsd cert inspect partner.p12\n  mtlsd cert inspect me.crt --key me.key')
     .action(async (file: string | undefined, options: FileOptions & { json?: boolean }) => {
-      // What opens keys is of no use to the other commands about certificates.
+      // What opens keys is not needed by the other commands about certificates.
       const { inspectSource } = await import('../../../admin/inspect-source.ts');
       const source = await sourceOf(file, options);
       let answer = await inspectSource(source);

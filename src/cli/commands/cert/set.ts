@@ -41,7 +41,7 @@ export function setCommand(): Command {
     .option('--no-withhold-unverified', 'send it whether or not they pass')
     .option('--renew-est <url>', 'renew it by itself, from this EST server')
     .option('--renew-step <url>', 'renew it by itself, from this step-ca')
-    .option('--no-renew', 'renew it no more')
+    .option('--no-renew', 'stop renewing it')
     .option('--upload', 'keep a copy in the home folder, rather than the path')
     .option('--no-check', 'change it although its files would not load (yet)')
     .option('--json', 'as JSON')

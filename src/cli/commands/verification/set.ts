@@ -32,7 +32,7 @@ export function verificationSetCommand(): Command {
     .option('--host <host>', 'for HOST, HOST:PORT or HOST:* only; "*.SUFFIX" too (port 443 when left out)')
     .option('--allow <code...>', 'let these problems through as well; all others are enforced')
     .option('--allow-only <code...>', 'let these problems through and no others')
-    .option('--pin <pin...>', 'public keys, one of which has to be in the chain: sha256/BASE64=')
+    .option('--pin <pin...>', 'public keys; the chain must contain one of them: sha256/BASE64=')
     .option('--ca <file...>', 'trust these CA certificates for this host')
     .option('--no-system', "don't trust the system's CAs for this host")
     .addOption(

@@ -1,4 +1,4 @@
-/** A renewal that is killed: at every step of the replacement by hand, and at 100 random moments of the whole. */
+/** A renewal that is killed: at every step of the replacement, and at 100 random moments of the whole. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, linkSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -312,7 +312,7 @@ describe('is refused', () => {
     [
       'an entry that was changed meanwhile',
       { ...set('a', { enabled: false }), ifMatch: 'other' },
-      'CONFLICT: the certificate a was changed meanwhile',
+      'CONFLICT: the certificate a changed in the meantime',
     ],
     [
       'a change that others would get by alias',

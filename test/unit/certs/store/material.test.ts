@@ -92,7 +92,7 @@ describe('from programs', () => {
     const { watched } = await opened(`cert: ${cat('both.pem')}`, folder);
     expect(sent(watched)).toBe(first.x509.fingerprint256);
     expect(runs(folder)).toBe(1);
-    // A change of the store runs nothing again; the next reload by hand does.
+    // A change of the store runs nothing again; the next manual reload does.
     await watched.store.edit({ do: 'set-mode', mode: 'report' });
     expect(runs(folder)).toBe(1);
     writeFileSync(path.join(folder, 'both.pem'), second.certPem + second.keyPem);
