@@ -99,9 +99,25 @@ export function watchSession(session: Http2Session, socket: Socket, idleMs: numb
   // A destroyed session emits 'close' when its last write is through and the peer has ended its side (Node 24,
   // http2/core.js, finishSessionClose): a peer that does neither would hold it for ever.
   let ending = false;
+  let busyFor = 0;
+  const ask = (): void => {
+    const timer = setTimeout(breakOff, PING_MS, session);
+    try {
+      session.ping(() => clearTimeout(timer));
+    } catch {
+      clearTimeout(timer);
+      breakOff(session);
+    }
+  };
   const reaper = setInterval(() => {
     if (ending) socket.destroy();
     ending = session.destroyed;
+    // A session was seen to outlive its connection (Node 24.21), and new requests count as its activity: 'timeout' would never
+    // come while they do, and all of them would wait.
+    busyFor = streams() === 0 ? 0 : busyFor + ENDING_MS;
+    if (busyFor < SILENCE_MS || session.destroyed || session.connecting) return;
+    busyFor = 0;
+    ask();
   }, ENDING_MS).unref();
   socket.once('close', () => clearInterval(reaper));
   let idleFor = 0;
@@ -118,12 +134,6 @@ export function watchSession(session: Http2Session, socket: Socket, idleMs: numb
       return;
     }
     idleFor = 0;
-    const timer = setTimeout(breakOff, PING_MS, session);
-    try {
-      session.ping(() => clearTimeout(timer));
-    } catch {
-      clearTimeout(timer);
-      breakOff(session);
-    }
+    ask();
   });
 }

@@ -1,0 +1,43 @@
+/** How a session that carries streams is found to be dead, whatever Node takes for activity. */
+import { EventEmitter } from 'node:events';
+import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { watchSession } from '../../../src/proxy/h2-session.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Never silent to Node, so that 'timeout' never comes. */
+function watched(streams: number, answers: boolean): { pings: () => number; destroyed: () => boolean } {
+  let pings = 0;
+  let destroyed = false;
+  const session = Object.assign(new EventEmitter(), {
+    destroyed: false,
+    connecting: false,
+    setTimeout: () => {},
+    destroy: () => void (destroyed = true),
+    ping(answered: () => void) {
+      pings += 1;
+      if (answers) answered();
+    },
+  });
+  const socket = Object.assign(new EventEmitter(), { destroy: () => {} });
+  watchSession(session as unknown as Http2Session, socket as unknown as Socket, 60_000, () => streams);
+  return { pings: () => pings, destroyed: () => destroyed };
+}
+
+test('a peer that answers no PING is given up, though requests keep coming', () => {
+  const { pings, destroyed } = watched(1, false);
+  vi.advanceTimersByTime(30_000);
+  expect([pings(), destroyed()]).toEqual([1, false]);
+  vi.advanceTimersByTime(10_000);
+  expect(destroyed()).toBe(true);
+});
+
+test('a peer that answers is kept, and one that nobody waits for is not asked', () => {
+  const [busy, idle] = [watched(1, true), watched(0, true)];
+  vi.advanceTimersByTime(70_000);
+  expect([busy.pings(), busy.destroyed()]).toEqual([2, false]);
+  expect([idle.pings(), idle.destroyed()]).toEqual([0, false]);
+});
