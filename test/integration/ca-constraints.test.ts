@@ -2,12 +2,13 @@
 import { execFile } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { isIP } from 'node:net';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openLocalCa } from '../../src/certs/local-ca/local-ca.ts';
 import { issuerOf, mint } from '../../src/certs/local-ca/mint.ts';
@@ -16,6 +17,7 @@ import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '.
 import { nodeOrigin, type Origin } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
 import { hasTool } from '../support/tools.ts';
+import { CHROMIUM, FLAGS } from '../support/page.ts';
 
 const run = promisify(execFile);
 const SETTINGS = (outside: string) => `ca: { permitted: [corp.example, 10.0.0.0/8], outside: ${outside} }\n`;
@@ -207,3 +209,30 @@ describe.each(CLIENTS)('with the stolen key, %s', (_, tool, ask) => {
     },
   );
 });
+
+test.skipIf(!hasTool('chromium') || !hasTool('certutil'))(
+  'with the stolen key, Chromium takes a leaf within the limits and refuses every other',
+  { timeout: 60_000 },
+  async () => {
+    const user = temporaryDirectory();
+    const database = `sql:${join(user, '.pki/nssdb')}`;
+    mkdirSync(join(user, '.pki/nssdb'), { recursive: true });
+    await run('certutil', ['-N', '-d', database, '--empty-password']);
+    await run('certutil', ['-A', '-d', database, '-n', 'local', '-t', 'C,,', '-i', daemon.caFile]);
+    const browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: [...FLAGS, '--host-resolver-rules=MAP *.example 127.0.0.1'],
+      env: { ...process.env, HOME: user },
+    });
+    try {
+      const page = await browser.newPage();
+      await using within = await impostor('api.corp.example');
+      const response = await page.goto(`https://api.corp.example:${within.port}/`);
+      expect(await response?.text()).toBe('impostor');
+      await using outside = await impostor('bank.example');
+      await expect(page.goto(`https://bank.example:${outside.port}/`)).rejects.toThrow(/ERR_CERT/);
+    } finally {
+      await browser.close();
+    }
+  },
+);
