@@ -10,6 +10,7 @@ import { curl, type CurlResult } from '../support/curl.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { openEvents } from '../support/event-stream.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
+import { createCode } from '../support/page.ts';
 import { type Authority, createPki } from '../support/pki.ts';
 import { connectThrough } from '../support/tunnel.ts';
 
@@ -21,6 +22,7 @@ const PLANTED = {
   'passphrase in a broken file': 'canary-broken-yaml-3c3c',
   'proxy password': 'canary-proxy-password-e1e1',
   'proxy password that is wrong': 'canary-wrong-password-d2d2',
+  'password for an upstream proxy': 'canary-hop-password-f4f4',
   authorization: 'canary-authorization-c3c3',
   cookie: 'canary-cookie-b4b4',
   'cookie of the server': 'canary-set-cookie-a5a5',
@@ -32,7 +34,11 @@ const PLANTED = {
 describe.each(['none', 'redacted'])('nothing secret is told, with records.fields: %s', (fieldPolicy) => {
   const dir = temporaryDirectory();
   /** What must not be told: the texts above, and the keys themselves. */
-  const secrets: string[] = Object.values(PLANTED);
+  const secrets: string[] = [
+    ...Object.values(PLANTED),
+    // As it is sent.
+    btoa(`me:${PLANTED['password for an upstream proxy']}`),
+  ];
   /** All that anybody was answered. */
   const said: string[] = [];
   let root: Authority;
@@ -78,8 +84,16 @@ ${more}`;
     strict = await nodeOrigin({ ...tls, requestCert: true, rejectUnauthorized: true });
     daemon = await startDaemon({
       store: store(),
-      settings: `auth: { password: { env: CANARY_PROXY } }\nrecords: { fields: ${fieldPolicy} }\n`,
-      env: { CANARY_PASS: PLANTED['passphrase from the environment'], CANARY_PROXY: PLANTED['proxy password'] },
+      settings: `auth: { password: { env: CANARY_PROXY } }
+records: { fields: ${fieldPolicy} }
+upstream_proxy:
+  - { url: "http://127.0.0.1:${strict.port}", credentials: { env: CANARY_HOP }, hosts: [hop.test.example] }
+`,
+      env: {
+        CANARY_PASS: PLANTED['passphrase from the environment'],
+        CANARY_PROXY: PLANTED['proxy password'],
+        CANARY_HOP: `me:${PLANTED['password for an upstream proxy']}`,
+      },
       args: ['--log-level', 'debug'],
       secrets,
     });
@@ -133,6 +147,7 @@ ${more}`;
       [`https://localhost:${strict.port}/required`, 502],
       [`https://127.0.0.1:${origin.port}/refused`, 502],
       ['http://127.0.0.1:1/closed', 502],
+      ['https://hop.test.example/hop', 502],
       [`http://localhost:${origin.port}/password`, 407, PLANTED['proxy password that is wrong']],
     ] as const) {
       const result = await sent(url, password);
@@ -180,6 +195,28 @@ ${more}`;
     expect(probed).toBe(200);
   });
 
+  test('of who is signed in to the page', async () => {
+    const { origin: from } = new URL(daemon.admin);
+    const code = await createCode(daemon);
+    const login = await fetch(`${daemon.admin}/login`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: { origin: from, 'sec-fetch-site': 'same-origin' },
+      body: new URLSearchParams({ secret: code }),
+    });
+    const [cookie = ''] = login.headers.getSetCookie().map((field) => field.split(';')[0] ?? '');
+    expect(cookie).toMatch(/=.{20,}/);
+    secrets.push(code, cookie.slice(cookie.indexOf('=') + 1));
+    for (const [path, status] of [
+      ['/api/v1/status', 200],
+      ['/api/v1/nowhere', 404],
+    ] as const) {
+      const answer = await fetch(`${daemon.admin}${path}`, { headers: { cookie, 'sec-fetch-site': 'same-origin' } });
+      expect([path, answer.status]).toEqual([path, status]);
+      said.push(`${path}: ${JSON.stringify([...answer.headers])} ${await answer.text()}`);
+    }
+  });
+
   test('in anything that can be read', async () => {
     const { exchanges } = (await (await daemon.api('/api/v1/exchanges')).json()) as {
       exchanges: { exchange: string; connection: string | null }[];
@@ -208,6 +245,7 @@ ${more}`;
     expect(found).toEqual([]);
     // The search would find them: what was said is there, and so is what is no secret.
     expect(said.join()).toContain('wrong.test.example');
+    expect(said.join()).toContain('UPSTREAM_PROXY_FAILED');
     expect(said.join().includes('[redacted]')).toBe(fieldPolicy === 'redacted');
     expect(log.join()).toContain('/required');
     expect(secrets.length).toBeGreaterThan(Object.keys(PLANTED).length + 5);
