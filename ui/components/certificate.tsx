@@ -4,6 +4,7 @@ import { codeWords } from '../words/exchange.ts';
 import { localTime, sentence } from '../words/text.ts';
 import { CopyButton } from './copy.tsx';
 import { Icon } from './icon.tsx';
+import { pageHint } from '../words/hint.ts';
 
 export function LifetimeBar({
   facts,
@@ -99,7 +100,7 @@ export function ProblemNote({
         {allowed && ' (allowed by the rule)'}
       </b>
       <p>{sentence(problem.message)}</p>
-      <p class="muted">{sentence(problem.hint)}</p>
+      <p class="muted">{pageHint(problem.hint)}</p>
     </div>
   );
 }

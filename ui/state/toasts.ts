@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import { ApiFailure } from '../api/client.ts';
 import { sentence } from '../words/text.ts';
+import { pageHint } from '../words/hint.ts';
 
 export interface Toast {
   readonly id: number;
@@ -26,7 +27,7 @@ export function tellFailure(error: unknown): void {
 }
 
 export function failureText(error: unknown): string {
-  if (error instanceof ApiFailure) return `${sentence(error.message)} ${error.hint === '' ? '' : sentence(error.hint)}`;
+  if (error instanceof ApiFailure) return `${sentence(error.message)} ${error.hint === '' ? '' : pageHint(error.hint)}`;
   return sentence(error instanceof Error ? error.message : String(error));
 }
 

@@ -2,13 +2,14 @@
 import type { Match } from '../api/document.ts';
 import type { Verdict } from './exchange.ts';
 import { sentence, shortAuthority } from './text.ts';
+import { pageHint } from './hint.ts';
 
 export function matchVerdict({ authority, action, why, error, certificate, verification }: Match): Verdict {
   const host = shortAuthority(authority);
   if (error)
     return {
       tone: 'bad',
-      text: `A request for ${host} would be refused. ${sentence(error.message)} ${sentence(error.hint)}`,
+      text: `A request for ${host} would be refused. ${sentence(error.message)} ${pageHint(error.hint)}`,
     };
   if (action === 'passthrough')
     return {

@@ -4,6 +4,17 @@ import { RENEWAL_FAULTS } from '../../../src/certs/renewal/fault.ts';
 import { ERROR_CODES, hintAt } from '../../../src/core/errors.ts';
 import { ALERTS, explainAlert } from '../../../src/inspect/verify/alerts.ts';
 import { PROBLEM_CODES, problemHint } from '../../../src/inspect/verify/problems.ts';
+import { pageHint } from '../../../ui/words/hint.ts';
+
+const all = [
+  ...Object.values(ERROR_CODES).map(({ hint }) => hintAt(hint, 'a.example:443')),
+  ...Object.values(ERROR_CODES).map(({ hint }) => hint),
+  ...Object.values(RENEWAL_FAULTS),
+  ...Object.keys(PROBLEM_CODES).map((code) => problemHint(code, 'a.example', 443, { codes: ['A', code] })),
+  ...Object.keys(PROBLEM_CODES).map((code) => problemHint(code, '::1', 8443, { name: 'b.example', version: 'TLSv1' })),
+  ...Object.values(ALERTS).map(({ hint }) => hintAt(hint, 'a.example:443')),
+  hintAt(explainAlert({ number: 116, name: '' }, { requested: true, sent: false }).hint, 'a.example:443'),
+];
 
 describe('apiHint', () => {
   test.each([
@@ -26,20 +37,25 @@ describe('apiHint', () => {
     expect(apiHint(hint)).toBe(expected);
   });
 
-  const all = [
-    ...Object.values(ERROR_CODES).map(({ hint }) => hintAt(hint, 'a.example:443')),
-    ...Object.values(ERROR_CODES).map(({ hint }) => hint),
-    ...Object.values(RENEWAL_FAULTS),
-    ...Object.keys(PROBLEM_CODES).map((code) => problemHint(code, 'a.example', 443, { codes: ['A', code] })),
-    ...Object.keys(PROBLEM_CODES).map((code) =>
-      problemHint(code, '::1', 8443, { name: 'b.example', version: 'TLSv1' }),
-    ),
-    ...Object.values(ALERTS).map(({ hint }) => hintAt(hint, 'a.example:443')),
-    hintAt(explainAlert({ number: 116, name: '' }, { requested: true, sent: false }).hint, 'a.example:443'),
-  ];
   test.each([...new Set(all)].filter((hint) => hint.includes('mtlsd ')))('leaves no command in: %s', (hint) => {
     // `mtlsd cert enroll` needs a person's password; the API has no route for it.
     expect(apiHint(hint).replace('mtlsd cert enroll', '')).not.toMatch(/mtlsd (?!is\b)[a-z]+|--[a-z]/);
+  });
+});
+
+describe('pageHint', () => {
+  test.each([...new Set(all)].map(apiHint).filter((hint) => hint.includes('/')))('leaves no route in: %s', (hint) => {
+    expect(pageHint(hint)).not.toMatch(/\/api\/|\b(?:GET|POST|PUT|PATCH|DELETE) /);
+  });
+
+  test.each([
+    [
+      'if you expect this root, trust it: POST /api/v1/trust/anchors with authority "a.example", the fingerprint256 that POST /api/v1/probe shows, and host "a.example" and port 8443; to let it through: PUT /api/v1/verification/rules/a.example/8443 with allow: [A, B] added to the rule',
+      'If you expect this root, trust it: press Trust this CA; to let it through: add a rule under Trust that allows A, B.',
+    ],
+    ['check the port', 'Check the port.'],
+  ])('%s', (hint, expected) => {
+    expect(pageHint(hint)).toBe(expected);
   });
 });
 

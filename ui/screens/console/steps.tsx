@@ -7,7 +7,7 @@ import { openDialog } from '../../state/dialogs.ts';
 import { go } from '../../state/router.ts';
 import { nextSteps, type Step } from '../../words/exchange.ts';
 import { hostOf } from '../../words/filter.ts';
-import { sentence } from '../../words/text.ts';
+import { pageHint } from '../../words/hint.ts';
 
 interface Props {
   readonly record: Exchange;
@@ -39,8 +39,8 @@ export function Steps({ record, connection }: Props) {
   const isFailure = record.error !== null;
   return (
     <section class="steps">
-      {/* In the words of the command line; a button says it better. */}
-      {record.error && steps.every(({ kind }) => kind === 'probe') && <p class="hint">{sentence(record.error.hint)}</p>}
+      {/* A button says it better. */}
+      {record.error && steps.every(({ kind }) => kind === 'probe') && <p class="hint">{pageHint(record.error.hint)}</p>}
       <div class="buttons">
         {steps.map((step, index) => (
           <button
