@@ -41,7 +41,10 @@ test.runIf(old !== null)('on a Node that is too old, npx with the package says w
 
 test('the package alone, without a checkout and without any other package, runs the demo', async () => {
   const dir = temporaryDirectory();
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', dir], { stdio: ['ignore', 'ignore', 'pipe'] });
+  // Without prepack: other tests use dist/ while this one runs, and npm test has built it.
+  execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', dir], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const [archive = ''] = readdirSync(dir);
   execFileSync('tar', ['-xzf', join(dir, archive), '-C', dir]);
   const root = join(dir, 'package');
