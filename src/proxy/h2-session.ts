@@ -87,6 +87,11 @@ export const breakOff = (session: Http2Session): void =>
 const SILENCE_MS = 30_000;
 /** … and has this long to answer. */
 const PING_MS = 10_000;
+/**
+ * … but not again before that if it sent nothing else since: servers of gRPC end a connection with ENHANCE_YOUR_CALM
+ * (too_many_pings) after three PINGs in less than five minutes each without an answer to a request between them.
+ */
+const SPACING_MS = 305_000;
 
 /** Longer than a last frame and a FIN take. */
 const ENDING_MS = 2_000;
@@ -100,10 +105,17 @@ export function watchSession(session: Http2Session, socket: Socket, idleMs: numb
   // http2/core.js, finishSessionClose): a peer that does neither would hold it for ever.
   let ending = false;
   let busyFor = 0;
+  let asked = { at: Number.NEGATIVE_INFINITY, bytesRead: -1 };
   const ask = (): void => {
+    const now = performance.now();
+    if (socket.bytesRead === asked.bytesRead && now < asked.at + SPACING_MS) return;
+    asked = { at: now, bytesRead: -1 };
     const timer = setTimeout(breakOff, PING_MS, session);
     try {
-      session.ping(() => clearTimeout(timer));
+      session.ping(() => {
+        clearTimeout(timer);
+        asked = { at: now, bytesRead: socket.bytesRead };
+      });
     } catch {
       clearTimeout(timer);
       breakOff(session);

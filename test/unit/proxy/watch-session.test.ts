@@ -9,7 +9,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Never silent to Node, so that 'timeout' never comes. */
-function watched(streams: number, answers: boolean): { pings: () => number; destroyed: () => boolean } {
+function watched(streams: number, answers: boolean, receivesMore = true) {
   let pings = 0;
   let destroyed = false;
   const session = Object.assign(new EventEmitter(), {
@@ -22,7 +22,9 @@ function watched(streams: number, answers: boolean): { pings: () => number; dest
       if (answers) answered();
     },
   });
+  let bytesRead = 0;
   const socket = Object.assign(new EventEmitter(), { destroy: () => {} });
+  Object.defineProperty(socket, 'bytesRead', { get: () => (receivesMore ? ++bytesRead : 17) });
   watchSession(session as unknown as Http2Session, socket as unknown as Socket, 60_000, () => streams);
   return { pings: () => pings, destroyed: () => destroyed };
 }
@@ -40,4 +42,12 @@ test('a peer that answers is kept, and one that nobody waits for is not asked', 
   vi.advanceTimersByTime(70_000);
   expect([busy.pings(), busy.destroyed()]).toEqual([2, false]);
   expect([idle.pings(), idle.destroyed()]).toEqual([0, false]);
+});
+
+test('a silent peer that has answered is not asked again for five minutes, as servers of gRPC count PINGs', () => {
+  const { pings, destroyed } = watched(1, true, false);
+  vi.advanceTimersByTime(300_000);
+  expect(pings()).toBe(1);
+  vi.advanceTimersByTime(40_000);
+  expect([pings(), destroyed()]).toEqual([2, false]);
 });
