@@ -97,6 +97,15 @@ const SPACING_MS = 305_000;
 const ENDING_MS = 2_000;
 
 /**
+ * node:http2 stops reading while a write is under way. When the peer resets the connection just then, the write never ends
+ * (Node 24.21: it stays in the queue of TLS), nothing is read, and so nobody sees the reset: all streams would wait.
+ */
+function readOn(socket: Socket): void {
+  const { _handle: handle } = socket as { _handle?: { readStart?: () => number } | null };
+  handle?.readStart?.();
+}
+
+/**
  * Closes a session that is idle for `idleMs`, destroys one whose peer is dead while streams wait for it, and destroys the
  * socket of a session that does not end.
  */
@@ -121,11 +130,13 @@ export function watchSession(session: Http2Session, socket: Socket, idleMs: numb
       breakOff(session);
     }
   };
+  let bytesRead = -1;
   const reaper = setInterval(() => {
     if (ending) socket.destroy();
     ending = session.destroyed;
-    // A session was seen to outlive its connection (Node 24.21), and new requests count as its activity: 'timeout' would never
-    // come while they do, and all of them would wait.
+    if (streams() > 0 && socket.bytesRead === bytesRead) readOn(socket);
+    bytesRead = socket.bytesRead;
+    // New requests count as activity of the session: 'timeout' does not come while they do.
     busyFor = streams() === 0 ? 0 : busyFor + ENDING_MS;
     if (busyFor < SILENCE_MS || session.destroyed || session.connecting) return;
     busyFor = 0;

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest';
 import { SCENARIOS } from '../../endurance/scenarios.ts';
 
 /** Of the full scale. */
-const SCALES: Readonly<Record<string, number>> = { identities: 0.02, idle: 0.02, drain: 0.4, descriptors: 0.2 };
+const SCALES: Readonly<Record<string, number>> = {
+  identities: 0.02,
+  ends: 0.02,
+  resets: 0.05,
+  idle: 0.02,
+  drain: 0.4,
+  descriptors: 0.2,
+};
 
 test.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))(
   '%s',
