@@ -22,7 +22,7 @@ export const ERROR_CODES = {
   BAD_REQUEST: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'the request breaks RFC 9112; look at what your client sends' },
   REQUEST_TIMEOUT: { side: 'client', status: 408, proxyStatus: 'http_request_error', hint: 'send the fields at once, or raise timeouts.request in mtlsd.yaml' },
   REQUEST_TOO_LARGE: { side: 'client', status: 431, proxyStatus: 'http_request_error', hint: 'shorten the request fields, or raise limits.header_bytes in mtlsd.yaml' },
-  CLIENT_TLS_FAILED: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'make the client trust the local CA: mtlsd env, or mtlsd ca path' },
+  CLIENT_TLS_FAILED: { side: 'client', status: 400, proxyStatus: 'http_request_error', hint: 'make the client trust the local CA: mtlsd env, or mtlsd ca path; in a browser, open http://mtlsd.test/' },
   MISDIRECTED_REQUEST: { side: 'client', status: 421, proxyStatus: 'http_request_error', hint: 'open a connection of its own for that authority' },
   PROXY_AUTHENTICATION_REQUIRED: { side: 'client', status: 407, proxyStatus: 'http_request_denied', hint: 'give the proxy credentials that mtlsd.yaml names under auth' },
   POLICY_REFUSED: { side: 'mtlsd', status: 403, proxyStatus: 'http_request_denied', hint: 'mtlsd match URL shows the rule that refused it' },

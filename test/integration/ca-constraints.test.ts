@@ -72,6 +72,17 @@ describe('hosts', () => {
   });
 });
 
+test('mtlsd match says so without a daemon too', async () => {
+  const other = temporaryDirectory();
+  writeFileSync(join(other, 'mtlsd.yaml'), SETTINGS('refuse'));
+  const match = async (host: string) => (await runMtlsd(['match', host, '--home', other])).stdout;
+  expect(await match('api.corp.example')).toContain('would be intercepted');
+  expect(await match('bank.example')).toMatch(/refused.*ca\.permitted does not list it/);
+  writeFileSync(join(other, 'mtlsd.yaml'), 'ca: { permitted: 5 }\n');
+  expect(await match('bank.example')).toContain('mtlsd.yaml:1:18');
+  expect((await runMtlsd(['cert', 'list', '--home', other])).code).toBe(0);
+});
+
 test('a CA with other limits stops the start, and the message says what to do', async () => {
   const other = temporaryDirectory();
   await openLocalCa(join(other, 'ca'));

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { createMetrics } from '../../admin/metrics.ts';
 import { createAdminApp } from '../../admin/server.ts';
 import { createUsage } from '../../admin/usage.ts';
+import { withinReach } from '../../certs/decide.ts';
 import { openStore } from '../../certs/store/store.ts';
+import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
 import { createRecorder } from '../../inspect/records/recorder.ts';
+import { loadSettings } from '../../settings/load.ts';
 import { VERSION } from '../../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from '../errors.ts';
@@ -16,6 +19,8 @@ import { notRunning } from '../errors.ts';
 export async function filesApi(home: string): Promise<Api> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const store = await openStore({ file: join(home, 'certificates.yaml'), watch: false });
+  // A mistake in mtlsd.yaml concerns a decision alone, which the settings have a part in.
+  const settings = await loadSettings({ home }, process.env).catch(asMtlsdError);
   const token = new Secret(randomBytes(32).toString('base64url'));
   const recorder = createRecorder({ maxRecords: 1, maxBytes: 1 });
   const app = await createAdminApp({
@@ -29,7 +34,11 @@ export async function filesApi(home: string): Promise<Api> {
     get ca(): never {
       throw notRunning(home);
     },
-    within: (decision) => decision,
+    within(decision, authority) {
+      if (settings instanceof MtlsdError) throw settings;
+      const { reach, outside } = settings.ca;
+      return withinReach(decision, authority, { permits: reach.permits, outside });
+    },
     recorder,
     fieldPolicy: 'none',
     store,

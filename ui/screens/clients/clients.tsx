@@ -38,6 +38,7 @@ export function Clients() {
               ['With the system', <Copied key="bundle" text={place.bundleFile} label="the path of the bundle" />],
               ['Subject', `${now.ca.subject}, until ${localDate(now.ca.not_after)}`],
               ['SHA-256', <Fingerprint key="fingerprint" value={now.ca.fingerprint256} />],
+              ['In a browser', 'open http://mtlsd.test/ through the proxy: the steps for each platform, and a test'],
               [
                 'Download',
                 <>
