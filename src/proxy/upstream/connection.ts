@@ -21,10 +21,19 @@ export interface SettlementRules {
   readonly refused: (error: Error | null, written: boolean) => MtlsdError;
 }
 
-export class UpstreamConnection {
-  readonly socket: Socket;
+/** What speaks against another request on a connection that was verified once. */
+export interface Standing {
   /** Whether a CRL that came since lists a certificate of the server. */
   readonly revoked: () => boolean;
+  /** Whether a certificate of either side that was valid then is not now: it ended, or the clock was set. */
+  readonly lapsed: () => boolean;
+}
+
+const WITHOUT_CERTIFICATES: Standing = { revoked: () => false, lapsed: () => false };
+
+export class UpstreamConnection {
+  readonly socket: Socket;
+  readonly standing: Standing;
   /** Requests written to it. */
   uses = 0;
   /** The error that ended it. */
@@ -50,10 +59,10 @@ export class UpstreamConnection {
     record: ConnectionRecord | null,
     rules: SettlementRules | null = null,
     doubtMs = 0,
-    revoked = (): boolean => false,
+    standing = WITHOUT_CERTIFICATES,
   ) {
     this.socket = socket;
-    this.revoked = revoked;
+    this.standing = standing;
     this.#record = record;
     this.#rules = rules;
     this.#settlement = rules ? 'undecided' : 'accepted';

@@ -139,7 +139,7 @@ export function createDialer(options: DialerOptions): Dial {
           },
         },
         0,
-        draft.revokedSince,
+        draft.standing,
       );
     // Without a request there is nothing to refuse.
     return new UpstreamConnection(
@@ -147,7 +147,7 @@ export function createDialer(options: DialerOptions): Dial {
       published(draft.record(null)),
       null,
       draft.requested === true ? capMs : 0,
-      draft.revokedSince,
+      draft.standing,
     );
   }
 

@@ -76,7 +76,8 @@ export class H1Connection implements UpstreamStream {
       this.#state === 'open' &&
       this.#active === null &&
       !this.#socket.destroyed &&
-      performance.now() - this.#idleSince < keptMs
+      performance.now() - this.#idleSince < keptMs &&
+      !this.upstream.standing.lapsed()
     );
   }
 

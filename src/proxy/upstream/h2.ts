@@ -93,7 +93,13 @@ export class H2Session {
 
   get room(): boolean {
     const limit = this.#session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS;
-    return this.#state === 'open' && !this.#session.closed && !this.#session.destroyed && this.#streams.size < limit;
+    return (
+      this.#state === 'open' &&
+      !this.#session.closed &&
+      !this.#session.destroyed &&
+      this.#streams.size < limit &&
+      !this.upstream.standing.lapsed()
+    );
   }
 
   get streams(): number {

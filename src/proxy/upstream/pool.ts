@@ -88,7 +88,7 @@ export class Pool {
 
   /** Whether the server of one of its connections was revoked since. */
   get revoked(): boolean {
-    return [...this.#h1, ...this.#h2].some(({ upstream }) => upstream.revoked());
+    return [...this.#h1, ...this.#h2].some(({ upstream }) => upstream.standing.revoked());
   }
 
   /** Sends a request on a connection that was made for this route, an idle one or a new one. */
@@ -165,6 +165,7 @@ export class Pool {
 
   /** Frees idle connections whose time is up, and ends waits whose time is. */
   sweep(): void {
+    for (const session of this.#h2) if (session.upstream.standing.lapsed()) session.close();
     for (const connection of this.#idle.splice(0)) {
       if (connection.ready) this.#idle.push(connection);
       else connection.close();
@@ -301,8 +302,8 @@ export class Pool {
 
   #connected(upstream: UpstreamConnection, version: Version): void {
     if (this.#state === 'closed') return upstream.end();
-    // By a CRL that came after its verdict: those who wait get another verdict.
-    if (upstream.revoked()) {
+    // By a CRL, or a second, that came after its verdict: those who wait get another verdict.
+    if (upstream.standing.revoked() || upstream.standing.lapsed()) {
       upstream.end();
       return this.#serveWaiting();
     }

@@ -21,6 +21,7 @@ import { judge, type Verdict, withAnchor } from '../../inspect/verify/verdict.ts
 import { observed } from '../../tls/observed.ts';
 import type { ChainReader } from '../../tls/peer-chain.ts';
 import { isSendable, sharedAlgorithms, takenKeys } from '../../tls/sendable.ts';
+import type { Standing } from './connection.ts';
 import type { TcpConnection } from './tcp.ts';
 
 export interface DialPlan {
@@ -40,7 +41,7 @@ export class RecordDraft {
   readonly #plan: DialPlan;
   readonly #identity: ClientIdentity | null;
   #withheld: boolean;
-  readonly #time = new Date().toISOString();
+  readonly #started = new Date();
   #address: Endpoint | null = null;
   #local: Endpoint | null = null;
   #via: string | null = null;
@@ -181,12 +182,22 @@ export class RecordDraft {
     return this.#verdict;
   }
 
-  /** Whether a certificate of the server is listed by a CRL that came after the verdict; a function that can be kept. */
-  get revokedSince(): () => boolean {
+  get standing(): Standing {
     const { policy } = this.#plan;
     const { path, revocation } = this.#verdict;
-    if (!revocation || revocation.status === 'revoked') return () => false;
-    return () => isRevoked(path, policy.revocation);
+    const asked = revocation !== null && revocation.status !== 'revoked';
+    // At the start of the dial: one that ends during the handshake has lapsed, and one that ended before was let through.
+    const presented = this.sent ? (this.#identity?.chain ?? []) : [];
+    const valid = [...path, ...presented].filter((certificate) => isValidAt(certificate, this.#started));
+    const from = Math.max(...valid.map(({ validFromDate }) => validFromDate.getTime()));
+    const until = Math.min(...valid.map(({ validToDate }) => validToDate.getTime()));
+    return {
+      revoked: () => asked && isRevoked(path, policy.revocation),
+      lapsed: () => {
+        const now = Date.now();
+        return now < from || now >= until;
+      },
+    };
   }
 
   record(error: RecordError | null): ConnectionRecord {
@@ -195,7 +206,7 @@ export class RecordDraft {
     return {
       event: error ? 'tls.failed' : 'tls.connected',
       connection: this.id,
-      started: this.#time,
+      started: this.#started.toISOString(),
       authority: authority.text,
       address: this.#address,
       local: this.#local,
@@ -231,6 +242,10 @@ export class RecordDraft {
     };
   }
 }
+
+/** As OpenSSL reads it: the last second does not count. */
+const isValidAt = ({ validFromDate, validToDate }: X509Certificate, time: Date): boolean =>
+  validFromDate <= time && time < validToDate;
 
 function endpoint(ip: string | undefined, port: number | undefined): Endpoint | null {
   return ip === undefined || port === undefined ? null : { ip, port, family: isIP(ip) === 6 ? 6 : 4 };
