@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ago, DAY } from '../support/pki.ts';
 import { createScene, type Scene } from '../support/scene.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import type { Origin, Seen } from '../support/origins.ts';
@@ -28,6 +29,7 @@ describe('clients of the daemon', () => {
     scene = await createScene({
       files,
       clients: ['alice', 'bob'],
+      client: { notBefore: ago(335 * DAY) },
       store: ({ origin: { port } }) => `version: 1
 certificates:
   - { name: alice, host: localhost, port: ${port}, cert: ${files}/alice.crt, key: ${files}/alice.key }
@@ -227,7 +229,13 @@ trust: { system: false, ca: [${files}/root.crt] }
       expect(code).toBe(0);
       for (const check of ['home', 'permissions', 'local CA', 'clock', 'daemon', 'store'])
         expect(find(check)).toMatchObject([{ state: 'ok' }]);
-      expect(find('expiry').map(({ state }) => state)).toEqual(['warning', 'warning']);
+      expect(find('expiry')).toMatchObject([
+        {
+          state: 'warning',
+          next: 'get a new certificate and replace the files, or: mtlsd cert set alice --cert FILE --key FILE',
+        },
+        { state: 'warning' },
+      ]);
     });
 
     test('a home that others can write to is an error, since the daemon does not start with it', async () => {

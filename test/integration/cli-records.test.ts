@@ -4,6 +4,7 @@ import type { StatusAnswer } from '../../src/admin/routes/status.ts';
 import type { MatchAnswer } from '../../src/admin/schemas/match.ts';
 import type { ProbeAnswer } from '../../src/admin/schemas/probe.ts';
 import type { ExchangeRecord } from '../../src/inspect/records/types.ts';
+import { ago, DAY } from '../support/pki.ts';
 import { createScene, type Scene } from '../support/scene.ts';
 import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, temporaryDirectory } from '../support/daemon.ts';
@@ -21,6 +22,7 @@ describe('what a daemon did, on the command line', () => {
     scene = await createScene({
       files,
       clients: ['alice', 'bob'],
+      client: { notBefore: ago(335 * DAY) },
       store: ({ origin: { port } }) => `version: 1
 certificates:
   - { name: old, host: localhost, port: ${port}, cert: ${files}/bob.crt, key: ${files}/bob.key }

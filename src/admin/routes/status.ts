@@ -1,7 +1,7 @@
 /** The state of the daemon on one page, and a reload on demand. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { type Static, Type } from 'typebox';
-import { daysLeft } from '../../certs/store/expiry.ts';
+import { daysLeft, expiresSoon } from '../../certs/store/expiry.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { logChange, rejected } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
@@ -41,7 +41,7 @@ export const StatusSchema = Type.Object(
         enabled: count('Of them, in use.'),
         unusable: count('Of the enabled ones, those that fail closed.'),
         expiring: Type.Array(Type.Object({ name: Type.String(), days_left: Type.Integer() }, closed), {
-          description: 'Enabled entries that end within 30 days or have ended, the nearest first.',
+          description: 'Enabled entries whose first `certificate.expiring` is due, the nearest end first.',
         }),
         verification: Type.Enum(['enforce', 'report']),
         rules: count('Rules of verification.'),
@@ -59,9 +59,6 @@ export const StatusSchema = Type.Object(
   { ...closed, $id: 'Status', description: 'The state of the daemon.' },
 );
 export type StatusAnswer = Static<typeof StatusSchema>;
-
-/** The first threshold of the announcements. */
-const SOON_DAYS = 30;
 
 export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   const started = new Date().toISOString();
@@ -104,10 +101,12 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
           enabled: enabled.length,
           unusable: enabled.filter(({ identity }) => identity === null).length,
           expiring: enabled
-            .flatMap(({ name, identity }) =>
-              identity ? [{ name, days_left: daysLeft(identity.leaf.validToDate) }] : [],
-            )
-            .filter(({ days_left }) => days_left < SOON_DAYS)
+            .flatMap(({ name, identity, renew }) => {
+              if (!identity) return [];
+              const { validFromDate, validToDate } = identity.leaf;
+              const soon = expiresSoon(validFromDate, validToDate, renew !== null);
+              return soon ? [{ name, days_left: daysLeft(validToDate) }] : [];
+            })
             .sort((a, b) => a.days_left - b.days_left),
           verification: sections.verification.mode,
           rules: sections.verification.rules.length,

@@ -1,6 +1,7 @@
 /**
  * Warns ahead when a certificate that we present expires: 30, 14, 7 and 1 days before its end and at its end, once each, also
- * across restarts. No warning comes before the last third of its lifetime, so that a certificate of 24 hours warns once.
+ * across restarts. No warning comes before the last third of its lifetime, so that a certificate of 24 hours warns once; with
+ * `renew`, before the last sixth, since a renewal is tried earlier and warns when it fails.
  * After a pause it warns once, for the nearest of the thresholds that passed.
  */
 import { readFile } from 'node:fs/promises';
@@ -24,8 +25,6 @@ export interface ExpiryOptions {
   /** Remembers which warnings were given; created when missing. */
   readonly stateFile: string;
   readonly onNotice: (notice: ExpiryNotice) => void;
-  /** The share of the lifetime that is left at the earliest warning; a third when left out. Less for what renews itself. */
-  readonly earliestShare?: (entry: StoreEntry) => number;
   /** For a look that failed; the next one comes all the same. */
   readonly onFault?: (error: unknown) => void;
 }
@@ -41,6 +40,11 @@ const FORGET_AFTER_MS = 90 * DAY_MS;
 /** Whole days until then, rounded down: 0 on the last day, negative after the end. */
 export function daysLeft(notAfter: Date, now = new Date()): number {
   return Math.floor((notAfter.getTime() - now.getTime()) / DAY_MS);
+}
+
+/** Whether the first of the warnings is due, as the watch gives them. */
+export function expiresSoon(from: Date, to: Date, renews: boolean, now = Date.now()): boolean {
+  return deadlinesOf(from, to, renews).some(({ atMs }) => now > atMs);
 }
 
 /** Entry and fingerprint -> the last warning. */
@@ -89,7 +93,7 @@ export class ExpiryWatch {
     this.#told ??= await readTold(this.#options.stateFile);
     const now = Date.now();
     const told = this.#told;
-    const due = this.#entries.flatMap((entry) => noticeFor(entry, this.#deadlines(entry), told, now) ?? []);
+    const due = this.#entries.flatMap((entry) => noticeFor(entry, deadlinesOfEntry(entry), told, now) ?? []);
     if (due.length > 0) {
       for (const { name, fingerprint256, threshold, notAfter } of due) {
         told[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + FORGET_AFTER_MS };
@@ -99,14 +103,6 @@ export class ExpiryWatch {
       for (const notice of due) this.#options.onNotice(notice);
     }
     this.#arm(now);
-  }
-
-  #deadlines(entry: StoreEntry): Deadline[] {
-    if (!entry.identity) return [];
-    const { validFromDate, validToDate } = entry.identity.leaf;
-    const end = validToDate.getTime();
-    const longestMs = (end - validFromDate.getTime()) * (this.#options.earliestShare?.(entry) ?? 1 / 3);
-    return THRESHOLDS.map((threshold) => ({ threshold, atMs: end - Math.min(threshold * DAY_MS, longestMs) }));
   }
 
   async #remember(now: number): Promise<void> {
@@ -124,7 +120,7 @@ export class ExpiryWatch {
     if (this.#closed || this.#entries.length === 0) return;
     let next = now + LONGEST_WAIT_MS;
     for (const entry of this.#entries)
-      for (const { atMs } of this.#deadlines(entry)) if (atMs > now && atMs < next) next = atMs;
+      for (const { atMs } of deadlinesOfEntry(entry)) if (atMs > now && atMs < next) next = atMs;
     // One millisecond after, so that "less than" holds.
     this.#timer = setTimeout(() => void this.#look(), next - now + 1).unref();
   }
@@ -133,6 +129,16 @@ export class ExpiryWatch {
 interface Deadline {
   readonly threshold: number;
   readonly atMs: number;
+}
+
+function deadlinesOf(from: Date, to: Date, renews: boolean): Deadline[] {
+  const end = to.getTime();
+  const longestMs = (end - from.getTime()) / (renews ? 6 : 3);
+  return THRESHOLDS.map((threshold) => ({ threshold, atMs: end - Math.min(threshold * DAY_MS, longestMs) }));
+}
+
+function deadlinesOfEntry({ identity, renew }: StoreEntry): Deadline[] {
+  return identity ? deadlinesOf(identity.leaf.validFromDate, identity.leaf.validToDate, renew !== null) : [];
 }
 
 function noticeFor(

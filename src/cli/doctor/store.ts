@@ -2,12 +2,10 @@
 import type { EntryAnswer } from '../../admin/schemas/certificate.ts';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
 import { distinctProblems } from '../../certs/store/changes.ts';
+import { expiresSoon } from '../../certs/store/expiry.ts';
 import type { Api } from '../api/api.ts';
 import { count, inDays } from '../output.ts';
 import { failed, type CheckResult, ok, warning } from './check.ts';
-
-/** The first threshold of the announcements. */
-const SOON_DAYS = 30;
 
 export async function checkStore(api: Api): Promise<CheckResult[]> {
   const findings: CheckResult[] = [];
@@ -64,12 +62,16 @@ export async function checkStore(api: Api): Promise<CheckResult[]> {
 }
 
 function expiryFindings(entries: readonly EntryAnswer[]): CheckResult[] {
-  const findings = entries.flatMap(({ name, days_left }) => {
-    if (days_left === null || days_left >= SOON_DAYS) return [];
-    const next = `renew it, then: mtlsd cert set ${name}`;
+  const findings = entries.flatMap(({ name, facts: [leaf], days_left, renew, pfx }) => {
+    if (!leaf || days_left === null) return [];
+    if (!expiresSoon(new Date(leaf.not_before), new Date(leaf.not_after), renew !== null)) return [];
+    const files = pfx === null ? '--cert FILE --key FILE' : '--pfx FILE';
+    const next = renew
+      ? `mtlsd cert renew ${name}`
+      : `get a new certificate and replace the files, or: mtlsd cert set ${name} ${files}`;
     return days_left < 0
       ? failed('expiry', `${name} expired ${inDays(days_left)}`, next)
       : warning('expiry', `${name} expires ${inDays(days_left)}`, next);
   });
-  return findings.length > 0 ? findings : [ok('expiry', `nothing ends within ${SOON_DAYS} days`)];
+  return findings.length > 0 ? findings : [ok('expiry', 'no certificate expires soon')];
 }

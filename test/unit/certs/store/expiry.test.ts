@@ -14,7 +14,7 @@ beforeEach(() => vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout
 afterEach(() => vi.useRealTimers());
 
 /** Long-lived, unless told how long it lives. */
-async function entryFor(name: string, days: number, lifeDays = days + 365): Promise<StoreEntry> {
+async function entryFor(name: string, days: number, lifeDays = days + 365, renews = false): Promise<StoreEntry> {
   const root = await (await createPki()).root();
   const { x509: leaf } = await root.issue({
     cn: name,
@@ -22,7 +22,7 @@ async function entryFor(name: string, days: number, lifeDays = days + 365): Prom
     notAfter: new Date(start + days * DAY),
   });
   const identity = { leaf } as ClientIdentity;
-  return { name, enabled: true, identity } as StoreEntry;
+  return { name, enabled: true, identity, renew: renews ? {} : null } as StoreEntry;
 }
 
 /** Told as `name threshold days`. */
@@ -78,9 +78,9 @@ describe('an expiring certificate', () => {
     expect(month.told).toEqual(['b 30 14', 'b 14 13', 'b 7 6', 'b 1 0', 'b 0 -1']);
   });
 
-  test('that renews itself is told of later, by the share that is given for its entry', async () => {
-    const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'), { earliestShare: () => 1 / 6 });
-    await watch.update({ entries: [await entryFor('a', 1, 1)] });
+  test('that renews itself warns in the last sixth of its lifetime', async () => {
+    const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
+    await watch.update({ entries: [await entryFor('a', 1, 1, true)] });
     await pass(19 / 24, watch);
     expect(told).toEqual([]);
     await pass(3 / 24, watch);
