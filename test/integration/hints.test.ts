@@ -237,6 +237,7 @@ describe('trust', () => {
       expect(await mtlsd('trust', 'add', join(home, 'corp.crt'), ...host)).toMatchObject({ code: 0 });
     // Twice is once.
     await mtlsd('trust', 'add', join(home, 'corp.crt'), '--yes');
+    expect(readFileSync(join(home, 'certificates.yaml'), 'utf8')).not.toMatch(/^[^#]*crl:/m);
     const { stdout } = await mtlsd('trust', 'list');
     expect(stdout.match(/CN=Corp Root/g)).toHaveLength(2);
     expect(stdout).toContain('every host');

@@ -267,9 +267,12 @@ function removalOf(place: Place | null, file: string, store: StoreSnapshot): Sto
   if (!place || !rule) return { do: 'set-trust', trust: left };
   const { trust: _trust, ...rest } = rule;
   // What adding made goes again: trust like that of every host, and a rule that says nothing else.
-  if (!isDeepStrictEqual(left, { ...trust })) return { do: 'put-rule', rule: { ...rest, trust: left } };
+  if (!isDeepStrictEqual({ crl: [], ...left }, { ...trust })) return { do: 'put-rule', rule: { ...rest, trust: left } };
   const { host: _host, port: _port, ...others } = rest;
   return Object.keys(others).length === 0 ? { do: 'remove-rule', ...place } : { do: 'put-rule', rule: rest };
 }
 
-const added = (trust: TrustFields, file: string): TrustFields => ({ ...trust, ca: [...(trust.ca ?? []), file] });
+/** Without an empty list of CRLs, which says nothing in the file. */
+function added({ crl = [], ...trust }: TrustFields, file: string): TrustFields {
+  return { ...trust, ca: [...(trust.ca ?? []), file], ...(crl.length > 0 && { crl }) };
+}
