@@ -66,7 +66,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const warn = (message: string): void => log('warn', 'daemon.warning', { message });
   const unlock = await lockHome(home, (why) => warn(`${why}; a second daemon for this home would not be noticed`));
   opened.defer(unlock);
-  const ca = await openLocalCa(join(home, 'ca'), settings.ca.reach);
+  const ca = await openLocalCa(join(home, 'ca'), { ...settings.ca, onNotice: warn });
   const within = (decision: Decision, authority: Authority): Decision =>
     withinReach(decision, authority, { permits: settings.ca.reach.permits, outside: settings.ca.outside });
   if (settings.publicDir !== null) await publishCa(ca, settings.publicDir);

@@ -3,7 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { nativeCode } from './errors.ts';
 import { Secret } from './secret.ts';
 
+/** A file is an absolute path. */
 export type SecretSource = { readonly env: string } | { readonly file: string };
+
+/** A program whose output it is, run without a shell in a folder. */
+export interface ProgramSource {
+  readonly command: readonly string[];
+  readonly cwd: string;
+}
 
 /** Longer than any passphrase, shorter than a mistake such as the wrong file. */
 export const LONGEST_SECRET = 4096;

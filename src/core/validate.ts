@@ -27,7 +27,7 @@ export interface Wording {
   readonly expected?: (path: Path, value: unknown, expected: string) => string;
   /** Behind the list of known keys: `(cert?)`. */
   readonly nearest?: (key: string, known: readonly string[]) => string;
-  /** Fields whose value may be a secret: only its kind is reported. */
+  /** Fields whose value, or a value in them, may be a secret: only its kind is reported. */
   readonly secret?: ReadonlySet<string>;
 }
 
@@ -109,7 +109,7 @@ function mistakesOf(error: TLocalizedValidationError, root: Schema, whole: unkno
   }
   const expected = expectedOf(schema, 'another value');
   const what = path.length === 0 ? 'the file' : label(path);
-  const is = wording.secret?.has(String(path.at(-1))) ? kindOf(value) : describe(value);
+  const is = path.some((key) => wording.secret?.has(String(key))) ? kindOf(value) : describe(value);
   return [
     {
       path,

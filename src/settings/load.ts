@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
-import type { SecretSource } from '../core/read-secret.ts';
+import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
@@ -14,6 +14,7 @@ import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.
 import { inheritedSockets } from './inherited-sockets.ts';
 import { type ListenerSettings, type NetworkSettings, resolveNetwork } from './network.ts';
 import { type CompleteSettings, LOG_FORMATS, LOG_LEVELS, SettingsFile } from './schema.ts';
+import { passphraseSource, secretSource } from './secret-source.ts';
 
 /** What the command line may set; each wins over the file. */
 export interface SettingsFlags {
@@ -46,6 +47,13 @@ export type AuthSettings =
   | { readonly users: ReadonlyMap<string, SecretSource> }
   | null;
 
+export interface CaSettings {
+  readonly reach: CaReach;
+  readonly outside: 'passthrough' | 'refuse';
+  /** Encrypts the key on disk; null for a key that only its file's mode guards. */
+  readonly passphrase: SecretSource | ProgramSource | null;
+}
+
 export interface Settings {
   readonly home: string;
   readonly listen: readonly ListenPlace[];
@@ -56,7 +64,7 @@ export interface Settings {
   readonly anyPort: boolean;
   readonly auth: AuthSettings;
   readonly metrics: ListenAddress | null;
-  readonly ca: { readonly reach: CaReach; readonly outside: 'passthrough' | 'refuse' };
+  readonly ca: CaSettings;
   readonly publicDir: string | null;
   readonly overrides: boolean;
   readonly nonTls: CompleteSettings['non_tls'];
@@ -98,10 +106,13 @@ export async function loadSettings(flags: SettingsFlags, env: NodeJS.ProcessEnv)
   return resolveSettings(text === null ? {} : parseSettings(text, path), flags, env, home, path);
 }
 
+/** A person who writes the secret itself is not to read it in a log. */
+const SECRETS = new Set(['passphrase', 'password', 'users', 'credentials']);
+
 function parseSettings(text: string, path: string): SettingsFile {
   const yaml = readYaml(text, path);
   const value = yaml.ok ? (yaml.value ?? {}) : null;
-  const problems = yaml.ok ? yaml.problemsOf(validatorFor(SettingsFile)(value)) : yaml.problems;
+  const problems = yaml.ok ? yaml.problemsOf(validatorFor(SettingsFile, { secret: SECRETS })(value)) : yaml.problems;
   if (problems.length === 0) return value as SettingsFile;
   const lines = problems.map((problem) => describeAt(path, problem));
   throw new MtlsdError('BAD_CONFIGURATION', lines.join('\n'));
@@ -146,7 +157,11 @@ function resolveSettings(
     anyPort: oneOf(flags.port, ['auto'], '--port') === 'auto',
     auth,
     metrics: file.metrics ? listenAddress(file.metrics.listen, `metrics.listen in ${path}`) : null,
-    ca: { reach: reachOf(written.ca?.permitted, path), outside: file.ca.outside },
+    ca: {
+      reach: reachOf(written.ca?.permitted, path),
+      outside: file.ca.outside,
+      passphrase: written.ca?.passphrase ? passphraseSource(written.ca.passphrase, home) : null,
+    },
     publicDir: file.public_dir === undefined ? null : publicFolder(resolve(home, file.public_dir), home, path),
     overrides: file.overrides,
     nonTls: file.non_tls,
@@ -209,11 +224,9 @@ function listenPlace(text: string, source: string): ListenAddress | { readonly p
 }
 
 function authSettings(auth: SettingsFile['auth'], home: string): AuthSettings {
-  const source = ({ file, env = '' }: { file?: string; env?: string }): SecretSource =>
-    file === undefined ? { env } : { file: resolve(home, file) };
   if (auth?.users)
-    return { users: new Map(Object.entries(auth.users).map(([user, secret]) => [user, source(secret)])) };
-  return auth?.password ? { password: source(auth.password) } : null;
+    return { users: new Map(Object.entries(auth.users).map(([user, secret]) => [user, secretSource(secret, home)])) };
+  return auth?.password ? { password: secretSource(auth.password, home) } : null;
 }
 
 function reachOf(permitted: readonly string[] | undefined, path: string): CaReach {

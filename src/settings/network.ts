@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { HostIndex, parsePassthrough } from '../core/hosts.ts';
 import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
-import type { SecretSource } from '../core/read-secret.ts';
+import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
 import type { ProxyRule, SettingsFile } from './schema.ts';
+import { passphraseSource, secretSource } from './secret-source.ts';
 
 export interface ListenerSettings {
   readonly listen: string;
@@ -28,7 +29,7 @@ export interface ClientFiles {
   readonly cert: string | null;
   readonly key: string | null;
   readonly pfx: string | null;
-  readonly passphrase: SecretSource | null;
+  readonly passphrase: SecretSource | ProgramSource | null;
 }
 
 export interface NetworkSettings {
@@ -79,7 +80,7 @@ function resolveProxy(rule: ProxyRule, home: string, path: string): UpstreamProx
   return {
     scheme: scheme === 'https' ? 'https' : 'http',
     authority: authorityIn(place, scheme === 'https' ? 443 : 80, `${path}: upstream_proxy.url`),
-    credentials: secretSource(credentials, home),
+    credentials: credentials ? secretSource(credentials, home) : null,
     ca: ca === undefined ? null : resolve(home, ca),
     client: clientFiles(rule, home, path),
   };
@@ -98,12 +99,12 @@ function clientFiles({ url, cert, key, pfx, passphrase }: ProxyRule, home: strin
       'name cert and key, or pfx alone',
     );
   const at = (file: string | undefined): string | null => (file === undefined ? null : resolve(home, file));
-  return { cert: at(cert), key: at(key), pfx: at(pfx), passphrase: secretSource(passphrase, home) };
-}
-
-function secretSource(secret: ProxyRule['credentials'], home: string): SecretSource | null {
-  if (secret?.env !== undefined) return { env: secret.env };
-  return secret?.file === undefined ? null : { file: resolve(home, secret.file) };
+  return {
+    cert: at(cert),
+    key: at(key),
+    pfx: at(pfx),
+    passphrase: passphrase ? passphraseSource(passphrase, home) : null,
+  };
 }
 
 function authorityIn(text: string, defaultPort: number | undefined, where: string): Authority {

@@ -58,6 +58,22 @@ const secret = (description: string, errorMessage: string) =>
     { ...closed, minProperties: 1, maxProperties: 1, description, errorMessage },
   );
 
+const passphrase = (description: string) =>
+  Type.Object(
+    {
+      env: Type.Optional(Type.String({ minLength: 1 })),
+      file: Type.Optional(Type.String({ minLength: 1 })),
+      command: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+    },
+    {
+      ...closed,
+      minProperties: 1,
+      maxProperties: 1,
+      description,
+      errorMessage: '{ env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, ...] }',
+    },
+  );
+
 const ProxyRule = Type.Object(
   {
     url: Type.String({
@@ -74,9 +90,7 @@ const ProxyRule = Type.Object(
     ),
     key: Type.Optional(text('Its private key; left out when the certificate file holds it too.', 'a path')),
     pfx: Type.Optional(text('In place of cert and key.', 'a path')),
-    passphrase: Type.Optional(
-      secret('Where the passphrase of the key or the PFX is.', '{ env: NAME } or { file: PATH }'),
-    ),
+    passphrase: Type.Optional(passphrase('Where the passphrase of the key or the PFX is.')),
     hosts: hosts('The authorities it is for; all when left out.'),
     no_proxy: hosts('Authorities that are reached directly.'),
   },
@@ -177,8 +191,9 @@ export const SettingsFile = Type.Object(
             'passthrough',
             'What happens to a tunnel to a host that the local CA may not sign for.',
           ),
+          passphrase: Type.Optional(passphrase("Where the passphrase is that encrypts the local CA's key on disk.")),
         },
-        { ...closed, default: {}, errorMessage: 'a mapping with permitted and outside' },
+        { ...closed, default: {}, errorMessage: 'a mapping with permitted, outside and passphrase' },
       ),
     ),
     public_dir: Type.Optional(

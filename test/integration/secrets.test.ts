@@ -20,6 +20,7 @@ const PLANTED = {
   'passphrase from the environment': 'canary-env-passphrase-55aa',
   'passphrase over the API': 'canary-api-passphrase-90fe',
   'passphrase in a broken file': 'canary-broken-yaml-3c3c',
+  'passphrase of the local CA': 'canary-ca-passphrase-6d6d',
   'proxy password': 'canary-proxy-password-e1e1',
   'proxy password that is wrong': 'canary-wrong-password-d2d2',
   'password for an upstream proxy': 'canary-hop-password-f4f4',
@@ -85,12 +86,14 @@ ${more}`;
     daemon = await startDaemon({
       store: store(),
       settings: `auth: { password: { env: CANARY_PROXY } }
+ca: { passphrase: { command: [printenv, CANARY_CA] } }
 records: { fields: ${fieldPolicy} }
 upstream_proxy:
   - { url: "http://127.0.0.1:${strict.port}", credentials: { env: CANARY_HOP }, hosts: [hop.test.example] }
 `,
       env: {
         CANARY_PASS: PLANTED['passphrase from the environment'],
+        CANARY_CA: PLANTED['passphrase of the local CA'],
         CANARY_PROXY: PLANTED['proxy password'],
         CANARY_HOP: `me:${PLANTED['password for an upstream proxy']}`,
       },

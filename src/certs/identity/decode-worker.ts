@@ -8,21 +8,25 @@ import { decodeError, decrypt, decryptTraditional } from './pbe.ts';
 import { toPem } from './pem.ts';
 import { decodePkcs12, passwords, type PfxContent } from './pkcs12.ts';
 import { encodePkcs12, type NewPfx } from './pkcs12-encode.ts';
+import { encryptPkcs8 } from './pbes2-encrypt.ts';
 
 export type DecodeJob =
   | { readonly kind: 'key'; readonly part: Exclude<KeyPart, { form: 'plain' }>; readonly passphrase: string }
   | { readonly kind: 'pfx'; readonly der: Uint8Array; readonly passphrase: string | null }
-  | ({ readonly kind: 'new-pfx' } & NewPfx);
+  | ({ readonly kind: 'new-pfx' } & NewPfx)
+  /** PKCS#8, to be encrypted. */
+  | { readonly kind: 'seal'; readonly key: Uint8Array; readonly passphrase: string };
 
 export interface DecodeAnswer extends PfxContent {
-  /** Of a `new-pfx`. */
-  readonly pfx?: Uint8Array;
+  /** Of a `new-pfx` or `seal`. */
+  readonly made?: Uint8Array;
 }
 
 /** @throws CodedError of DecodeCode */
 function decode(job: DecodeJob): DecodeAnswer {
   try {
-    if (job.kind === 'new-pfx') return { keys: [], certificates: [], pfx: encodePkcs12(job) };
+    if (job.kind === 'new-pfx') return { keys: [], certificates: [], made: encodePkcs12(job) };
+    if (job.kind === 'seal') return { keys: [], certificates: [], made: encryptPkcs8(job.key, job.passphrase) };
     if (job.kind === 'pfx') return decodePkcs12(job.der, job.passphrase);
     // A Buffer arrives in this thread as a plain Uint8Array.
     const key = openKey({ ...job.part, der: Buffer.from(job.part.der) }, job.passphrase);

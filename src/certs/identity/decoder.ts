@@ -10,6 +10,7 @@ import type { Diagnosis } from './identity.ts';
 import { keyOf } from './keys.ts';
 import { certificateOf, type KeyPart } from './parts.ts';
 import type { DecodeCode } from './pbe.ts';
+import { toPem } from './pem.ts';
 import type { PfxContent } from './pkcs12.ts';
 import type { NewPfx } from './pkcs12-encode.ts';
 
@@ -62,7 +63,14 @@ export function pfxContent(bytes: Buffer, passphrase: Secret | null, file: strin
 /** A new PFX with one key. */
 export async function makePfx(pfx: NewPfx): Promise<Buffer> {
   const answer = await thread.run({ kind: 'new-pfx', ...pfx });
-  return Buffer.from(answer.pfx ?? []);
+  return Buffer.from(answer.made ?? []);
+}
+
+/** The key as encrypted PKCS#8, PEM. */
+export async function sealKey(key: KeyObject, passphrase: Secret): Promise<string> {
+  const der = key.export({ type: 'pkcs8', format: 'der' });
+  const answer = await thread.run({ kind: 'seal', key: der, passphrase: passphrase.reveal() });
+  return toPem('ENCRYPTED PRIVATE KEY', answer.made ?? new Uint8Array());
 }
 
 async function decode(job: DecodeJob, file: string, given: boolean): Promise<PfxContent> {

@@ -167,8 +167,10 @@ async function passphraseFor(
   return readPassphrase(source.passphrase);
 }
 
-async function openKey(part: KeyPart, passphrase: Secret, file: string): Promise<KeyObject> {
-  return part.form === 'plain' ? keyOf(part.der, part.type, file) : decryptKey(part, passphrase, file);
+/** @param passphrase of an encrypted one */
+export async function openKey(part: KeyPart, passphrase: Secret | null, file: string): Promise<KeyObject> {
+  if (part.form === 'plain') return keyOf(part.der, part.type, file);
+  return decryptKey(part, passphrase ?? new Secret(''), file);
 }
 
 function identityOf(

@@ -1,16 +1,11 @@
 /** Where a passphrase comes from: the store itself, the environment, a file, or a program's output. */
 import type { CodedError } from '../../core/errors.ts';
-import { LONGEST_SECRET, readSecret, secretOf, type SecretSource } from '../../core/read-secret.ts';
+import { LONGEST_SECRET, type ProgramSource, readSecret, secretOf, type SecretSource } from '../../core/read-secret.ts';
 import type { Secret } from '../../core/secret.ts';
 import { shellWord, unusable } from './diagnosis.ts';
 import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
 
-export type PassphraseSource =
-  | { readonly text: Secret }
-  /** A file is an absolute path. */
-  | SecretSource
-  /** Run without a shell, in the folder of the store. */
-  | { readonly command: readonly string[]; readonly cwd: string };
+export type PassphraseSource = { readonly text: Secret } | SecretSource | ProgramSource;
 
 /**
  * @param timeoutMs of a command
@@ -51,7 +46,7 @@ async function fromCommand(command: readonly string[], cwd: string, timeoutMs: n
     throw unavailable(
       null,
       `the passphrase command ${command[0]} ${error.message}`,
-      `run the command of the entry yourself, as the daemon's user; it has to write the passphrase and exit with 0`,
+      "run this command yourself, as the daemon's user; it has to write the passphrase and exit with 0",
     );
   }
 }

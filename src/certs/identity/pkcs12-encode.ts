@@ -2,7 +2,7 @@
  * A new PFX (PKCS#12, RFC 7292) with one key: AES-256, PBKDF2 and HMAC with SHA-256, as OpenSSL 3 writes them. Runs in the
  * decoder's thread, since deriving the keys takes some 100 ms. node-forge writes RSA keys alone.
  */
-import { createCipheriv, createHmac, hash, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 import {
   bmpString,
   explicit,
@@ -15,6 +15,7 @@ import {
   set,
 } from '../../core/der-writer.ts';
 import { pkcs12Kdf } from './pbe.ts';
+import { count, encrypt } from './pbes2-encrypt.ts';
 
 export interface NewPfx {
   /** PKCS#8, unencrypted. */
@@ -36,10 +37,6 @@ const ID = {
   x509Certificate: '1.2.840.113549.1.9.22.1',
   friendlyName: '1.2.840.113549.1.9.20',
   localKeyId: '1.2.840.113549.1.9.21',
-  pbes2: '1.2.840.113549.1.5.13',
-  pbkdf2: '1.2.840.113549.1.5.12',
-  hmacSha256: '1.2.840.113549.2.9',
-  aes256Cbc: '2.16.840.1.101.3.4.1.42',
   sha256: '2.16.840.1.101.3.4.2.1',
 } as const;
 
@@ -53,8 +50,8 @@ export function encodePkcs12({ key, certificates, passphrase, friendlyName }: Ne
     own ? sequence(oid(kind), explicit(0, value), attributes) : sequence(oid(kind), explicit(0, value));
   const certBag = (der: Uint8Array) => sequence(oid(ID.x509Certificate), explicit(0, octetString(Buffer.from(der))));
   const certBags = sequence(...certificates.map((der, i) => bag(ID.certBag, certBag(der), i === 0)));
-  const sealedCertificates = encrypt(certBags, passphrase);
-  const sealedKey = encrypt(Buffer.from(key), passphrase);
+  const sealedCertificates = encrypt(certBags, passphrase, iterations);
+  const sealedKey = encrypt(key, passphrase, iterations);
   const keyBags = sequence(bag(ID.shroudedKeyBag, sequence(sealedKey.algorithm, octetString(sealedKey.data)), true));
   const content = sequence(
     sequence(
@@ -74,29 +71,14 @@ export function encodePkcs12({ key, certificates, passphrase, friendlyName }: Ne
 
 const dataInfo = (content: Buffer): Buffer => sequence(oid(ID.data), explicit(0, octetString(content)));
 
-function encrypt(plain: Buffer, passphrase: string): { algorithm: Buffer; data: Buffer } {
-  const [salt, iv] = [randomBytes(16), randomBytes(16)];
-  const derived = pbkdf2Sync(passphrase, salt, iterations, 32, 'sha256');
-  const cipher = createCipheriv('aes-256-cbc', derived, iv);
-  const prf = sequence(oid(ID.hmacSha256), nothing());
-  const kdf = sequence(oid(ID.pbkdf2), sequence(octetString(salt), count(), prf));
-  const scheme = sequence(oid(ID.aes256Cbc), octetString(iv));
-  return {
-    algorithm: sequence(oid(ID.pbes2), sequence(kdf, scheme)),
-    data: Buffer.concat([cipher.update(plain), cipher.final()]),
-  };
-}
-
 /** RFC 7292 appendix B: the passphrase in UTF-16 with two zero bytes at its end. */
 function macOf(content: Buffer, passphrase: string): Buffer {
   const salt = randomBytes(16);
   const key = pkcs12Kdf('sha256', Buffer.from(`${passphrase}\0`, 'utf16le').swap16(), salt, iterations, 3, 32);
   const mac = createHmac('sha256', key).update(content).digest();
-  return sequence(sequence(sequence(oid(ID.sha256), nothing()), octetString(mac)), octetString(salt), count());
-}
-
-function count(): Buffer {
-  const octets = Buffer.alloc(4);
-  octets.writeUInt32BE(iterations);
-  return integer(octets);
+  return sequence(
+    sequence(sequence(oid(ID.sha256), nothing()), octetString(mac)),
+    octetString(salt),
+    count(iterations),
+  );
 }

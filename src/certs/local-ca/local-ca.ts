@@ -3,18 +3,20 @@
  * pose as any server to the clients that trust it, so the key is 0600, and one that others could have read or replaced
  * is refused rather than used.
  */
-import { createPrivateKey, generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { generateKeyPair, type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { MtlsdError, nativeCode } from '../../core/errors.ts';
+import { nativeCode } from '../../core/errors.ts';
 import { basicConstraints, certificateParts, mayUseKey, OID } from '../../core/extensions.ts';
 import { printable, rfc3339 } from '../../core/facts.ts';
 import { createFile, writeAtomically } from '../../core/files/atomic-write.ts';
-import { octal, requireOwnFolder } from '../../core/files/own-folder.ts';
+import { requireOwnFolder } from '../../core/files/own-folder.ts';
+import type { Secret } from '../../core/secret.ts';
+import type { PassphraseSource } from '../identity/passphrase.ts';
 import { loadTrust } from '../trust.ts';
+import { keyText, readCaPassphrase, readKeyFile, refused } from './key-file.ts';
 import { type Issuer, issuerOf, mint } from './mint.ts';
 import { type CaReach, WITHOUT_LIMITS } from '../../core/ca-reach.ts';
 
@@ -34,6 +36,14 @@ export interface LocalCa {
   refreshBundle(): Promise<void>;
 }
 
+export interface LocalCaOptions {
+  /** What it may sign for; one that is there must have just these limits. Without limits when left out. */
+  readonly reach?: CaReach;
+  readonly passphrase?: PassphraseSource | null;
+  /** Told what was done to its files and should be known. */
+  readonly onNotice?: (message: string) => void;
+}
+
 const HOUR_MS = 3_600_000;
 /**
  * Ten years: its certificate is put into trust stores by people, and a key that never leaves this machine is not made safer
@@ -44,21 +54,29 @@ const YEARS = 10;
 /**
  * Opens the CA in `dir` (`ca.pem`, `ca.key`), or makes it where neither file is there; then writes `bundle.pem` where it
  * is missing. The folder is made 0700 and the key 0600 whatever the umask.
- * @param reach what it may sign for; one that is there must have just these limits
+ * A key that is not encrypted is encrypted where there is a passphrase.
  * @throws MtlsdError BAD_CONFIGURATION where the key may be known to others, does not pair, is no CA or has expired; the
  *   hint says what to do
  */
-export async function openLocalCa(dir: string, reach: CaReach = WITHOUT_LIMITS): Promise<LocalCa> {
+export async function openLocalCa(dir: string, options: LocalCaOptions = {}): Promise<LocalCa> {
+  const { reach = WITHOUT_LIMITS, onNotice } = options;
+  const passphrase = await readCaPassphrase(options.passphrase ?? null);
   const paths = { cert: path.join(dir, 'ca.pem'), key: path.join(dir, 'ca.key'), bundle: path.join(dir, 'bundle.pem') };
   await mkdir(dir, { recursive: true, mode: 0o700 });
   await requireOwnFolder(dir);
-  const [keyPem, storedPem] = await Promise.all([readKey(paths.key), readIfThere(paths.cert)]);
-  const created = keyPem === null && storedPem === null;
-  if (!created && (keyPem === null || storedPem === null)) {
-    const [there, missing] = keyPem === null ? [paths.cert, paths.key] : [paths.key, paths.cert];
+  const anew = `to make a new one, remove ${paths.cert} and ${paths.key}, start again, and let clients trust it instead`;
+  const [stored, storedPem] = await Promise.all([readKeyFile(paths.key, passphrase, anew), readIfThere(paths.cert)]);
+  const created = stored === null && storedPem === null;
+  if (!created && (stored === null || storedPem === null)) {
+    const [there, missing] = stored === null ? [paths.cert, paths.key] : [paths.key, paths.cert];
     throw refused(`the local CA is half there: ${missing} is missing`, `put it back, or remove ${there} too`);
   }
-  const { certificate, key } = created ? await make(paths, reach) : check(storedPem ?? '', keyPem ?? '', paths, reach);
+  const { certificate, key } =
+    stored === null ? await make(paths, reach, passphrase) : check(storedPem ?? '', stored.key, paths, reach, anew);
+  if (stored && !stored.encrypted && passphrase) {
+    await writeAtomically(paths.key, await keyText(key, passphrase), { mode: 0o600 });
+    onNotice?.(`${paths.key} was not encrypted and now is; copies of it, such as backups, are not`);
+  }
   const certPem = certificate.toString();
   const refreshBundle = () => writeBundle(paths.bundle, certificate);
   if (created || (await readIfThere(paths.bundle)) === null) await refreshBundle();
@@ -87,7 +105,7 @@ interface Pair {
   readonly key: KeyObject;
 }
 
-async function make(paths: Paths, { constraints: nameConstraints }: CaReach): Promise<Pair> {
+async function make(paths: Paths, { constraints: nameConstraints }: CaReach, passphrase: Secret | null): Promise<Pair> {
   const { publicKey, privateKey: key } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const now = Date.now();
   const notBefore = new Date(now - HOUR_MS); // clocks differ, and a client's may be behind
@@ -99,16 +117,19 @@ async function make(paths: Paths, { constraints: nameConstraints }: CaReach): Pr
   const subject = { organization: 'mtlsd', commonName: `mtlsd local CA (${host}, ${day})` };
   const certificate = mint({ subject, publicKey, key, notBefore, notAfter, ca: { pathLength: 0, nameConstraints } });
   // O_EXCL: of two starts at once one makes the key, and the other fails rather than write over it.
-  if (!(await createFile(paths.key, key.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)))
+  if (!(await createFile(paths.key, await keyText(key, passphrase), 0o600)))
     throw refused(`${paths.key} appeared while it was being made`, 'another mtlsd starts in this folder; start again');
   await writeAtomically(paths.cert, certificate.toString(), { mode: 0o644 });
   return { certificate, key };
 }
 
-function check(certPem: string, keyPem: string, paths: Paths, reach: CaReach): Pair {
-  const anew = `to make a new one, remove ${paths.cert} and ${paths.key}, start again, and let clients trust it instead`;
-  const certificate = parse(() => new X509Certificate(certPem), `${paths.cert} is not a readable certificate`, anew);
-  const key = parse(() => createPrivateKey(keyPem), `${paths.key} is not a readable unencrypted private key`, anew);
+function check(certPem: string, key: KeyObject, paths: Paths, reach: CaReach, anew: string): Pair {
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(certPem);
+  } catch (cause) {
+    throw refused(`${paths.cert} is not a readable certificate`, anew, cause);
+  }
   if (!certificate.checkPrivateKey(key)) throw refused(`${paths.key} is not the key of ${paths.cert}`, anew);
   if (key.asymmetricKeyType !== 'ec' && key.asymmetricKeyType !== 'rsa') {
     throw refused(`${paths.key} is of type ${key.asymmetricKeyType}; the local CA signs with EC or RSA`, anew);
@@ -131,44 +152,6 @@ function check(certPem: string, keyPem: string, paths: Paths, reach: CaReach): P
     throw refused(`the local CA is valid from ${rfc3339(validFromDate)} only`, `set this machine's clock, or ${anew}`);
   }
   return { certificate, key };
-}
-
-function parse<T>(reading: () => T, message: string, hint: string): T {
-  try {
-    return reading();
-  } catch (cause) {
-    throw refused(message, hint, cause);
-  }
-}
-
-function refused(message: string, hint: string, cause?: unknown): MtlsdError {
-  return new MtlsdError('BAD_CONFIGURATION', message, { hint, cause });
-}
-
-/** null where it isn't there. The open file is checked, not its name, so that nothing is swapped in between. */
-async function readKey(file: string): Promise<string | null> {
-  const handle = await open(file, constants.O_RDONLY).catch((error: unknown) => {
-    if (nativeCode(error) === 'ENOENT') return null;
-    throw refused(`${file} can't be read`, `check that you own it: ls -l ${file}`, error);
-  });
-  if (!handle) return null;
-  try {
-    const { mode, uid } = await handle.stat();
-    if (process.platform !== 'win32') {
-      if (uid !== process.getuid?.()) {
-        throw refused(`${file} belongs to another user`, `run mtlsd as its owner, or: chown it to yourself`);
-      }
-      if (mode & 0o077) {
-        throw refused(
-          `${file} can be used by others (mode ${octal(mode)}), who could pose as any server to your clients`,
-          `if nobody could have read it: chmod 600 ${file}; else remove it and ca.pem, and trust the new CA`,
-        );
-      }
-    }
-    return await handle.readFile('utf8');
-  } finally {
-    await handle.close();
-  }
 }
 
 async function readIfThere(file: string): Promise<string | null> {

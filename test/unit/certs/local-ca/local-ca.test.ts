@@ -1,13 +1,15 @@
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
+import { type LocalCaOptions, openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
 import { MtlsdError } from '../../../../src/core/errors.ts';
 import { basicConstraints, certificateParts, mayUseKey, OID } from '../../../../src/core/extensions.ts';
 import { certificateFacts } from '../../../../src/core/facts.ts';
+import { Secret } from '../../../../src/core/secret.ts';
 import { ago, ahead, createPki, DAY, type Issued, KEY_USAGE, type Pki } from '../../../support/pki.ts';
 
 let pki: Pki;
@@ -26,8 +28,8 @@ afterEach(() => rmSync(home, { recursive: true }));
 const mode = (file: string) => (statSync(file).mode & 0o777).toString(8);
 const file = (name: string) => path.join(dir, name);
 
-async function refusal(): Promise<MtlsdError> {
-  const error: unknown = await openLocalCa(dir).catch((reason: unknown) => reason);
+async function refusal(options?: LocalCaOptions): Promise<MtlsdError> {
+  const error: unknown = await openLocalCa(dir, options).catch((reason: unknown) => reason);
   if (error instanceof MtlsdError) return error;
   throw new Error('not refused', { cause: error });
 }
@@ -144,10 +146,92 @@ describe('every other start', () => {
   });
 
   test('refuses what can not be read, without showing any of the key', async () => {
-    put(await pki.root(), '-----BEGIN PRIVATE KEY-----\nMIIcanary\n-----END PRIVATE KEY-----\n');
+    put(await pki.root(), `-----BEGIN PRIVATE KEY-----\n${btoa('0\x06canary')}\n-----END PRIVATE KEY-----\n`);
     const error = await refusal();
-    expect(error.message).toContain('not a readable unencrypted private key');
+    expect(error.message).toMatch(/the private key in .* is damaged|neither PEM nor DER/);
     expect(JSON.stringify(error) + error.message + error.hint).not.toContain('canary');
+  });
+});
+
+describe('with a passphrase', () => {
+  const passphrase = (text: string) => ({ passphrase: { text: new Secret(text) } });
+  const key = () => readFileSync(file('ca.key'), 'utf8');
+  const openssl = (pass: string) =>
+    execFileSync('openssl', ['pkey', '-in', file('ca.key'), '-pubout', '-passin', `pass:${pass}`], { stdio: 'pipe' });
+
+  test('a new key is encrypted as OpenSSL opens it, and opened again', async () => {
+    const ca = await openLocalCa(dir, passphrase('Käse 1'));
+    expect(key()).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+    expect(mode(file('ca.key'))).toBe('600');
+    expect(openssl('Käse 1').toString()).toBe(ca.certificate.publicKey.export({ type: 'spki', format: 'pem' }));
+    const shown = execFileSync('openssl', ['asn1parse', '-in', file('ca.key')]).toString();
+    // 600,000 rounds of PBKDF2 with HMAC-SHA-256, then AES-256
+    for (const part of ['PBES2', 'PBKDF2', 'hmacWithSHA256', 'INTEGER           :0927C0', 'aes-256-cbc'])
+      expect(shown).toContain(part);
+    expect((await openLocalCa(dir, passphrase('Käse 1'))).certPem).toBe(ca.certPem);
+  });
+
+  test('a key that is not encrypted is encrypted in place, once, and that is told', async () => {
+    const notices: string[] = [];
+    const options = { ...passphrase('secret'), onNotice: (message: string) => void notices.push(message) };
+    const { certPem } = await openLocalCa(dir);
+    expect((await openLocalCa(dir, options)).certPem).toBe(certPem);
+    const encrypted = key();
+    expect(encrypted).toContain('ENCRYPTED');
+    expect(mode(file('ca.key'))).toBe('600');
+    await openLocalCa(dir, options);
+    expect(key()).toBe(encrypted);
+    expect(notices).toEqual([`${file('ca.key')} was not encrypted and now is; copies of it, such as backups, are not`]);
+  });
+
+  test('opens what openssl encrypted, by scrypt too', async () => {
+    const { certPem } = await openLocalCa(dir);
+    const args = ['pkcs8', '-topk8', '-scrypt', '-in', file('ca.key'), '-out', file('new'), '-passout', 'pass:other'];
+    execFileSync('openssl', args, { stdio: 'pipe' });
+    renameSync(file('new'), file('ca.key'));
+    expect((await openLocalCa(dir, passphrase('other'))).certPem).toBe(certPem);
+  });
+
+  test.each<[string, LocalCaOptions['passphrase'], RegExp, RegExp]>([
+    [
+      'is wrong',
+      { text: new Secret('wrong') },
+      /ca\.passphrase does not open the key in .*ca\.key/,
+      /openssl pkey -in .*without it, to make/,
+    ],
+    [
+      'is not in the settings',
+      null,
+      /is encrypted, and mtlsd\.yaml has no passphrase for it/,
+      /set ca\.passphrase: \{ env/,
+    ],
+    ['is empty', { text: new Secret('') }, /ca\.passphrase: it is empty/, /write a passphrase/],
+    [
+      'is in no variable',
+      { env: 'MTLSD_TEST_UNSET' },
+      /ca\.passphrase: the variable MTLSD_TEST_UNSET is not set/,
+      /start the daemon with/,
+    ],
+    [
+      'is in no file',
+      { file: '/nowhere' },
+      /ca\.passphrase: the passphrase file \/nowhere can't be read/,
+      /ls -l \/nowhere/,
+    ],
+    [
+      'comes of no command',
+      { command: ['false'], cwd: '/' },
+      /ca\.passphrase: the passphrase command false failed/,
+      /run this command yourself/,
+    ],
+  ])('one that %s is refused with the next step', async (_, source, message, hint) => {
+    await openLocalCa(dir, passphrase('right'));
+    const before = key();
+    const error = await refusal({ passphrase: source });
+    expect(error.code).toBe('BAD_CONFIGURATION');
+    expect(error.message).toMatch(message);
+    expect(error.hint).toMatch(hint);
+    expect(key()).toBe(before);
   });
 });
 
