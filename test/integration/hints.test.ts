@@ -158,7 +158,7 @@ verification:
 
   test('a rule of a host starts from the broader one that it replaces', async () => {
     const hint = next(await get('api.broad.example'));
-    expect(hint).toMatch(/^its owner has to renew it; to let it through: /);
+    expect(hint).toMatch(/^its owner must renew it; to let it through: /);
     expect(await type(commandIn(hint))).toMatchObject({
       code: 0,
       output: expect.stringContaining('starting from the one for *.broad.example'),

@@ -350,7 +350,7 @@ const FILE_FIELDS = ['cert', 'cert_pem', 'key', 'key_pem', 'pfx', 'pfx_base64', 
 export function findEntry({ entries }: StoreSnapshot, name: string): StoreEntry {
   const entry = entries.find((entry) => entry.name === name);
   if (entry) return entry;
-  throw new AdminError('NOT_FOUND', `no certificate is named ${name}`, 'mtlsd cert list shows the names there are');
+  throw new AdminError('NOT_FOUND', `no certificate is named ${name}`, 'mtlsd cert list shows the names');
 }
 
 function etagOf({ entries }: StoreSnapshot, name: string): string | null {

@@ -165,7 +165,7 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
     throw editError(
       'NOT_FOUND',
       `no certificate is named ${JSON.stringify(name)}`,
-      'mtlsd cert list shows the names there are',
+      'mtlsd cert list shows the names',
     );
   if (ifMatch !== undefined && ifMatch !== entry.signature) {
     throw editError(

@@ -26,7 +26,7 @@ describe('docs/problems.md', () => {
 describe('problemHint', () => {
   test('names the command that would let it through', () => {
     expect(problemHint('CERT_HAS_EXPIRED', 'a.example', 443)).toBe(
-      'its owner has to renew it; to let it through: mtlsd verification set --host a.example --allow CERT_HAS_EXPIRED',
+      'its owner must renew it; to let it through: mtlsd verification set --host a.example --allow CERT_HAS_EXPIRED',
     );
   });
 
