@@ -162,11 +162,7 @@ function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined):
   const index = store.entries.findIndex((entry) => entry.name === name);
   const entry = store.entries[index];
   if (!entry)
-    throw editError(
-      'NOT_FOUND',
-      `no certificate is named ${JSON.stringify(name)}`,
-      'mtlsd cert list shows the names',
-    );
+    throw editError('NOT_FOUND', `no certificate is named ${JSON.stringify(name)}`, 'mtlsd cert list shows the names');
   if (ifMatch !== undefined && ifMatch !== entry.signature) {
     throw editError(
       'CONFLICT',
