@@ -44,7 +44,7 @@ export interface ChainReader {
  * Reads chains and spares reading one again that was seen with the same leaf a moment ago, since each reading loses 4.4 KB for
  * each certificate above the leaf for the life of the process (Node 24.21; docs/decisions/0002-reading-chains.md).
  */
-export function chainReader(now: () => number = Date.now): ChainReader {
+export function chainReader(now: () => number = () => performance.now()): ChainReader {
   const seen = new Lru<string, { readonly chain: X509Certificate[]; readonly until: number }>(MOST_SEEN);
   return {
     read(socket, place, accepted) {

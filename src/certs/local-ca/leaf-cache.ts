@@ -1,4 +1,4 @@
-/** The secure contexts towards clients, one a host: bounded, renewed before they expire. */
+/** The secure contexts towards clients, one a host: bounded, always valid by the clock of this moment. */
 import { generateKeyPairSync } from 'node:crypto';
 import tls from 'node:tls';
 import { isSelfSigned } from '../../core/facts.ts';
@@ -30,6 +30,7 @@ export interface LeafCacheOptions {
 
 interface Leaf {
   readonly context: tls.SecureContext;
+  readonly notBefore: Date;
   readonly renewAt: number;
 }
 
@@ -53,13 +54,15 @@ export function leafCache(ca: LocalCa, options: LeafCacheOptions = {}): LeafCach
     minted++;
     // ca: [] keeps the runtime's 140 anchors out of a context that verifies nobody.
     const context = tls.createSecureContext({ key, cert: toPem('CERTIFICATE', leaf.der) + above, ca: [] });
-    return { context, renewAt: now() + (leaf.notAfter.getTime() - now()) * RENEW_AFTER };
+    const { notBefore } = leaf;
+    return { context, notBefore, renewAt: now() + (leaf.notAfter.getTime() - now()) * RENEW_AFTER };
   }
 
   return {
     contextFor(host) {
       const known = leaves.get(host);
-      if (known && known.renewAt > now()) return known.context;
+      // A clock that was set back may be before its time.
+      if (known && known.notBefore.getTime() <= now() && known.renewAt > now()) return known.context;
       const leaf = make(host);
       leaves.set(host, leaf);
       return leaf.context;

@@ -18,6 +18,7 @@ const LONGEST_COMMON_NAME = 64;
 
 export interface LeafBytes {
   readonly der: Buffer;
+  readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
@@ -27,6 +28,7 @@ export interface LeafBytes {
  */
 export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): LeafBytes {
   const { validFromDate, validToDate } = ca.certificate;
+  const notBefore = new Date(Math.max(now - SKEW_MS, validFromDate.getTime()));
   const notAfter = new Date(Math.min(now + LIFE_MS, validToDate.getTime()));
   const der = mintDer({
     // Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it.
@@ -34,12 +36,12 @@ export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now
     ...(host.length <= LONGEST_COMMON_NAME && !(ca.constrained && isIP(host)) ? { subject: { commonName: host } } : {}),
     issuer: ca.issuer,
     publicKey,
-    notBefore: new Date(Math.max(now - SKEW_MS, validFromDate.getTime())),
+    notBefore,
     notAfter,
     hosts: [host],
     purposes: ['serverAuth'],
   });
-  return { der, notAfter };
+  return { der, notBefore, notAfter };
 }
 
 /** The same as a certificate that can be read. */

@@ -106,9 +106,12 @@ export class CrlFetcher {
   #schedule(source: Source, at: number): void {
     if (this.#closed || source.abort.signal.aborted) return;
     source.next = new Date(at);
+    const waitMs = at - Date.now();
     const look = (): void => {
-      if (Date.now() >= at) void this.#refresh(source);
-      else source.timer = setTimeout(look, Math.min(at - Date.now(), LONGEST_WAIT_MS)).unref();
+      const left = at - Date.now();
+      // More than at first: the clock was set back, and nobody knows by how much.
+      if (left <= 0 || left > waitMs) void this.#refresh(source);
+      else source.timer = setTimeout(look, Math.min(left, LONGEST_WAIT_MS)).unref();
     };
     look();
   }

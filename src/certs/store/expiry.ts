@@ -33,7 +33,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Long enough to renew manually, then more and more urgent. */
 const THRESHOLDS = [30, 14, 7, 1, 0] as const;
 /** A clock that is set, or a machine that slept, shows within this time. It is also far below setTimeout's 2^31 ms. */
-const LONGEST_WAIT_MS = 60 * 60 * 1000;
+const LONGEST_WAIT_MS = 60 * 1000;
 /** An entry that was removed and comes back within this time after its end does not warn again. */
 const FORGET_AFTER_MS = 90 * DAY_MS;
 
@@ -152,7 +152,8 @@ function noticeFor(
   const notAfter = identity.leaf.validToDate;
   const { subject, fingerprint256 } = certificateFacts(identity.leaf);
   const before = told[keyOf(name, fingerprint256)]?.threshold;
-  if (before !== undefined && before <= threshold) return null;
+  // A nearer one was told when the clock was ahead; what it tells now is the truth.
+  if (before === threshold) return null;
   const event = threshold === 0 ? 'certificate.expired' : 'certificate.expiring';
   return { event, name, subject, fingerprint256, daysLeft: daysLeft(notAfter, new Date(now)), notAfter, threshold };
 }

@@ -51,7 +51,7 @@ export async function filesOf(entries: readonly ParsedEntry[], folder: string): 
   return files;
 }
 
-/** What was loaded, and when the output of a program must be read again; Infinity for never. */
+/** What was loaded, and when the output of a program must be read again (performance.now()); Infinity for never. */
 interface Slot {
   readonly loaded: LoadedIdentity;
   readonly refreshAt: number;
@@ -91,7 +91,7 @@ export class Identities {
     const results: Slot[] = [];
     await each(wanted.entries(), LOADS_AT_ONCE, async ([slot, [key, entry]]) => {
       const known = this.#slots.get(key);
-      const due = known !== undefined && (known.refreshAt <= Date.now() || (again && runsProgram(entry)));
+      const due = known !== undefined && (known.refreshAt <= performance.now() || (again && runsProgram(entry)));
       if (known?.loaded.identity && !due) results[slot] = known;
       else results[slot] = refreshed(entry, await loadOne(entry, folder, roots), known?.loaded);
     });
@@ -107,7 +107,7 @@ export class Identities {
   /** When the next program is to be run again, in ms from now; null where none is. */
   nextRefreshMs(): number | null {
     const next = Math.min(...[...this.#slots.values()].map(({ refreshAt }) => refreshAt));
-    return Number.isFinite(next) ? Math.max(next - Date.now(), 0) : null;
+    return Number.isFinite(next) ? Math.max(next - performance.now(), 0) : null;
   }
 }
 
@@ -121,7 +121,7 @@ function refreshed(entry: ParsedEntry, loaded: LoadedIdentity, before: LoadedIde
   if (loaded.identity || !old || old.leaf.validToDate.getTime() <= Date.now()) {
     const same = old && loaded.identity?.id === old.id && codes(before) === codes(loaded);
     // The same object where nothing changed, so that nothing else is made again.
-    return { loaded: same ? before : loaded, refreshAt: Date.now() + every };
+    return { loaded: same ? before : loaded, refreshAt: performance.now() + every };
   }
   const [fault] = loaded.problems;
   const message = `it could not be read again (${fault?.message}); what was read before is used until it expires`;
@@ -132,7 +132,7 @@ function refreshed(entry: ParsedEntry, loaded: LoadedIdentity, before: LoadedIde
     fault?.hint ?? 'run the command of the entry yourself',
   );
   const problems = [stale, ...before.problems.filter(({ code }) => code !== 'MATERIAL_STALE')];
-  return { loaded: { ...before, problems }, refreshAt: Date.now() + Math.min(every, RETRY_MS) };
+  return { loaded: { ...before, problems }, refreshAt: performance.now() + Math.min(every, RETRY_MS) };
 }
 
 const codes = ({ problems }: LoadedIdentity): string => problems.map(({ code }) => code).join();

@@ -9,7 +9,7 @@ import type { StoreEntry } from './snapshot.ts';
 
 export class RenewalGrace {
   readonly #graceMs: number;
-  /** Entry name -> when the files stopped matching. */
+  /** Entry name -> when the files stopped matching (performance.now()). */
   readonly #since = new Map<string, number>();
 
   constructor(graceMs: number) {
@@ -28,9 +28,9 @@ export class RenewalGrace {
       this.#since.delete(entry.name);
       return loaded;
     }
-    const since = this.#since.get(entry.name) ?? Date.now();
+    const since = this.#since.get(entry.name) ?? performance.now();
     this.#since.set(entry.name, since);
-    if (Date.now() - since >= this.#graceMs) return loaded;
+    if (performance.now() - since >= this.#graceMs) return loaded;
     const [fault] = loaded.problems;
     const message = `the files changed and can't be used yet (${fault?.message}); the certificate before is used for ${this.#graceMs / 1000} s from the change`;
     const note = diagnosis('RENEWAL_INCOMPLETE', loaded.file, message, 'put the matching certificate and key in place');
@@ -39,7 +39,9 @@ export class RenewalGrace {
 
   /** When the next grace ends, in ms from now; null where none is running. */
   nextEndMs(): number | null {
-    const ends = [...this.#since.values()].map((since) => since + this.#graceMs - Date.now()).filter((ms) => ms > 0);
+    const ends = [...this.#since.values()]
+      .map((since) => since + this.#graceMs - performance.now())
+      .filter((ms) => ms > 0);
     return ends.length > 0 ? Math.min(...ends) : null;
   }
 }

@@ -25,12 +25,11 @@ interface Owner {
   readonly started: number;
 }
 
-function newOwner(): Owner {
-  return { token: randomUUID(), pid: process.pid, host: hostname(), started: startOfProcess() };
-}
+/** Found once: by a clock that is set meanwhile it would be another, and this process's own locks would seem a dead one's. */
+const STARTED = Math.round(Date.now() - process.uptime() * 1000);
 
-function startOfProcess(): number {
-  return Math.round(Date.now() - process.uptime() * 1000);
+function newOwner(): Owner {
+  return { token: randomUUID(), pid: process.pid, host: hostname(), started: STARTED };
 }
 
 /**
@@ -113,7 +112,7 @@ async function readOwner(lock: string): Promise<Owner | null> {
 const SAME_START_MS = 5_000;
 
 function isAlive({ pid, started }: Owner): boolean {
-  if (pid === process.pid) return Math.abs(started - startOfProcess()) < SAME_START_MS;
+  if (pid === process.pid) return Math.abs(started - STARTED) < SAME_START_MS;
   try {
     process.kill(pid, 0);
     return true;

@@ -13,7 +13,7 @@ import { type LocalCa, openLocalCa } from '../../../../src/certs/local-ca/local-
 import { issuerOf, mint } from '../../../../src/certs/local-ca/mint.ts';
 import { certificateParts, OID } from '../../../../src/core/extensions.ts';
 import { certificateFacts } from '../../../../src/core/facts.ts';
-import { createPki, DAY } from '../../../support/pki.ts';
+import { createPki, DAY, HOUR } from '../../../support/pki.ts';
 
 let home: string;
 let ca: LocalCa;
@@ -168,6 +168,16 @@ describe('leafCache', () => {
     now += 59 * DAY;
     expect(cache.contextFor('a.example')).toBe(first);
     now += 2 * DAY;
+    expect(cache.contextFor('a.example')).not.toBe(first);
+  });
+
+  test('mints again when the clock was set back before the beginning of the leaf', () => {
+    let now = Date.now() + 2 * DAY;
+    const cache = leafCache(ca, { now: () => now });
+    const first = cache.contextFor('a.example');
+    now -= HOUR / 2;
+    expect(cache.contextFor('a.example')).toBe(first);
+    now -= DAY;
     expect(cache.contextFor('a.example')).not.toBe(first);
   });
 });

@@ -13,10 +13,13 @@ import {
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { editStore } from '../../../../src/certs/store/edit.ts';
+import { lockFile } from '../../../../src/core/files/lock.ts';
 import { writeAtomically } from '../../../../src/core/files/atomic-write.ts';
 import { parseStore } from '../../../../src/certs/store/parse.ts';
+import { DAY } from '../../../support/pki.ts';
 import { folderFor, Watched } from './support.ts';
 
 const add = (name: string) =>
@@ -150,6 +153,17 @@ describe('writers at the same time', () => {
     writeFileSync(`${file}.lock`, JSON.stringify({ token: 't', pid: process.pid, host: hostname(), started: 0 }));
     await editStore(file, add('a'));
     expect(names(file)).toEqual(['a']);
+  });
+
+  test('wait for another one of this process although the clock was set meanwhile', async () => {
+    const file = storeIn(folderFor());
+    const unlock = await lockFile(file);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + DAY });
+    onTestFinished(() => void vi.useRealTimers());
+    const edited = editStore(file, add('a')).then(() => 'edited');
+    expect(await Promise.race([edited, wait(300, 'waits')])).toBe('waits');
+    await unlock();
+    expect(await edited).toBe('edited');
   });
 });
 

@@ -109,6 +109,17 @@ describe('an expiring certificate', () => {
     expect(told).toEqual(['a 1 0', 'b 0 -3']);
   });
 
+  test('is told of again when it was told because the clock was ahead', async () => {
+    const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
+    await watch.update({ entries: [await entryFor('a', 20)] });
+    vi.setSystemTime(start + 400 * DAY);
+    await pass(1 / 24, watch);
+    vi.setSystemTime(start);
+    await pass(21, watch);
+    watch.close();
+    expect(told).toEqual(['a 30 20', 'a 0 -381', 'a 30 19', 'a 14 13', 'a 7 6', 'a 1 0', 'a 0 -1']);
+  });
+
   test('that was renewed is another certificate', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
     await watch.update({ entries: [await entryFor('a', 5)] });

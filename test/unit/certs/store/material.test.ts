@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseAuthority } from '../../../../src/core/authority.ts';
-import { ahead, type Authority, createPki, type Issued } from '../../../support/pki.ts';
+import { ahead, type Authority, createPki, DAY, type Issued } from '../../../support/pki.ts';
 import { folderFor, Watched } from './support.ts';
 
 let root: Authority;
@@ -112,6 +112,17 @@ describe('from programs', () => {
     writeFileSync(path.join(folder, 'both.pem'), second.certPem + second.keyPem);
     const { change } = await watched.loaded();
     expect(change.changed).toEqual(['a']);
+    expect(sent(watched)).toBe(second.x509.fingerprint256);
+  });
+
+  test('refresh goes on when the clock is set back', async () => {
+    const folder = folderFor();
+    writeFileSync(path.join(folder, 'both.pem'), first.certPem + first.keyPem, { mode: 0o600 });
+    const { watched } = await opened('cert: { command: [cat, both.pem], refresh: 1s }', folder);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - DAY });
+    onTestFinished(() => void vi.useRealTimers());
+    writeFileSync(path.join(folder, 'both.pem'), second.certPem + second.keyPem);
+    await watched.loaded();
     expect(sent(watched)).toBe(second.x509.fingerprint256);
   });
 

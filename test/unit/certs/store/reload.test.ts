@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseAuthority } from '../../../../src/core/authority.ts';
-import { createPki, type Authority, type Issued } from '../../../support/pki.ts';
+import { createPki, DAY, type Authority, type Issued } from '../../../support/pki.ts';
 import { folderFor, Watched } from './support.ts';
 
 let root: Authority;
@@ -130,15 +130,20 @@ describe('a renewed certificate is used', () => {
 });
 
 describe('a certificate that is gone for good', () => {
-  test('is used during the grace and fails closed after it', async () => {
-    const { folder, watched } = await opened({ renewalGraceMs: 150 });
-    rmSync(path.join(folder, 'a.key'));
-    const during = await watched.loaded();
-    expect(during.next.entries[0]?.identity).not.toBeNull();
-    const after = await watched.loaded();
-    expect(after.next.entries[0]).toMatchObject({ identity: null, problems: [{ code: 'FILE_MISSING' }] });
-    expect(watched.store.current.chooseCertificate(api).entry?.name).toBe('a');
-  });
+  test.each(['as it is', 'set back a day'])(
+    'is used during the grace and fails closed after it, with a clock %s',
+    async (clock) => {
+      const { folder, watched } = await opened({ renewalGraceMs: 150 });
+      rmSync(path.join(folder, 'a.key'));
+      const during = await watched.loaded();
+      expect(during.next.entries[0]?.identity).not.toBeNull();
+      if (clock !== 'as it is') vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - DAY });
+      onTestFinished(() => void vi.useRealTimers());
+      const after = await watched.loaded();
+      expect(after.next.entries[0]).toMatchObject({ identity: null, problems: [{ code: 'FILE_MISSING' }] });
+      expect(watched.store.current.chooseCertificate(api).entry?.name).toBe('a');
+    },
+  );
 
   test('fails closed at once where a reload is asked for', async () => {
     const { folder, watched } = await opened({ watch: false });
