@@ -37,6 +37,5 @@ export function describeEntry(
 
 function describePassphrase(source: EntrySource['passphrase']): EntryAnswer['passphrase'] {
   if (source === null) return null;
-  if (source === 'text') return { text: true };
-  return 'command' in source ? { command: [...source.command] } : source;
+  return source === 'text' ? { text: true } : source;
 }

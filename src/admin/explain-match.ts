@@ -13,7 +13,7 @@ export function explainMatch(
   wish: Wish,
   within: AdminContext['within'],
 ): MatchAnswer {
-  const losers = [...store.explainLosers(authority, wish)];
+  const losers = store.explainLosers(authority, wish);
   const decided = attempt(() => within(decide(store, authority, wish), authority));
   if (decided instanceof MtlsdError) {
     const { code, message, hint } = decided;
@@ -73,7 +73,7 @@ function describePolicy(
         : reasonOf(placeOf(store.sections.verification.rules[winner] ?? { host: '*', port: '*' })),
     override: wish.verification !== undefined,
     trust_anchors: policy.trust.certificates.length,
-    allow: [...policy.allow],
+    allow: policy.allow,
     pins: policy.pins.map((pin) => `sha256/${pin}`),
     min_version: policy.minVersion,
     max_version: policy.maxVersion,

@@ -2,8 +2,17 @@
 import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyError } from 'fastify';
+import { DiagnosisSchema } from '../certs/identity/identity.ts';
 import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { FactsSchema } from '../core/facts-schema.ts';
 import { clearSocketPath } from '../core/unix-socket.ts';
+import {
+  ConnectionSchema,
+  ExchangeSchema,
+  RecordErrorSchema,
+  RevocationSchema,
+  ServerProblemSchema,
+} from '../inspect/records/types.ts';
 import { whoOf } from './changes.ts';
 import type { AdminContext } from './context.ts';
 import { createGuard, isOpen } from './guard.ts';
@@ -26,20 +35,11 @@ import { sectionRoutes } from './routes/sections.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statusRoutes, StatusSchema } from './routes/status.ts';
 import { AnchorListSchema, AnchorSchema, anchorRoutes } from './routes/anchors.ts';
-import { DiagnosisSchema, EntrySchema, FactsSchema, InspectAnswer } from './schemas/certificate.ts';
+import { EntrySchema, InspectAnswer } from './schemas/certificate.ts';
 import { ProblemSchema } from './schemas/common.ts';
 import { MatchSchema } from './schemas/match.ts';
 import { ProbeSchema } from './schemas/probe.ts';
-import {
-  ConnectionSchema,
-  ExchangeList,
-  ExchangeSchema,
-  ExchangeFieldsSchema,
-  HeadSchema,
-  RecordErrorSchema,
-  RevocationSchema,
-  ServerProblemSchema,
-} from './schemas/records.ts';
+import { ExchangeFieldsSchema, ExchangeList, HeadSchema } from './schemas/records.ts';
 import { RejectedSchema, StoreChangeSchema, StoreProblemSchema } from './schemas/store.ts';
 import { createSessions } from './session.ts';
 import { compileValidator } from './validation.ts';

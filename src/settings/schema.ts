@@ -3,13 +3,12 @@
  * `config/mtlsd.example.yaml` to it.
  */
 import { type Static, Type } from 'typebox';
+import { choice, closed, flag, list, text } from '../core/schema.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 
-const closed = { additionalProperties: false } as const;
-
-const duration = (fallback: string, description: string) =>
+const duration = (description: string, fallback: string) =>
   Type.Optional(
     Type.String({
       pattern: '^\\d{1,6}(ms|s|m|h)$',
@@ -19,7 +18,7 @@ const duration = (fallback: string, description: string) =>
     }),
   );
 
-const count = (fallback: number, description: string) =>
+const count = (description: string, fallback: number) =>
   Type.Optional(
     Type.Integer({
       minimum: 1,
@@ -30,27 +29,17 @@ const count = (fallback: number, description: string) =>
     }),
   );
 
-const flag = (fallback: boolean, description: string) =>
-  Type.Optional(Type.Boolean({ default: fallback, description, errorMessage: 'true or false' }));
-
-const choice = <T extends string>(values: readonly T[], fallback: NoInfer<T>, description: string) => {
-  const errorMessage = `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
-  return Type.Optional(Type.Enum(values as readonly [T, ...T[]], { default: fallback, description, errorMessage }));
-};
-
-const text = (description: string, errorMessage: string, options = {}) =>
-  Type.String({ minLength: 1, description, errorMessage, ...options });
-
 const hosts = (description: string) =>
-  Type.Optional(
-    Type.Array(
-      Type.String({
-        minLength: 1,
-        errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
-      }),
-      { description, errorMessage: 'a list of hosts' },
-    ),
+  list(
+    Type.String({
+      minLength: 1,
+      errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
+    }),
+    description,
+    'a list of hosts',
   );
+
+const path = (description: string) => Type.Optional(text(description, 'a path'));
 
 const secret = (description: string, errorMessage: string) =>
   Type.Object(
@@ -84,12 +73,10 @@ const ProxyRule = Type.Object(
     credentials: Type.Optional(
       secret('Where USER:PASSWORD is.', '{ env: NAME } or { file: PATH }, holding USER:PASSWORD'),
     ),
-    ca: Type.Optional(text('CA certificates for an https proxy, PEM, in place of those of the system.', 'a path')),
-    cert: Type.Optional(
-      text('The client certificate for an https proxy, PEM or DER, with or without its chain.', 'a path'),
-    ),
-    key: Type.Optional(text('Its private key; left out when the certificate file holds it too.', 'a path')),
-    pfx: Type.Optional(text('In place of cert and key.', 'a path')),
+    ca: path('CA certificates for an https proxy, PEM, in place of those of the system.'),
+    cert: path('The client certificate for an https proxy, PEM or DER, with or without its chain.'),
+    key: path('Its private key; left out when the certificate file holds it too.'),
+    pfx: path('In place of cert and key.'),
     passphrase: Type.Optional(passphrase('Where the passphrase of the key or the PFX is.')),
     hosts: hosts('The authorities it is for; all when left out.'),
     no_proxy: hosts('Authorities that are reached directly.'),
@@ -130,7 +117,10 @@ export const SettingsFile = Type.Object(
       ),
     ),
     admin: Type.Optional(
-      text('Where the admin API and the web page are, or unix:PATH.', anAddress, { default: '127.0.0.1:8741' }),
+      text('Where the admin API and the web page are, or unix:PATH.', anAddress, {
+        minLength: 1,
+        default: '127.0.0.1:8741',
+      }),
     ),
     auth: Type.Optional(
       Type.Object(
@@ -178,39 +168,34 @@ export const SettingsFile = Type.Object(
     ca: Type.Optional(
       Type.Object(
         {
-          permitted: Type.Optional(
-            Type.Array(text('A host, with every name below it, an address or a subnet.', 'a host, address or subnet'), {
-              minItems: 1,
-              description:
-                'What the local CA may sign for, by X.509 name constraints. All hosts when left out. Takes effect when the CA is made.',
-              errorMessage: 'a list of hosts, addresses and subnets, such as [corp.example, 10.0.0.0/8]',
-            }),
+          permitted: list(
+            text('A host, with every name below it, an address or a subnet.', 'a host, address or subnet'),
+            'What the local CA may sign for, by X.509 name constraints. All hosts when left out. Takes effect when the CA is made.',
+            'a list of hosts, addresses and subnets, such as [corp.example, 10.0.0.0/8]',
+            { minItems: 1 },
           ),
           outside: choice(
             ['passthrough', 'refuse'],
-            'passthrough',
             'What happens to a tunnel to a host that the local CA may not sign for.',
+            'passthrough',
           ),
           passphrase: Type.Optional(passphrase("Where the passphrase is that encrypts the local CA's key on disk.")),
         },
         { ...closed, default: {}, errorMessage: 'a mapping with permitted, outside and passphrase' },
       ),
     ),
-    public_dir: Type.Optional(
-      text(
-        'A folder outside the home for copies of ca.pem and bundle.pem that other users and containers may read.',
-        'a path',
-      ),
+    public_dir: path(
+      'A folder outside the home for copies of ca.pem and bundle.pem that other users and containers may read.',
     ),
-    overrides: flag(true, 'Whether the request fields Mtlsd-Verification and Mtlsd-Certificate have an effect.'),
+    overrides: flag('Whether the request fields Mtlsd-Verification and Mtlsd-Certificate have an effect.', true),
     non_tls: choice(
       ['tunnel', 'refuse'],
-      'tunnel',
       'What happens to bytes inside CONNECT that are not TLS; a certificate is never sent for them.',
+      'tunnel',
     ),
     end_tunnels: flag(
-      false,
       'Whether a WebSocket or a tunnel ends when a store change withdraws its certificate or its rule.',
+      false,
     ),
     connect_to: Type.Optional(
       Type.Record(Type.String({ minLength: 1 }), Type.String({ minLength: 1, errorMessage: 'HOST or HOST:PORT' }), {
@@ -219,11 +204,10 @@ export const SettingsFile = Type.Object(
         errorMessage: 'a mapping of HOST:PORT to HOST:PORT',
       }),
     ),
-    listeners: Type.Optional(
-      Type.Array(Listener, {
-        description: 'Local ports, each for one origin, for programs that do not support proxies.',
-        errorMessage: 'a list of { listen, to }',
-      }),
+    listeners: list(
+      Listener,
+      'Local ports, each for one origin, for programs that do not support proxies.',
+      'a list of { listen, to }',
     ),
     socks: Type.Optional(
       text(
@@ -241,14 +225,9 @@ export const SettingsFile = Type.Object(
     log: Type.Optional(
       Type.Object(
         {
-          level: choice(LOG_LEVELS, 'info', 'The least serious lines that are written.'),
-          format: Type.Optional(
-            Type.Enum(LOG_FORMATS, {
-              description: 'pretty on a terminal and json elsewhere when left out.',
-              errorMessage: 'json or pretty',
-            }),
-          ),
-          query: flag(false, 'Whether a logged path keeps its query, which often holds secrets.'),
+          level: choice(LOG_LEVELS, 'The least serious lines that are written.', 'info'),
+          format: choice(LOG_FORMATS, 'pretty on a terminal and json elsewhere when left out.'),
+          query: flag('Whether a logged path keeps its query, which often holds secrets.', false),
         },
         { ...closed, default: {}, errorMessage: 'a mapping with level, format, query' },
       ),
@@ -258,26 +237,24 @@ export const SettingsFile = Type.Object(
         {
           fields: choice(
             ['none', 'redacted', 'all'],
-            'none',
             'Which header fields the API and the HAR export have: none, those without secret values, or all as they are. They are kept in memory only.',
+            'none',
           ),
         },
         { ...closed, default: {}, errorMessage: 'a mapping with fields' },
       ),
     ),
-    keylog: Type.Optional(
-      text('A file for the TLS session keys of both sides; SSLKEYLOGFILE does the same.', 'a path'),
-    ),
+    keylog: path('A file for the TLS session keys of both sides; SSLKEYLOGFILE does the same.'),
     limits: Type.Optional(
       Type.Object(
         {
-          connections: count(10_000, 'Client connections in all.'),
-          connections_per_address: count(5_000, 'Client connections from one address.'),
-          upstream_connections: count(256, 'Connections to one origin with one certificate.'),
-          header_bytes: count(65_536, 'All fields of one request together.'),
-          records: count(2_000, 'Exchanges remembered for the API and the page.'),
-          record_bytes: count(10_000_000, 'Memory for those records, at most.'),
-          leaf_certificates: count(1_000, 'Leaf certificates kept for hosts.'),
+          connections: count('Client connections in all.', 10_000),
+          connections_per_address: count('Client connections from one address.', 5_000),
+          upstream_connections: count('Connections to one origin with one certificate.', 256),
+          header_bytes: count('All fields of one request together.', 65_536),
+          records: count('Exchanges remembered for the API and the page.', 2_000),
+          record_bytes: count('Memory for those records, at most.', 10_000_000),
+          leaf_certificates: count('Leaf certificates kept for hosts.', 1_000),
         },
         { ...closed, default: {}, errorMessage: 'a mapping of limits' },
       ),
@@ -285,18 +262,18 @@ export const SettingsFile = Type.Object(
     timeouts: Type.Optional(
       Type.Object(
         {
-          connect: duration('10s', 'For an origin to take a connection.'),
-          tls: duration('10s', 'For a TLS handshake, on either side.'),
-          request: duration('30s', 'For a client to send the fields of a request.'),
+          connect: duration('For an origin to take a connection.', '10s'),
+          tls: duration('For a TLS handshake, on either side.', '10s'),
+          request: duration('For a client to send the fields of a request.', '30s'),
           response: duration(
-            '5m',
             'For an origin to begin its response, and for a connection to it to become free; 0s waits for ever.',
+            '5m',
           ),
-          idle: duration('2m', 'For a client connection without exchanges.'),
+          idle: duration('For a client connection without exchanges.', '2m'),
           // Servers' own limits begin at 5 s (Node, Apache); a request written as they close is lost, so stay below.
-          keep_alive: duration('4s', 'For an idle connection to an origin that names no time of its own.'),
-          stream: duration('0s', 'For a stream, a WebSocket or a tunnel on which no bytes flow; 0s waits for ever.'),
-          drain: duration('30s', 'For exchanges under way when the daemon stops.'),
+          keep_alive: duration('For an idle connection to an origin that names no time of its own.', '4s'),
+          stream: duration('For a stream, a WebSocket or a tunnel on which no bytes flow; 0s waits for ever.', '0s'),
+          drain: duration('For exchanges under way when the daemon stops.', '30s'),
         },
         { ...closed, default: {}, errorMessage: 'a mapping of durations' },
       ),

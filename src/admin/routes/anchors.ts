@@ -12,13 +12,14 @@ import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { loadTrust } from '../../certs/trust.ts';
 import { parseAuthority } from '../../core/authority.ts';
 import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
+import { FactsSchema } from '../../core/facts-schema.ts';
+import type { Plain } from '../../core/schema.ts';
 import { sentChain } from '../../inspect/probe/sent-chain.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
 import { type Place, placeAt, ruleAt, ruleFor } from '../rules.ts';
-import { FactsSchema } from '../schemas/certificate.ts';
-import { Authority, closed, failures, named, nullable, shapeOf } from '../schemas/common.ts';
+import { Authority, closed, failures, named, nullable, text } from '../schemas/common.ts';
 import { RuleParams, RuleSchema } from '../schemas/store.ts';
 import { anchorsOf, Uploads } from '../uploads.ts';
 
@@ -27,12 +28,12 @@ export const AnchorSchema = Type.Object(
     file: Type.String({ description: 'As the store names it.' }),
     rules: Type.Array(Type.String(), { description: 'The rules that name it, as `HOST:PORT`.' }),
     everywhere: Type.Boolean({ description: 'Whether `trust.ca` names it, for every host.' }),
-    certificates: shapeOf<readonly CertificateFacts[]>(Type.Array(named(FactsSchema))),
+    certificates: Type.Array(named(FactsSchema)),
     problem: nullable(Type.String({ description: 'Why it can not be read now; what was read before stays in force.' })),
   },
   { ...closed, $id: 'Anchor', description: 'A file of CA certificates that the store names.' },
 );
-type Anchor = Static<typeof AnchorSchema>;
+export type Anchor = Plain<typeof AnchorSchema>;
 
 export const AnchorListSchema = Type.Object(
   { anchors: Type.Array(named(AnchorSchema), { description: 'In the order of the file.' }) },
@@ -46,14 +47,7 @@ const Fingerprint = Type.String({
 });
 const AnchorBody = Type.Object(
   {
-    cert_pem: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 500_000,
-        description: 'PEM text of CA certificates.',
-        errorMessage: 'PEM text',
-      }),
-    ),
+    cert_pem: Type.Optional(text('PEM text of CA certificates.', 'PEM text', { minLength: 1, maxLength: 500_000 })),
     authority: Type.Optional(Authority),
     fingerprint256: Type.Optional(Fingerprint),
     host: Type.Optional(RuleSchema.properties.host),

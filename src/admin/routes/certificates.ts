@@ -22,7 +22,7 @@ import {
 import { AdminError } from '../problem.ts';
 import { EntryBody, EntryPatch, EntrySchema } from '../schemas/certificate.ts';
 import { Removed } from '../removed.ts';
-import { closed, failures, named, WriteHeaders } from '../schemas/common.ts';
+import { closed, failures, flag, named, nullable, text, WriteHeaders } from '../schemas/common.ts';
 import { Uploads } from '../uploads.ts';
 
 const tags = ['certificates'];
@@ -34,37 +34,15 @@ export const NameParams = Type.Object({
   }),
 });
 const WriteQuery = Type.Object(
-  {
-    check: Type.Optional(
-      Type.Boolean({
-        default: true,
-        description: 'false writes the entry although its files would not load (yet).',
-        errorMessage: 'true or false',
-      }),
-    ),
-  },
+  { check: flag('false writes the entry although its files would not load (yet).', true) },
   closed,
 );
 const ListQuery = Type.Object(
   {
-    host: Type.Optional(
-      Type.String({
-        maxLength: 260,
-        description: 'Only entries with this host, as written in the store.',
-        errorMessage: 'a host',
-      }),
-    ),
+    host: Type.Optional(text('Only entries with this host, as written in the store.', 'a host', { maxLength: 260 })),
     profile: Type.Optional(Type.String({ maxLength: 100, errorMessage: 'the name of a profile' })),
-    usable: Type.Optional(
-      Type.Boolean({ description: 'Only those that can, or can not, be used.', errorMessage: 'true or false' }),
-    ),
-    after: Type.Optional(
-      Type.String({
-        maxLength: 100,
-        description: 'Those that follow this entry.',
-        errorMessage: 'the name of an entry',
-      }),
-    ),
+    usable: flag('Only those that can, or can not, be used.'),
+    after: Type.Optional(text('Those that follow this entry.', 'the name of an entry', { maxLength: 100 })),
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 10_000, default: 1000, errorMessage: 'a number from 1 to 10000' }),
     ),
@@ -74,9 +52,7 @@ const ListQuery = Type.Object(
 export const EntryListSchema = Type.Object(
   {
     certificates: Type.Array(named(EntrySchema), { description: 'In the order of the file.' }),
-    next: Type.Union([Type.String(), Type.Null()], {
-      description: 'Pass it as `after` for more; null where there are none.',
-    }),
+    next: nullable(Type.String({ description: 'Pass it as `after` for more; null where there are none.' })),
     total: Type.Integer({ description: 'All that fit, on every page.' }),
   },
   { ...closed, $id: 'EntryList' },

@@ -3,18 +3,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { pairsOf, type RecordedHead, redactFields } from '../../inspect/records/fields.ts';
 import { toHar } from '../../inspect/records/har.ts';
+import { ConnectionSchema, ExchangeSchema } from '../../inspect/records/types.ts';
 import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { closed, failures, named } from '../schemas/common.ts';
-import {
-  ConnectionSchema,
-  type ExchangeFields,
-  ExchangeFieldsSchema,
-  ExchangeFilter,
-  ExchangeList,
-  ExchangeSchema,
-} from '../schemas/records.ts';
+import { closed, failures, flag, named, text } from '../schemas/common.ts';
+import { type ExchangeFields, ExchangeFieldsSchema, ExchangeFilter, ExchangeList } from '../schemas/records.ts';
 
 const tags = ['records'];
 const Id = Type.Object({
@@ -24,21 +18,8 @@ const limit = (fallback: number) =>
   Type.Optional(
     Type.Integer({ minimum: 1, maximum: 10_000, default: fallback, errorMessage: 'a number from 1 to 10000' }),
   );
-const before = Type.Optional(
-  Type.String({
-    maxLength: 64,
-    description: 'Only those older than this exchange.',
-    errorMessage: 'the id of an exchange',
-  }),
-);
-
-const withSecrets = Type.Optional(
-  Type.Boolean({
-    default: false,
-    description: 'Values of credentials and cookies too. 409 where `records.fields` is not `all`.',
-    errorMessage: 'true or false',
-  }),
-);
+const before = Type.Optional(text('Only those older than this exchange.', 'the id of an exchange', { maxLength: 64 }));
+const withSecrets = flag('Values of credentials and cookies too. 409 where `records.fields` is not `all`.', false);
 
 export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   const { recorder, version, fieldPolicy } = context;

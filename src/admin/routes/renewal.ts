@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 import { logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { closed, failures, named, nullable, Time } from '../schemas/common.ts';
+import { closed, failures, flag, named, nullable, Time } from '../schemas/common.ts';
 import { findEntry, NameParams } from './certificates.ts';
 
 export const RenewalAnswer = Type.Object(
@@ -24,13 +24,7 @@ export type RenewalAnswer = Static<typeof RenewalAnswer>;
 
 const Query = Type.Object(
   {
-    dry_run: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description: 'true only looks whether it would work: the CA is reached and nothing is issued or written.',
-        errorMessage: 'true or false',
-      }),
-    ),
+    dry_run: flag('true only looks whether it would work: the CA is reached and nothing is issued or written.', false),
   },
   closed,
 );

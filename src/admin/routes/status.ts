@@ -1,8 +1,9 @@
 /** The state of the daemon on one page, and a reload on demand. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { daysLeft, expiresSoon } from '../../certs/store/expiry.ts';
 import { certificateFacts } from '../../core/facts.ts';
+import type { Plain } from '../../core/schema.ts';
 import { logChange, rejected } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { closed, failures, named, nullable, Time } from '../schemas/common.ts';
@@ -58,7 +59,7 @@ export const StatusSchema = Type.Object(
   },
   { ...closed, $id: 'Status', description: 'The state of the daemon.' },
 );
-export type StatusAnswer = Static<typeof StatusSchema>;
+export type StatusAnswer = Plain<typeof StatusSchema>;
 
 export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   const started = new Date().toISOString();
@@ -87,10 +88,10 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         started,
         ready: context.ready(),
         home: context.home,
-        proxy: [...context.proxyAddresses()],
+        proxy: context.proxyAddresses(),
         socks,
-        listeners: [...listeners],
-        upstream_proxy: [...context.upstreamProxies],
+        listeners,
+        upstream_proxy: context.upstreamProxies,
         password_required: context.passwordRequired,
         ca: { subject, fingerprint256, not_after, path: ca.certPath, bundle: ca.bundlePath },
         store: {
@@ -135,16 +136,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       const result = await context.store.reload();
       logChange(context, request, 'reload', { ok: result.ok });
       if (!result.ok) throw rejected(result.problems);
-      const { added, changed, removed, sections, entries, usable } = result.change;
-      return {
-        generation: result.snapshot.generation,
-        entries,
-        usable,
-        added: [...added],
-        changed: [...changed],
-        removed: [...removed],
-        sections: [...sections],
-      };
+      return { generation: result.snapshot.generation, ...result.change };
     },
   );
 };

@@ -1,67 +1,11 @@
 /** An entry of the store as the API takes and gives it. */
 import { type Static, type TSchema, Type } from 'typebox';
-import type { Diagnosis } from '../../certs/identity/identity.ts';
+import { DiagnosisSchema } from '../../certs/identity/identity.ts';
 import type { RenewalStatus } from '../../certs/renewal/renewer.ts';
-import {
-  CertificateSchema,
-  type CrossSite,
-  type MaterialFields,
-  type RenewFields,
-  RenewSchema,
-} from '../../certs/store/schema.ts';
-import type { CertificateFacts } from '../../core/facts.ts';
-import { closed, named, nullable, shapeOf, Time } from './common.ts';
-
-const NameFacts = Type.Object(
-  {
-    common_name: nullable(Type.String()),
-    organization: nullable(Type.String()),
-    organizational_unit: nullable(Type.String()),
-    country: nullable(Type.String()),
-    state: nullable(Type.String()),
-    locality: nullable(Type.String()),
-  },
-  closed,
-);
-
-export const FactsSchema = shapeOf<CertificateFacts>(
-  Type.Object(
-    {
-      subject: Type.String({ description: 'One line, most specific attribute first: `CN=leaf, O=Example`.' }),
-      issuer: Type.String(),
-      subject_name: NameFacts,
-      issuer_name: NameFacts,
-      sans: Type.Array(Type.String({ description: '`DNS:…`, `IP:…`, `EMAIL:…`, `URI:…`' })),
-      not_before: Type.String({
-        description: 'RFC 3339, UTC; `unknown` where the certificate holds no readable time.',
-      }),
-      not_after: Type.String(),
-      serial: Type.String(),
-      fingerprint256: Type.String(),
-      fingerprint1: Type.String(),
-      spki256: Type.String({ description: 'base64 SHA-256 of the public key; with `sha256/` in front it is a pin.' }),
-      self_signed: Type.Boolean(),
-      ca: Type.Boolean(),
-      key: Type.String({ description: '`EC P-256`, `RSA 2048`, `Ed25519`.' }),
-      signature: Type.String(),
-      extended_key_usage: nullable(Type.Array(Type.String())),
-    },
-    { ...closed, $id: 'CertificateFacts', description: 'What a certificate says.' },
-  ),
-);
-
-export const DiagnosisSchema = shapeOf<Diagnosis>(
-  Type.Object(
-    {
-      code: Type.String({ description: 'Stable: `KEY_MISMATCH`, `CERTIFICATE_EXPIRED`, …' }),
-      severity: Type.Enum(['error', 'warning'], { description: 'An error makes the entry unusable.' }),
-      message: Type.String(),
-      hint: Type.String(),
-      file: nullable(Type.String()),
-    },
-    { ...closed, $id: 'Diagnosis', description: 'What is wrong with the files of an entry.' },
-  ),
-);
+import { CertificateSchema, RenewSchema } from '../../certs/store/schema.ts';
+import { FactsSchema } from '../../core/facts-schema.ts';
+import type { Plain } from '../../core/schema.ts';
+import { closed, named, nullable, shapeOf, text, Time } from './common.ts';
 
 const Passphrase = Type.Union(
   [
@@ -76,26 +20,22 @@ const Passphrase = Type.Union(
 
 /** A path, or where the content comes from. */
 const material = (description: string) =>
-  shapeOf<MaterialFields | null>(
-    Type.Union(
-      [
-        Type.String(),
-        Type.Object({ env: Type.String() }, closed),
-        Type.Object({ command: Type.Array(Type.String()), refresh: Type.Optional(Type.String()) }, closed),
-        Type.Null(),
-      ],
-      { description },
-    ),
+  Type.Union(
+    [
+      Type.String(),
+      Type.Object({ env: Type.String() }, closed),
+      Type.Object({ command: Type.Array(Type.String()), refresh: Type.Optional(Type.String()) }, closed),
+      Type.Null(),
+    ],
+    { description },
   );
 
 /** That one of est, step and command is given is the store's to say: linters of OpenAPI take `required` in a choice for a slip. */
-const Renew = shapeOf<RenewFields>(
-  Type.Object(RenewSchema.properties, {
-    ...closed,
-    description: 'How it is renewed: one of est, step and command.',
-    errorMessage: '{ est: URL }, { step: URL } or { command: [PROGRAM, ARGUMENT, ...] }',
-  }),
-);
+const Renew = Type.Object(RenewSchema.properties, {
+  ...closed,
+  description: 'How it is renewed: one of est, step and command.',
+  errorMessage: '{ est: URL }, { step: URL } or { command: [PROGRAM, ARGUMENT, ...] }',
+});
 
 const RenewalStatusSchema = shapeOf<RenewalStatus | null>(
   nullable(
@@ -131,18 +71,14 @@ export const EntrySchema = Type.Object(
     enabled: Type.Boolean(),
     profile: nullable(Type.String()),
     withhold_unverified: Type.Boolean(),
-    cross_site: shapeOf<CrossSite>(
-      Type.Union([Type.Enum(['withhold', 'allow', 'refuse']), Type.Array(Type.String())], {
-        description: "Requests of other sites' pages; a list holds the origins that are allowed.",
-      }),
-    ),
-    renew: shapeOf<RenewFields | null>(nullable(Renew)),
+    cross_site: Type.Union([Type.Enum(['withhold', 'allow', 'refuse']), Type.Array(Type.String())], {
+      description: "Requests of other sites' pages; a list holds the origins that are allowed.",
+    }),
+    renew: nullable(Renew),
     line: Type.Integer({ description: 'Its line in certificates.yaml.' }),
     usable: Type.Boolean({ description: 'False: it still matches, and its exchanges fail closed.' }),
-    facts: shapeOf<readonly CertificateFacts[]>(
-      Type.Array(named(FactsSchema), { description: 'Leaf first; empty where it could not be loaded.' }),
-    ),
-    problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
+    facts: Type.Array(named(FactsSchema), { description: 'Leaf first; empty where it could not be loaded.' }),
+    problems: Type.Array(named(DiagnosisSchema)),
     days_left: nullable(Type.Integer({ description: 'Whole days, rounded down; negative after the end.' })),
     shadowed_by: nullable(Type.String({ description: 'The entry that wins wherever this one matches.' })),
     last_used: nullable(Time),
@@ -150,32 +86,21 @@ export const EntrySchema = Type.Object(
   },
   { ...closed, $id: 'Entry', description: 'A client certificate and the hosts that it is for.' },
 );
-export type EntryAnswer = Static<typeof EntrySchema>;
+export type EntryAnswer = Plain<typeof EntrySchema>;
 
 const uploads = {
   cert_pem: Type.Optional(
-    Type.String({
+    text('PEM text in place of `cert`, with or without its chain and key.', 'PEM text', {
       minLength: 1,
       maxLength: 500_000,
-      description: 'PEM text in place of `cert`, with or without its chain and key.',
-      errorMessage: 'PEM text',
     }),
   ),
-  key_pem: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 100_000,
-      description: 'PEM text in place of `key`.',
-      errorMessage: 'PEM text',
-    }),
-  ),
+  key_pem: Type.Optional(text('PEM text in place of `key`.', 'PEM text', { minLength: 1, maxLength: 100_000 })),
   pfx_base64: Type.Optional(
-    Type.String({
+    text('A PKCS#12 file in base64 in place of `pfx`.', 'base64', {
       minLength: 1,
       maxLength: 700_000,
       pattern: '^[A-Za-z0-9+/\\s]+={0,2}\\s*$',
-      description: 'A PKCS#12 file in base64 in place of `pfx`.',
-      errorMessage: 'base64',
     }),
   ),
 };
@@ -226,10 +151,10 @@ export type InspectBody = Static<typeof InspectBody>;
 export const InspectAnswer = Type.Object(
   {
     usable: Type.Boolean({ description: 'Whether an entry made of it would load.' }),
-    facts: shapeOf<readonly CertificateFacts[]>(Type.Array(named(FactsSchema))),
-    problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
+    facts: Type.Array(named(FactsSchema)),
+    problems: Type.Array(named(DiagnosisSchema)),
     days_left: nullable(Type.Integer()),
   },
   { ...closed, $id: 'Inspection', description: 'What is in files, and whether they are usable.' },
 );
-export type InspectAnswer = Static<typeof InspectAnswer>;
+export type InspectAnswer = Plain<typeof InspectAnswer>;

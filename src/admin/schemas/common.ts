@@ -1,25 +1,8 @@
 /** What all schemas of the admin API are made of. */
-import { type Static, type TSchema, Type } from 'typebox';
+import { Type } from 'typebox';
+import { named } from '../../core/schema.ts';
 
-/** An unknown field is a mistake, in what comes in and in what goes out. */
-export const closed = { additionalProperties: false } as const;
-
-export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-
-/**
- * A schema for a value whose type stands elsewhere: records and facts are the inspecting room's, and the log shows them as
- * the API does. That the two agree is held by the test that checks every response against the document.
- */
-export const shapeOf = <T>(schema: TSchema) => Type.Unsafe<T>(schema);
-
-/** A response by its name in the document's components. */
-export const named = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${idOf(schema)}#` });
-
-function idOf(schema: TSchema): string {
-  return String((schema as { $id?: string }).$id);
-}
-
-export const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC.' });
+export { closed, flag, named, nullable, shapeOf, text, Time } from '../../core/schema.ts';
 
 export const ProblemSchema = Type.Object(
   {
@@ -54,7 +37,7 @@ export const Authority = Type.String({
   errorMessage: 'HOST:PORT',
 });
 
-/** For anybody who writes: the ETag of what was read, or `*` for whatever is there. */
+/** Preconditions of a change (RFC 9110 §13.1). */
 export const WriteHeaders = Type.Object({
   'if-match': Type.Optional(
     Type.String({ description: 'The ETag that was read; 412 where the thing has changed since. `*`: it must exist.' }),

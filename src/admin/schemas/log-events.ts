@@ -1,18 +1,19 @@
 /** Every line of the log, one shape an event. Records look in the log as they do in the API, and have one schema. */
-import { type TSchema, Type } from 'typebox';
+import { type TObject, type TSchema, Type } from 'typebox';
 import { RENEWAL_FAULTS, type RenewalFaultCode } from '../../certs/renewal/fault.ts';
 import { FAULT_SCOPES } from '../../core/boundary.ts';
 import { ERROR_CODES } from '../../core/errors.ts';
 import { LOG_EVENTS, type LogEvent } from '../../core/log.ts';
-import { DiagnosisSchema, FactsSchema } from './certificate.ts';
-import { closed, nullable, Time } from './common.ts';
+import { DiagnosisSchema } from '../../certs/identity/identity.ts';
+import { FactsSchema } from '../../core/facts-schema.ts';
+import { closed, idOf, nullable, type Plain, Time } from '../../core/schema.ts';
 import {
   ConnectionSchema,
   ExchangeSchema,
   RecordErrorSchema,
   RevocationSchema,
   ServerProblemSchema,
-} from './records.ts';
+} from '../../inspect/records/types.ts';
 
 type Fields = Record<string, TSchema>;
 
@@ -21,11 +22,8 @@ const count = Type.Integer({ minimum: 0 });
 const names = Type.Array(text);
 const code = Type.Enum(Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]);
 
-/** The fields of an object schema, for the line that carries them beside its own. */
-const fieldsOf = (schema: TSchema): Fields => {
-  const { event: _event, ...fields } = (schema as TSchema & { properties: Fields }).properties;
-  return fields;
-};
+/** Of a record, for the line that carries them beside its own. */
+const fieldsOf = <T extends { event: TSchema }>({ properties: { event: _event, ...fields } }: TObject<T>) => fields;
 
 const threshold = {
   name: text,
@@ -44,7 +42,7 @@ const renewal = {
 };
 
 /** What each event holds besides `time`, `level` and `event`. */
-export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
+export const LOG_EVENT_FIELDS = {
   'daemon.ready': {
     version: text,
     pid: count,
@@ -76,7 +74,7 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
       { minItems: 1 },
     ),
   },
-  'store.problem': { name: text, ...fieldsOf(DiagnosisSchema) },
+  'store.problem': { name: text, ...DiagnosisSchema.properties },
   'tls.connected': fieldsOf(ConnectionSchema),
   'tls.failed': fieldsOf(ConnectionSchema),
   exchange: fieldsOf(ExchangeSchema),
@@ -134,14 +132,16 @@ export const LOG_EVENT_FIELDS: Readonly<Record<LogEvent, Fields>> = {
     code: Type.Optional(text),
   },
   'proxy.refused': { exchange: text, client: text, target: text, code, message: text, hint: text },
-};
+} satisfies Readonly<Record<LogEvent, Fields>>;
+
+export type LogFields<E extends LogEvent> = Plain<TObject<(typeof LOG_EVENT_FIELDS)[E]>>;
 
 /** Shapes that several events share, by the names under which they refer to them. */
 const SHARED = [FactsSchema, ServerProblemSchema, RevocationSchema, RecordErrorSchema, DiagnosisSchema];
 
 /** docs/log-events.schema.json: one line of the log; `$defs` has one schema an event. */
 export function logEventsJsonSchema(): string {
-  const shared = SHARED.map((schema) => [(schema as { $id?: string }).$id ?? '', schema] as const);
+  const shared = SHARED.map((schema) => [idOf(schema), schema] as const);
   const events = LOG_EVENTS.map((event) => {
     const line = { time: Time, level: Type.Enum(['debug', 'info', 'warn', 'error']), event: Type.Literal(event) };
     return [event, Type.Object({ ...line, ...LOG_EVENT_FIELDS[event] }, closed)] as const;

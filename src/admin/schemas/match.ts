@@ -1,35 +1,22 @@
 /** What a dry run says. */
-import { type Static, Type } from 'typebox';
-import type { Diagnosis } from '../../certs/identity/identity.ts';
-import type { Candidate } from '../../certs/store/snapshot.ts';
-import { DiagnosisSchema } from './certificate.ts';
-import { Authority, closed, named, nullable, shapeOf } from './common.ts';
+import { Type } from 'typebox';
+import { DiagnosisSchema } from '../../certs/identity/identity.ts';
+import { choice, type Plain } from '../../core/schema.ts';
+import { Authority, closed, named, nullable, text } from './common.ts';
 
 export const MatchQuery = Type.Object(
   {
     authority: Authority,
-    profile: Type.Optional(
-      Type.String({ maxLength: 100, description: "As the proxy's user name.", errorMessage: 'the name of a profile' }),
-    ),
-    certificate: Type.Optional(
-      Type.String({
-        maxLength: 100,
-        description: 'As Mtlsd-Certificate.',
-        errorMessage: 'the name of an entry, or none',
-      }),
-    ),
-    verification: Type.Optional(
-      Type.Enum(['enforce', 'report'], { description: 'As Mtlsd-Verification.', errorMessage: 'enforce or report' }),
-    ),
+    profile: Type.Optional(text("As the proxy's user name.", 'the name of a profile', { maxLength: 100 })),
+    certificate: Type.Optional(text('As Mtlsd-Certificate.', 'the name of an entry, or none', { maxLength: 100 })),
+    verification: choice(['enforce', 'report'], 'As Mtlsd-Verification.'),
   },
   closed,
 );
 
-const losers = shapeOf<readonly Candidate[]>(
-  Type.Array(Type.Object({ name: Type.String(), why: Type.String() }, closed), {
-    description: 'The others that have a bearing on it, and why they lost.',
-  }),
-);
+const losers = Type.Array(Type.Object({ name: Type.String(), why: Type.String() }, closed), {
+  description: 'The others that have a bearing on it, and why they lost.',
+});
 
 export const MatchSchema = Type.Object(
   {
@@ -47,7 +34,7 @@ export const MatchSchema = Type.Object(
         name: nullable(Type.String()),
         reason: Type.String(),
         usable: Type.Boolean({ description: 'False: the request fails closed.' }),
-        problems: shapeOf<readonly Diagnosis[]>(Type.Array(named(DiagnosisSchema))),
+        problems: Type.Array(named(DiagnosisSchema)),
         losers,
       },
       closed,
@@ -71,4 +58,4 @@ export const MatchSchema = Type.Object(
   },
   { ...closed, $id: 'Match', description: 'What a request for an authority would get.' },
 );
-export type MatchAnswer = Static<typeof MatchSchema>;
+export type MatchAnswer = Plain<typeof MatchSchema>;

@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { InterceptionSchema, RuleSchema, TrustSchema, VerificationSchema } from '../../certs/store/schema.ts';
 import type { StoreProblem } from '../../certs/store/store.ts';
-import { closed, named, shapeOf } from './common.ts';
+import { closed, named, shapeOf, text } from './common.ts';
 
 export { InterceptionSchema, RuleSchema, TrustSchema, VerificationSchema };
 
@@ -20,11 +20,7 @@ export type RuleBody = Static<typeof RuleBody>;
 
 export type RuleParams = Static<typeof RuleParams>;
 export const RuleParams = Type.Object({
-  host: Type.String({
-    maxLength: 260,
-    description: 'As in the rule: a name, `*.suffix`, `*` or an address.',
-    errorMessage: 'a host',
-  }),
+  host: text('As in the rule: a name, `*.suffix`, `*` or an address.', 'a host', { maxLength: 260 }),
   port: Type.String({
     pattern: '^(\\d{1,5}|\\*)$',
     description: 'A number, or `*` for any.',

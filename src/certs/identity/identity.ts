@@ -2,7 +2,9 @@
  * A client identity: the key, the leaf and its chain that go into one TLS handshake, already checked to belong together.
  */
 import type { X509Certificate } from 'node:crypto';
+import { Type } from 'typebox';
 import type { CertificateFacts } from '../../core/facts.ts';
+import { closed, nullable, type Plain } from '../../core/schema.ts';
 
 export interface ClientIdentity {
   /** SHA-256 over chain and public key: two identities with the same id are the same on the wire. */
@@ -16,16 +18,15 @@ export interface ClientIdentity {
   readonly keyPem: () => string;
 }
 
-/** What is wrong with an entry's files, found at load. */
-export interface Diagnosis {
-  /** Stable: `KEY_MISMATCH`, `CERTIFICATE_EXPIRED`, … (docs/formats.md). */
-  readonly code: string;
-  /** An error makes the entry unusable: its exchanges fail closed. */
-  readonly severity: 'error' | 'warning';
-  /** One sentence with the data. */
-  readonly message: string;
-  /** What to do next; a command where one helps. */
-  readonly hint: string;
-  /** The file it is about. */
-  readonly file: string | null;
-}
+export const DiagnosisSchema = Type.Object(
+  {
+    code: Type.String({ description: 'Stable: `KEY_MISMATCH`, `CERTIFICATE_EXPIRED`, …' }),
+    severity: Type.Enum(['error', 'warning'], { description: 'An error makes the entry unusable.' }),
+    message: Type.String(),
+    /** What to do next; a command where one helps. */
+    hint: Type.String(),
+    file: nullable(Type.String()),
+  },
+  { ...closed, $id: 'Diagnosis', description: 'What is wrong with the files of an entry.' },
+);
+export type Diagnosis = Plain<typeof DiagnosisSchema>;

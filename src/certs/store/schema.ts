@@ -2,15 +2,16 @@
  * certificates.yaml, defined once: the TypeScript types, the validation at load and `config/certificates.schema.json` all
  * come from here. `errorMessage` says what was expected; editors that know the keyword show it too.
  */
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
+import { choice, closed, flag, list, type Plain } from '../../core/schema.ts';
+
+const quoted = (value: string): string => JSON.stringify(value);
 
 /** A name goes into URLs, log lines and the Mtlsd-Certificate field, so it holds nothing that needs escaping there. */
 const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$';
 
 /** One line: PEM text pasted in place of a path must not end up in a message about a missing file. */
 const PATH_PATTERN = '^[^\\r\\n\\u0000]{1,4096}$';
-
-const closed = { additionalProperties: false } as const;
 
 const name = (description: string) =>
   Type.String({
@@ -124,12 +125,11 @@ const Renew = Type.Object(
         errorMessage: 'a program and its arguments such as [./renew.sh]',
       }),
     ),
-    trust: Type.Optional(
-      Type.Array(path('A PEM or DER file of CA certificates.'), {
-        minItems: 1,
-        description: "The CAs that are trusted for the CA's server; default: those that the store trusts.",
-        errorMessage: 'a list of paths of CA certificates',
-      }),
+    trust: list(
+      path('A PEM or DER file of CA certificates.'),
+      "The CAs that are trusted for the CA's server; default: those that the store trusts.",
+      'a list of paths of CA certificates',
+      { minItems: 1 },
     ),
     after: Type.Optional(
       Type.Union([Type.String({ pattern: '^\\d{1,3}/\\d{1,3}$' }), Type.Number({ minimum: 0.05, maximum: 0.95 })], {
@@ -138,9 +138,7 @@ const Renew = Type.Object(
         errorMessage: 'a share between 0.05 and 0.95, such as 2/3 or 0.5',
       }),
     ),
-    rekey: Type.Optional(
-      Type.Boolean({ default: true, description: 'false keeps the key.', errorMessage: 'true or false' }),
-    ),
+    rekey: flag('false keeps the key.', true),
   },
   {
     ...closed,
@@ -187,21 +185,9 @@ const Certificate = Type.Object(
       }),
     ),
     passphrase: Type.Optional(Passphrase),
-    enabled: Type.Optional(
-      Type.Boolean({
-        default: true,
-        description: 'false keeps the entry and never uses it.',
-        errorMessage: 'true or false',
-      }),
-    ),
+    enabled: flag('false keeps the entry and never uses it.', true),
     profile: Type.Optional(name("Used only by clients that ask for it, as the proxy's user name.")),
-    withhold_unverified: Type.Optional(
-      Type.Boolean({
-        default: false,
-        description: 'true sends the certificate only to a server that passed verification.',
-        errorMessage: 'true or false',
-      }),
-    ),
+    withhold_unverified: flag('true sends the certificate only to a server that passed verification.', false),
     cross_site: Type.Optional(CrossSite),
     renew: Type.Optional(Renew),
   },
@@ -216,27 +202,20 @@ const Certificate = Type.Object(
 
 const Trust = Type.Object(
   {
-    system: Type.Optional(
-      Type.Boolean({ default: true, description: "The system's trust anchors.", errorMessage: 'true or false' }),
+    system: flag("The system's trust anchors.", true),
+    ca: list(
+      path('A PEM or DER file of CA certificates.'),
+      'CA certificates that are trusted as well.',
+      'a list of paths of CA certificates',
     ),
-    ca: Type.Optional(
-      Type.Array(path('A PEM or DER file of CA certificates.'), {
-        description: 'CA certificates that are trusted as well.',
-        errorMessage: 'a list of paths of CA certificates',
+    crl: list(
+      Type.String({
+        pattern: PATH_PATTERN,
+        description: 'A PEM or DER file of CRLs, or the http URL of one.',
+        errorMessage: 'a path, or an http URL',
       }),
-    ),
-    crl: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern: PATH_PATTERN,
-          description: 'A PEM or DER file of CRLs, or the http URL of one.',
-          errorMessage: 'a path, or an http URL',
-        }),
-        {
-          description: 'Lists of the certificates that their CA has revoked (CRLs), beside those named for every host.',
-          errorMessage: 'a list of paths or http URLs of CRLs',
-        },
-      ),
+      'Lists of the certificates that their CA has revoked (CRLs), beside those named for every host.',
+      'a list of paths or http URLs of CRLs',
     ),
   },
   {
@@ -246,61 +225,42 @@ const Trust = Type.Object(
   },
 );
 
-const mode = Type.Enum(['enforce', 'report'], {
-  default: 'enforce',
-  description: 'enforce refuses a server that fails verification; report records every problem and lets it through.',
-  errorMessage: '"enforce" or "report"',
-});
+const mode = choice(
+  ['enforce', 'report'],
+  'enforce refuses a server that fails verification; report records every problem and lets it through.',
+  'enforce',
+  quoted,
+);
 
-const revocation = Type.Enum(['off', 'when-known', 'required'], {
-  default: 'when-known',
-  description:
-    'when-known refuses a certificate that a CRL or an OCSP staple says is revoked; required refuses too where none says that it is good; off does not look.',
-  errorMessage: '"off", "when-known" or "required"',
-});
+const revocation = choice(
+  ['off', 'when-known', 'required'],
+  'when-known refuses a certificate that a CRL or an OCSP staple says is revoked; required refuses too where none says that it is good; off does not look.',
+  'when-known',
+  quoted,
+);
 
 const Rule = Type.Object(
   {
     host: hostPattern,
     port: Type.Optional(port),
-    mode: Type.Optional(mode),
-    revocation: Type.Optional(revocation),
+    mode,
+    revocation,
     trust: Type.Optional(Trust),
-    allow: Type.Optional(
-      Type.Array(
-        Type.String({ pattern: '^[A-Z][A-Z0-9_]*$', errorMessage: 'a problem code such as CERT_HAS_EXPIRED' }),
-        {
-          description: 'Problem codes that are let through while all others are enforced.',
-          errorMessage: 'a list of problem codes such as [CERT_HAS_EXPIRED]',
-        },
-      ),
+    allow: list(
+      Type.String({ pattern: '^[A-Z][A-Z0-9_]*$', errorMessage: 'a problem code such as CERT_HAS_EXPIRED' }),
+      'Problem codes that are let through while all others are enforced.',
+      'a list of problem codes such as [CERT_HAS_EXPIRED]',
     ),
-    pins: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern: '^sha256/[A-Za-z0-9+/]{43}=$',
-          errorMessage: '"sha256/" and the base64 SHA-256 of a public key',
-        }),
-        {
-          description: "One of these public keys (SPKI) has to be in the server's chain, as well as all else.",
-          errorMessage: 'a list of pins such as ["sha256/BASE64="]',
-        },
-      ),
-    ),
-    min_version: Type.Optional(
-      Type.Enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'], {
-        default: 'TLSv1.2',
-        description: 'The oldest TLS version to agree to.',
-        errorMessage: 'TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3',
+    pins: list(
+      Type.String({
+        pattern: '^sha256/[A-Za-z0-9+/]{43}=$',
+        errorMessage: '"sha256/" and the base64 SHA-256 of a public key',
       }),
+      "One of these public keys (SPKI) has to be in the server's chain, as well as all else.",
+      'a list of pins such as ["sha256/BASE64="]',
     ),
-    max_version: Type.Optional(
-      Type.Enum(['TLSv1.2', 'TLSv1.3'], {
-        default: 'TLSv1.3',
-        description: 'The newest TLS version to offer.',
-        errorMessage: 'TLSv1.2 or TLSv1.3',
-      }),
-    ),
+    min_version: choice(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'], 'The oldest TLS version to agree to.', 'TLSv1.2'),
+    max_version: choice(['TLSv1.2', 'TLSv1.3'], 'The newest TLS version to offer.', 'TLSv1.3'),
     server_name: Type.Optional(
       Type.String({
         pattern: '^[^\\s/:*@?#\\\\\\[\\]]+$',
@@ -314,46 +274,35 @@ const Rule = Type.Object(
 
 const Verification = Type.Object(
   {
-    mode: Type.Optional(mode),
-    revocation: Type.Optional(revocation),
-    rules: Type.Optional(
-      Type.Array(Rule, {
-        description: 'Exceptions by host; matched as certificates are.',
-        errorMessage: 'a list of rules',
-      }),
-    ),
+    mode,
+    revocation,
+    rules: list(Rule, 'Exceptions by host; matched as certificates are.', 'a list of rules'),
   },
   { ...closed, description: 'How servers are verified.', errorMessage: '{ mode: ..., revocation: ..., rules: [...] }' },
 );
 
 const Interception = Type.Object(
   {
-    mode: Type.Optional(
-      Type.Enum(['all', 'listed'], {
-        default: 'all',
-        description: 'all intercepts every host; listed only those with a certificate or a rule.',
-        errorMessage: '"all" or "listed"',
-      }),
+    mode: choice(
+      ['all', 'listed'],
+      'all intercepts every host; listed only those with a certificate or a rule.',
+      'all',
+      quoted,
     ),
-    passthrough: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern:
-            '^(\\*|(\\*\\.)?[^\\s/:*@?#\\\\\\[\\]]+|\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(:(\\d{1,5}|\\*))?$',
-          errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
-        }),
-        {
-          description: 'Hosts that are tunnelled untouched; any port unless one is given.',
-          errorMessage: 'a list of hosts such as ["*.pinned.example", "bank.example:443"]',
-        },
-      ),
-    ),
-    unmatched: Type.Optional(
-      Type.Enum(['intercept', 'passthrough', 'refuse'], {
-        default: 'intercept',
-        description: 'In mode all: what happens to hosts with no certificate.',
-        errorMessage: '"intercept", "passthrough" or "refuse"',
+    passthrough: list(
+      Type.String({
+        pattern:
+          '^(\\*|(\\*\\.)?[^\\s/:*@?#\\\\\\[\\]]+|\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(:(\\d{1,5}|\\*))?$',
+        errorMessage: 'a host, "*.suffix" or address, with ":port" where only one port is meant',
       }),
+      'Hosts that are tunnelled untouched; any port unless one is given.',
+      'a list of hosts such as ["*.pinned.example", "bank.example:443"]',
+    ),
+    unmatched: choice(
+      ['intercept', 'passthrough', 'refuse'],
+      'In mode all: what happens to hosts with no certificate.',
+      'intercept',
+      quoted,
     ),
   },
   {
@@ -376,15 +325,15 @@ export const StoreFile = Type.Object(
   { ...closed, description: 'The certificate store of mtlsd.', errorMessage: 'version: 1 and the sections of a store' },
 );
 
-export type StoreFile = Static<typeof StoreFile>;
-export type CertificateFields = Static<typeof Certificate>;
-export type PassphraseFields = Static<typeof Passphrase>;
+export type StoreFile = Plain<typeof StoreFile>;
+export type CertificateFields = Plain<typeof Certificate>;
+export type PassphraseFields = Plain<typeof Passphrase>;
 export type MaterialFields = NonNullable<CertificateFields['cert']>;
-export type RenewFields = Static<typeof Renew>;
-export type TrustFields = Static<typeof Trust>;
-export type VerificationFields = Static<typeof Verification>;
-export type RuleFields = Static<typeof Rule>;
-export type InterceptionFields = Static<typeof Interception>;
+export type RenewFields = Plain<typeof Renew>;
+export type TrustFields = Plain<typeof Trust>;
+export type VerificationFields = Plain<typeof Verification>;
+export type RuleFields = Plain<typeof Rule>;
+export type InterceptionFields = Plain<typeof Interception>;
 
 /** The sections as written, with their defaults; field names are the file's own. */
 export interface StoreSections {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Anchor } from '../../admin/routes/anchors.ts';
 import type { TrustFields } from '../../certs/store/schema.ts';
 import { homeDirectory } from '../../home.ts';
 import { anyApi } from '../api/any.ts';
@@ -6,7 +7,7 @@ import { type Api, withApi } from '../api/api.ts';
 import { CliError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { parsePattern } from '../target.ts';
-import { type Anchor, anchorsText } from '../words/anchor.ts';
+import { anchorsText } from '../words/anchor.ts';
 import { trustAddCommand } from './trust/add.ts';
 
 /** Works on the daemon that runs, else on certificates.yaml itself. */

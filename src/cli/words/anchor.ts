@@ -1,15 +1,6 @@
 /** Trusted CAs in words. */
-import type { CertificateFacts } from '../../core/facts.ts';
+import type { Anchor } from '../../admin/routes/anchors.ts';
 import { paint, table } from '../output.ts';
-
-/** As GET /api/v1/trust/anchors lists them. */
-export interface Anchor {
-  readonly file: string;
-  readonly rules: readonly string[];
-  readonly everywhere: boolean;
-  readonly certificates: readonly CertificateFacts[];
-  readonly problem: string | null;
-}
 
 export function anchorsText(system: boolean, anchors: readonly Anchor[]): string {
   const head = system ? "The system's CAs are trusted for every host.\n" : "The system's CAs are not trusted.\n";

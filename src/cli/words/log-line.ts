@@ -1,7 +1,8 @@
 /** A line of the log for people: time, event, what it is about, how it went, and what to do next. */
 import { escapeControls } from '../../core/line-writer.ts';
+import { describeAt } from '../../core/yaml/read.ts';
+import type { LogFields } from '../../admin/schemas/log-events.ts';
 import type { LogEvent, LogLine } from '../../core/log.ts';
-import type { ConnectionRecord, ExchangeRecord, RecordError } from '../../inspect/records/types.ts';
 import { clock, count, inDays, listed, localTime, paint } from '../output.ts';
 import { verdictOf, verificationText } from './record.ts';
 
@@ -32,33 +33,18 @@ export function logLine(raw: LogLine): string {
   return `${[head, ...rest.map((text) => INDENT + text)].join('\n')}\n`;
 }
 
-const failure = ({ code, message, hint }: RecordError | { code: string; message: string; hint?: string }) => ({
+const failure = ({ code, message, hint }: { code: string; message: string; hint?: string }) => ({
   outcome: `${paint('red', code)}: ${message}`,
   next: hint,
 });
 
-interface StoreProblemLine {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly message: string;
-  readonly expected: string;
-}
-
-interface Expiry {
-  readonly name: string;
-  readonly subject: string;
-  readonly days_left: number;
-  readonly not_after: string;
-}
-
-const expiry = ({ name, subject, days_left, not_after }: Expiry): Words => ({
+const expiry = ({ name, subject, days_left, not_after }: LogFields<'certificate.expiring'>): Words => ({
   about: name,
   outcome: `${days_left < 0 ? 'expired' : 'expires'} ${inDays(days_left)}, at ${not_after}: ${subject}`,
   next: `get a new certificate, and: mtlsd cert set ${name} --cert FILE --key FILE`,
 });
 
-const connection = (line: ConnectionRecord): Words => {
+const connection = (line: LogFields<'tls.connected'>): Words => {
   const { authority, tls, verification, client_certificate: own, error } = line;
   if (error) return { about: authority, ...failure(error) };
   const sent = own.sent ? `${own.name} sent` : `no certificate sent (${own.outcome.replaceAll('_', ' ')})`;
@@ -66,16 +52,8 @@ const connection = (line: ConnectionRecord): Words => {
 };
 
 /** One event, one sentence: each takes the line as docs/log-events.md has it. */
-const WORDS = {
-  'daemon.ready': (line: {
-    proxy: readonly string[];
-    admin: string;
-    socks?: string;
-    listeners?: readonly string[];
-    upstream_proxy?: readonly string[];
-    home: string;
-    certificates: number;
-  }) => ({
+const WORDS: { readonly [E in LogEvent]: (line: LogFields<E>) => Words } = {
+  'daemon.ready': (line) => ({
     about: '',
     outcome: [
       `proxy ${listed(line.proxy)}`,
@@ -87,15 +65,15 @@ const WORDS = {
       `home ${line.home}`,
     ].join(', '),
   }),
-  'daemon.stopped': ({ reason }: { reason: string }) => ({ about: '', outcome: reason }),
-  'daemon.warning': ({ message }: { message: string }) => ({ about: '', outcome: message }),
-  'daemon.fault': (line: { scope: string; id: string | null; message: string; stack: string | null }) => ({
-    about: [line.scope, ...(line.id === null ? [] : [line.id])].join(' '),
-    outcome: line.message,
-    more: line.stack === null ? [] : [paint('dim', line.stack)],
+  'daemon.stopped': ({ reason }) => ({ about: '', outcome: reason }),
+  'daemon.warning': ({ message }) => ({ about: '', outcome: message }),
+  'daemon.fault': ({ scope, id, message, stack }) => ({
+    about: id === null ? scope : `${scope} ${id}`,
+    outcome: message,
+    more: stack === null ? [] : [paint('dim', stack)],
     next: 'this is a fault of mtlsd; please report it with these lines',
   }),
-  'store.loaded': (line: Record<'entries' | 'usable', number> & Record<'added' | 'changed' | 'removed', string[]>) => ({
+  'store.loaded': (line) => ({
     about: '',
     outcome: [
       `${count(line.entries, 'entry', 'entries')}, ${line.usable} usable`,
@@ -104,20 +82,15 @@ const WORDS = {
       ),
     ].join('; '),
   }),
-  'store.rejected': ({ problems }: { problems: readonly StoreProblemLine[] }) => ({
+  'store.rejected': ({ problems }) => ({
     about: '',
     outcome: `${count(problems.length, 'mistake')}; the last good store stays in force`,
-    more: problems.map(
-      ({ file, line, column, message, expected }) => `${file}:${line}:${column}: ${message}; expected ${expected}`,
-    ),
+    more: problems.map((problem) => describeAt(problem.file, problem)),
   }),
-  'store.problem': (line: { name: string; code: string; message: string; hint: string }) => ({
-    about: line.name,
-    ...failure(line),
-  }),
+  'store.problem': (line) => ({ about: line.name, ...failure(line) }),
   'tls.connected': connection,
   'tls.failed': connection,
-  exchange: (line: ExchangeRecord) => {
+  exchange: (line) => {
     const { method, path, status, ms, certificate, authority, error } = line;
     const request = `${method} ${path}`;
     if (error) {
@@ -129,15 +102,15 @@ const WORDS = {
   },
   'certificate.expiring': expiry,
   'certificate.expired': expiry,
-  'certificate.renewed': ({ name, not_after, next }: { name: string; not_after: string; next: string }) => ({
+  'certificate.renewed': ({ name, not_after, next }) => ({
     about: name,
     outcome: `valid until ${localTime(not_after)}, renewed next ${localTime(next)}`,
   }),
-  'certificate.renewal_failed': (line: Record<'name' | 'code' | 'message' | 'hint' | 'next', string>) => {
+  'certificate.renewal_failed': (line) => {
     const { outcome, next } = failure(line);
     return { about: line.name, outcome: `${outcome}; tried again ${localTime(line.next)}`, next };
   },
-  'crl.updated': ({ url, crls }: { url: string; crls: readonly { next_update: string; entries: number }[] }) => ({
+  'crl.updated': ({ url, crls }) => ({
     about: url,
     outcome: crls
       .map(
@@ -145,34 +118,23 @@ const WORDS = {
       )
       .join('; '),
   }),
-  'crl.failed': ({ url, message, next }: Record<'url' | 'message' | 'next', string>) => ({
+  'crl.failed': ({ url, message, next }) => ({
     about: url,
     outcome: `${message}; tried again ${localTime(next)}`,
     next: 'see whether the URL answers: curl -v URL',
   }),
-  tunnel: (line: {
-    authority: string;
-    sent_bytes: number;
-    received_bytes: number;
-    ms: { total: number };
-    error: { code: string; message: string } | null;
-  }) => ({
-    about: line.authority,
-    ...(line.error
-      ? failure(line.error)
-      : {
-          outcome: `${line.sent_bytes} bytes sent, ${line.received_bytes} received, ${Math.round(line.ms.total)} ms`,
-        }),
+  tunnel: ({ authority, sent_bytes, received_bytes, ms, error }) => ({
+    about: authority,
+    ...(error
+      ? failure(error)
+      : { outcome: `${sent_bytes} bytes sent, ${received_bytes} received, ${Math.round(ms.total)} ms` }),
   }),
-  admin: (line: Record<'action' | 'who' | 'client', string> & Record<string, unknown>) => ({
-    about: [line.name ?? line.host ?? line.authority ?? line.path ?? ''].map(String).join(''),
-    outcome: `${line.action}${line.code === undefined ? '' : ` ${String(line.code)}`}, by ${line.who} (${line.client})`,
+  admin: ({ name, host, authority, path, action, code, who, client }) => ({
+    about: name ?? host ?? authority ?? path ?? '',
+    outcome: `${action}${code === undefined ? '' : ` ${code}`}, by ${who} (${client})`,
   }),
-  'proxy.refused': (line: { client: string; target: string; code: string; message: string; hint: string }) => ({
-    about: line.target || line.client,
-    ...failure(line),
-  }),
-} satisfies Readonly<Record<LogEvent, (line: never) => Words>>;
+  'proxy.refused': (line) => ({ about: line.target || line.client, ...failure(line) }),
+};
 
 /** No text of a peer moves the cursor or begins a line: controls are escaped, our own colours come after. */
 function printableDeep(value: unknown, key = ''): unknown {

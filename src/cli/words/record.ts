@@ -29,7 +29,11 @@ function statusColour({ status, error }: ExchangeRecord): 'red' | 'yellow' | 'gr
   return status >= 400 ? 'yellow' : 'green';
 }
 
-export function verdictOf({ error, authorized, allowed }: ExchangeRecord): string {
+export function verdictOf({
+  error,
+  authorized,
+  allowed,
+}: Pick<ExchangeRecord, 'error' | 'authorized' | 'allowed'>): string {
   if (error) return paint('red', error.code);
   if (authorized === null) return paint('dim', 'no TLS');
   if (authorized) return paint('green', 'verified');

@@ -9,7 +9,8 @@ import type { Authority } from '../../core/authority.ts';
 import type { ReportFault } from '../../core/boundary.ts';
 import { certificateFacts, printable } from '../../core/facts.ts';
 import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './attempt.ts';
-import { attemptFacts, clientCertificate, endpointOf, type ProbeResult, sentFacts, spoke } from './result.ts';
+import { attemptFacts, clientCertificate, endpointOf, sentFacts, spoke } from './result.ts';
+import type { ProbeResult } from './result-schema.ts';
 import { allowedCodes, type Expectation, judge, withAnchor } from '../verify/verdict.ts';
 
 export interface ProbeOptions {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Anchor } from '../../../admin/routes/anchors.ts';
 import { readAnchorFile } from '../../../certs/store/anchors.ts';
 import { loadTrust } from '../../../certs/trust.ts';
 import { certificateFacts } from '../../../core/facts.ts';
@@ -10,7 +11,6 @@ import { print, printJson } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';
 import { parsePattern } from '../../target.ts';
 import { factsText } from '../../words/entry.ts';
-import type { Anchor } from '../../words/anchor.ts';
 
 interface Options {
   readonly home?: string;
