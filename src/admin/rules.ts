@@ -17,8 +17,8 @@ export function placeAt(host: string, port: number | '*'): Place {
   if (canonical !== null) return { host: canonical, port };
   throw new AdminError(
     'BAD_REQUEST',
-    `${JSON.stringify(host)} is not a host`,
-    'an exact name, *.suffix, * or an IP address',
+    `invalid host ${JSON.stringify(host)}`,
+    'give an exact name, "*.suffix", "*" or an IP address',
   );
 }
 

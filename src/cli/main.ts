@@ -42,7 +42,8 @@ export function createProgram(): Command {
     )
     .helpCommand('help [command]', 'show the help of a command')
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
-    .showHelpAfterError('mtlsd --help lists the commands')
+    .showHelpAfterError('next: mtlsd --help')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mtlsd: ')) })
     .addHelpText('after', EXAMPLES)
     .exitOverride();
 }
@@ -60,7 +61,7 @@ Examples:
 
 /** Settings of the program reach the subcommands of subcommands too. */
 function inherit(command: Command, path: string): void {
-  command.showHelpAfterError(`${path} --help tells more`);
+  command.showHelpAfterError(`next: ${path} --help`);
   for (const sub of command.commands) {
     sub.copyInheritedSettings(command);
     inherit(sub, `${path} ${sub.name()}`);

@@ -1,5 +1,6 @@
 /** What a person types for a place: a URL, HOST or HOST:PORT; with wildcards where a pattern is meant. */
-import { type Authority, parseAuthority } from '../core/authority.ts';
+import { type Authority, parseAuthority, tellable } from '../core/authority.ts';
+import { canonicalPattern } from '../core/hosts.ts';
 import { usage } from './errors.ts';
 
 export interface Target {
@@ -14,7 +15,11 @@ export function parseTarget(text: string): Target {
   if (!plain && !/^(https|wss)$/i.test(scheme))
     throw usage(`${scheme}: is not a scheme of HTTP`, 'give https://HOST, or HOST:PORT');
   const host = rest.split(/[/?#]/)[0]?.replace(/^[^@]*@/, '') ?? '';
-  return { authority: parseAuthority(host, plain ? 80 : 443), scheme: plain ? 'http' : 'https' };
+  try {
+    return { authority: parseAuthority(host, plain ? 80 : 443), scheme: plain ? 'http' : 'https' };
+  } catch {
+    throw usage(`invalid address ${JSON.stringify(tellable(text))}`, 'give https://HOST, or HOST:PORT');
+  }
 }
 
 export interface Pattern {
@@ -40,7 +45,7 @@ export function parsePattern(text: string): Pattern {
   const [, v6, name, port] =
     /^(?:\[([^\]]+)\]|([^:]+|[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*))(?::(\d{1,5}|\*))?$/i.exec(bare) ?? [];
   const host = v6 ?? name;
-  if (host === undefined)
-    throw usage(`${JSON.stringify(text)} is not a host`, 'give HOST, HOST:PORT, *.SUFFIX or HOST:*');
+  if (host === undefined || canonicalPattern(host) === null)
+    throw usage(`invalid host ${JSON.stringify(text)}`, 'give HOST, HOST:PORT, "*.SUFFIX" or HOST:*');
   return { host, port: port === undefined ? undefined : port === '*' ? '*' : Number(port) };
 }

@@ -220,7 +220,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
     expect((await runMtlsd(['help', 'probe'])).stdout).toContain('mtlsd probe https://');
     expect(await runMtlsd(['nonsense'])).toMatchObject({
       code: 2,
-      stderr: "error: unknown command 'nonsense'\nmtlsd --help lists the commands\n",
+      stderr: "mtlsd: unknown command 'nonsense'\nnext: mtlsd --help\n",
     });
   });
 });

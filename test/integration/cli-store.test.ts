@@ -213,24 +213,34 @@ describe('cert and verification', () => {
         /is not the key of CN=alice/,
         /openssl/,
       ],
-      [1, ['cert', 'add', 'a.example', '--cert', 'nowhere.pem'], /nowhere\.pem does not exist/, /./],
+      [1, ['cert', 'add', 'a.example', '--cert', 'nowhere.pem'], /nowhere\.pem does not exist/, /^check the path/],
       [2, ['cert', 'add', 'a.example'], /no certificate is given/, /--pfx FILE/],
-      [2, ['cert', 'add', 'a b', '--pfx', p12, '--passphrase-file', `${files}/pass`], /host/, /./],
+      [
+        2,
+        ['cert', 'add', 'a b', '--pfx', p12, '--passphrase-file', `${files}/pass`],
+        /^mtlsd: invalid host "a b"$/m,
+        /^give HOST, HOST:PORT/,
+      ],
       [
         2,
         ['cert', 'add', 'a.example', '--pfx', p12, '--passphrase-env', 'A', '--passphrase-stdin'],
         /more than one/,
-        /./,
+        /^give one of the --passphrase options$/,
       ],
       [2, ['cert', 'set', 'nobody'], /nothing to change/, /--help/],
       [1, ['cert', 'set', 'nobody', '--profile', 'p'], /no certificate is named nobody/, /mtlsd cert list/],
       [1, ['cert', 'show', 'nobody'], /no certificate is named nobody/, /mtlsd cert list/],
       [1, ['cert', 'remove', 'nobody'], /no certificate is named nobody/, /mtlsd cert list/],
-      [2, ['verification', 'set', 'off'], /off is no mode/, /enforce or report/],
-      [2, ['verification', 'set', '--host', 'a.example'], /nothing to set/, /./],
+      [2, ['verification', 'set', 'off'], /invalid mode "off"/, /enforce or report/],
+      [2, ['verification', 'set', '--host', 'a.example'], /nothing to set/, /^give a mode/],
       [2, ['verification', 'set', 'report', '--allow', 'CERT_HAS_EXPIRED'], /for a host only/, /--host/],
-      [2, ['verification', 'set', '--host', 'a.example', '--pin', 'nonsense'], /pins|0/, /./],
-      [1, ['verification', 'remove', 'a.example'], /no rule for a\.example:443/, /./],
+      [
+        2,
+        ['verification', 'set', '--host', 'a.example', '--pin', 'nonsense'],
+        /^mtlsd: invalid: item 1 of pins is "nonsense"; expected "sha256/,
+        /--help/,
+      ],
+      [1, ['verification', 'remove', 'a.example'], /no rule for a\.example:443/, /^mtlsd verification show/],
     ];
     const results = await Promise.all(cases.map(([, args]) => mtlsd(...args)));
     for (const [i, [code, args, message, next]] of cases.entries()) {
@@ -243,7 +253,7 @@ describe('cert and verification', () => {
     const unknown = await mtlsd('cert', 'list', '--nonsense');
     expect([unknown.code, unknown.stderr]).toEqual([
       2,
-      "error: unknown option '--nonsense'\nmtlsd cert list --help tells more\n",
+      "mtlsd: unknown option '--nonsense'\nnext: mtlsd cert list --help\n",
     ]);
     expect(await list()).toEqual([]);
   });

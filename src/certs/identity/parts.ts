@@ -92,9 +92,7 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Cod
   const wanted = role === 'cert' ? 'a certificate' : role === 'key' ? 'a private key' : 'a PFX (PKCS#12) file';
   // An OpenSSH key is a private key, only of another format.
   const unread = role === 'key' && (kind === 'openssh' || kind === 'putty');
-  const is = unread
-    ? `${file} is ${KIND_NAMES[kind]}, a format that TLS does not use`
-    : `${file} is ${KIND_NAMES[kind]}, not ${wanted}`;
+  const is = `${file} is ${KIND_NAMES[kind]}${unread ? ', a format that TLS does not use' : kind === 'unknown' ? '' : `, not ${wanted}`}`;
   const converted = shellWord(`${file}.pem`);
   const inform = file.endsWith('.pem') ? '' : ' -inform DER';
   // biome-ignore format: a table reads best as a table
@@ -110,7 +108,9 @@ export function wrongKind(kind: FileKind, file: string, role: Role | 'pfx'): Cod
     dsa: ['WRONG_KIND', NO_USE_HINT],
   };
   const otherwise =
-    role === 'pfx' ? 'write cert: and key: in place of pfx:' : `name a file with ${wanted} under ${role}:`;
+    role === 'pfx'
+      ? `use it as PEM: mtlsd cert add HOST --cert ${f} --key FILE; in certificates.yaml: write cert: and key: in place of pfx:`
+      : `name a file with ${wanted} under ${role}:`;
   const [code, hint] = known[kind] ?? ['WRONG_KIND', otherwise];
   return unusable(code, file, is, hint);
 }

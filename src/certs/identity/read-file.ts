@@ -123,7 +123,7 @@ function unreadable(file: string, error: unknown): CodedError {
       'FILE_MISSING',
       file,
       `${file} does not exist`,
-      "check the path; a relative one starts at the store file's folder",
+      'check the path; in certificates.yaml, a relative path starts at the folder of that file',
     );
   }
   return unusable(

@@ -71,5 +71,5 @@ function byHand(file: string): Error {
 
 function invalid(mistakes: readonly Pick<Mistake, 'message' | 'expected'>[]): Error {
   const details = mistakes.map(({ message, expected }) => `${message}; expected ${expected}`);
-  return editError('INVALID', details.join('; '), 'correct these fields', details);
+  return editError('INVALID', details.join('; '), 'use the expected values', details);
 }

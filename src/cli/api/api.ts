@@ -22,17 +22,18 @@ export interface Api {
   close(): Promise<void>;
 }
 
-/** A refusal of the API, in its own words. */
+/** A refusal of the API, in its own words; of invalid values without a word about bodies and routes. */
 export class ApiError extends CliError {
   readonly status: number;
   readonly code: string;
   constructor(status: number, problem: Partial<ProblemDetails>) {
     const details = (problem.problems ?? []).flatMap(problemLine);
+    const invalid = problem.code === 'BAD_REQUEST' && details.length > 0;
     super(
-      problem.detail ?? `the admin API answered ${status}`,
-      problem.hint ?? null,
+      invalid ? `invalid: ${details.join('; ')}` : (problem.detail ?? `the admin API answered ${status}`),
+      invalid ? 'give the expected value; --help shows what the command takes' : (problem.hint ?? null),
       status === 400 ? 2 : 1,
-      details.length > 1 ? details : [],
+      details.length > 1 && !invalid ? details : [],
     );
     this.status = status;
     this.code = problem.code ?? '';

@@ -157,8 +157,7 @@ async function freeFiles(
   options: Options,
   place: ReturnType<typeof parsePattern>,
 ): Promise<Files> {
-  const host = canonicalPattern(place.host);
-  if (host === null) throw usage(`${place.host} is not a host`, 'give an exact name, "*.suffix", "*" or an IP address');
+  const host = canonicalPattern(place.host) ?? place.host;
   const wanted = options.name ?? nameFor({ host, port: place.port ?? 443 });
   const { certificates } = (await api.call<{ certificates: EntryAnswer[] }>('GET', '/api/v1/certificates?limit=10000'))
     .body;

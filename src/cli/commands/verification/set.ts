@@ -65,7 +65,7 @@ Examples:
     .action(async (mode: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
       if (mode !== undefined && mode !== 'enforce' && mode !== 'report')
-        throw usage(`${mode} is no mode`, 'give enforce or report');
+        throw usage(`invalid mode ${JSON.stringify(mode)}`, 'give enforce or report');
       await withApi(anyApi(homeDirectory(options.home, process.env)), (api) =>
         options.host === undefined ? setMode(api, mode, options) : setRule(api, options.host, mode, options),
       );
