@@ -17,7 +17,7 @@ import type { StoreSnapshot } from './certs/store/snapshot.ts';
 import { crlUrlsOf } from './certs/store/crls.ts';
 import { openStore, type StoreChange } from './certs/store/store.ts';
 import { secureContextFor } from './certs/trust.ts';
-import { type Authority, parseAuthority } from './core/authority.ts';
+import { ANY_AUTHORITY, type Authority, parseAuthority } from './core/authority.ts';
 import { contained, faultFields, type FaultScope, type ReportFault } from './core/boundary.ts';
 import { batch } from './core/batch.ts';
 import type { Log } from './core/log.ts';
@@ -36,12 +36,11 @@ import { refusalRecord } from './proxy/refusal-record.ts';
 import { createDialer } from './proxy/upstream/dial.ts';
 import { Pools } from './proxy/upstream/pools.ts';
 import { connectForRenewal } from './proxy/upstream/renewal.ts';
-import { connectToProxy, proxyFields, proxyName } from './proxy/upstream/proxy.ts';
-import { connectTcp } from './proxy/upstream/tcp.ts';
+import { proxyFields, proxyName } from './proxy/upstream/proxy.ts';
 import { writeRunFile } from './run-file.ts';
 import type { Settings } from './settings/load.ts';
 import { settingPasswords } from './settings/secret.ts';
-import { chooseProxies, openThrough, upstreamProxyNames } from './upstream-proxies.ts';
+import { chooseProxies, openPlainThrough, openThrough, upstreamProxyNames } from './upstream-proxies.ts';
 import { keylogTo } from './tls/keylog.ts';
 import { VERSION } from './version.ts';
 
@@ -98,10 +97,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const { environmentProxy } = settings;
   const upstreamProxies = upstreamProxyNames(settings);
   const openTcp = openThrough(proxyFor, tcp);
-  const openPlain = (authority: Authority) => {
-    const other = proxyFor(authority);
-    return other ? connectToProxy(other, tcp) : connectTcp(authority, tcp);
-  };
+  const openPlain = openPlainThrough(proxyFor, tcp);
   const dial = createDialer({
     openTcp,
     contextFor: (identity, { trust, minVersion, maxVersion }) =>
@@ -176,10 +172,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   crls = new CrlFetcher({
     book: store.crls,
     folder: join(home, 'crls'),
-    connect: async (authority) => {
-      const other = proxyFor(authority);
-      return { ...(await openPlain(authority)), fields: other && proxyFields(other) };
-    },
+    connect: openPlain,
     anchors: () => store.current.choosePolicy(ANY_AUTHORITY).trust.certificates,
     onUpdated: contained('reload', reportFault, (url: string, updated: readonly Crl[]) => {
       pools.retireRevoked();
@@ -276,6 +269,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       metrics,
       flush: () => finished.flush(),
       connect: async (authority) => (await openTcp(authority)).socket,
+      connectPlain: openPlain,
       viaOf: (authority) => {
         const other = proxyFor(authority);
         return other && proxyName(other);
@@ -350,6 +344,3 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     stop: (reason) => (stopping ??= stop(reason)),
   };
 }
-
-/** Of no rule but one for every host: to see what holds for all. */
-const ANY_AUTHORITY = parseAuthority('any.invalid:443');

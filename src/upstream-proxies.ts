@@ -6,7 +6,14 @@ import { loadIdentity } from './certs/identity/load.ts';
 import { loadTrust } from './certs/trust.ts';
 import { type Authority, isLoopback } from './core/authority.ts';
 import { MtlsdError } from './core/errors.ts';
-import { type ProxyChoice, proxyName, tunnelThrough, type UpstreamProxy } from './proxy/upstream/proxy.ts';
+import {
+  connectToProxy,
+  type ProxyChoice,
+  proxyFields,
+  proxyName,
+  tunnelThrough,
+  type UpstreamProxy,
+} from './proxy/upstream/proxy.ts';
 import { connectTcp, type TcpConnection, type TcpOptions } from './proxy/upstream/tcp.ts';
 import type { Settings } from './settings/load.ts';
 import type { ClientFiles, UpstreamProxySettings } from './settings/network.ts';
@@ -58,6 +65,15 @@ export function openThrough(proxyFor: ProxyChoice, tcp: TcpOptions) {
     const options = { ...tcp, allowHalfOpen };
     if (other) return { ...(await tunnelThrough(other, authority, options)), via: proxyName(other) };
     return { ...(await connectTcp(authority, options)), via: null };
+  };
+}
+
+/** Opens TCP for requests in the clear: straight, or to the proxy that is chosen, with the fields that it needs; null for none. */
+export function openPlainThrough(proxyFor: ProxyChoice, tcp: TcpOptions) {
+  return async (authority: Authority): Promise<TcpConnection & { fields: readonly string[] | null }> => {
+    const other = proxyFor(authority);
+    if (other) return { ...(await connectToProxy(other, tcp)), fields: proxyFields(other) };
+    return { ...(await connectTcp(authority, tcp)), fields: null };
   };
 }
 

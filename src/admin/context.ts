@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Decision } from '../certs/decide.ts';
 import type { LocalCa } from '../certs/local-ca/local-ca.ts';
 import type { Renewer } from '../certs/renewal/renewer.ts';
+import type { ConnectPlain } from '../certs/revocation/download.ts';
 import type { Store } from '../certs/store/store.ts';
 import type { Authority } from '../core/authority.ts';
 import type { ReportFault } from '../core/boundary.ts';
@@ -33,6 +34,8 @@ export interface AdminContext {
   readonly flush: () => void;
   /** TCP to an origin as the proxy opens it, never to the daemon's own ports. */
   readonly connect: (authority: Authority) => Promise<Socket>;
+  /** The same for requests in the clear, which a proxy on the way takes as they are. */
+  readonly connectPlain: ConnectPlain;
   /** The proxy upstream by which an authority is reached; null for none. */
   readonly viaOf: (authority: Authority) => string | null;
   /** All of them, without credentials. */

@@ -32,6 +32,7 @@ const ROUTES: readonly (readonly [command: RegExp, route: (...words: string[]) =
   [rule('mtlsd cert set ([A-Za-z0-9][\\w.-]*)(?: --\\S+ FILE)*'), (name = '') => `PATCH ${entryPath(name)}`],
   [rule('mtlsd cert set'), () => 'PATCH /api/v1/certificates/NAME'],
   [rule('mtlsd cert renew (\\S+) --dry-run'), (name = '') => `POST ${entryPath(name)}/renew with dry_run: true`],
+  [rule('mtlsd cert renew (\\S+)'), (name = '') => `POST ${entryPath(name)}/renew`],
   [rule('mtlsd cert list'), () => 'GET /api/v1/certificates'],
   [rule('mtlsd status'), () => 'GET /api/v1/status'],
   [rule('mtlsd env, or mtlsd ca path'), () => 'GET /ca.pem has its certificate'],

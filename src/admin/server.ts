@@ -30,6 +30,7 @@ import { metricsRoutes } from './routes/metrics.ts';
 import { pageRoutes } from './routes/page.ts';
 import { probeRoutes } from './routes/probe.ts';
 import { RenewalAnswer, renewalRoutes } from './routes/renewal.ts';
+import { OwnRevocationList, revocationRoutes } from './routes/revocation.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { sectionRoutes } from './routes/sections.ts';
 import { sessionRoutes } from './routes/session.ts';
@@ -68,6 +69,7 @@ const ROUTES = [
   inspectRoutes,
   certificateRoutes,
   renewalRoutes,
+  revocationRoutes,
   sectionRoutes,
   ruleRoutes,
   matchRoutes,
@@ -100,6 +102,7 @@ const SHARED = [
   EntryListSchema,
   InspectAnswer,
   RenewalAnswer,
+  OwnRevocationList,
   MatchSchema,
   ProbeSchema,
   ExchangeList,

@@ -104,3 +104,6 @@ export function tellable(target: string): string {
 function badAuthority(text: string, why: string): MtlsdError {
   return new MtlsdError('BAD_AUTHORITY', `${JSON.stringify(tellable(text))} is not an authority: ${why}`);
 }
+
+/** Of no rule but one for every host: to see what holds for all. */
+export const ANY_AUTHORITY: Authority = authorityOf('any.invalid', 443);

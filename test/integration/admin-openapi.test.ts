@@ -92,6 +92,7 @@ describe('the OpenAPI document', () => {
     });
     await call('PATCH', '/api/v1/certificates/a', { renew: { command: ['true'] } });
     await call('POST', '/api/v1/certificates/a/renew?dry_run=true');
+    await call('GET', '/api/v1/revocation');
     await call('POST', '/api/v1/certificates/inspect', { cert: own.cert, key: own.key });
     await curl(`${origin.url}/told?query=secret`, [
       ...through(daemon),

@@ -59,6 +59,8 @@ export interface CertificateOptions {
   readonly permittedDns?: readonly string[];
   readonly excludedDns?: readonly string[];
   readonly permittedIps?: readonly string[];
+  /** URLs of its CRL. */
+  readonly crls?: readonly string[];
   /** OID of a critical extension that nobody knows. */
   readonly unknownCritical?: string;
   readonly serial?: string;
@@ -275,6 +277,7 @@ async function extensionsOf(
         : await x509.AuthorityKeyIdentifierExtension.create(signer),
     );
   }
+  if (options.crls) extensions.push(new x509.CRLDistributionPointsExtension([...options.crls]));
   const constraints = nameConstraints(options);
   if (constraints) extensions.push(constraints);
   if (options.unknownCritical !== undefined) {

@@ -17,6 +17,8 @@ export interface Chain {
   readonly leaf: X509Certificate;
   /** Leaf first, each certified by the next; without a self-signed root, which the server has to have anyway. */
   readonly chain: readonly X509Certificate[];
+  /** Of the leaf, where the files hold it, the root too. */
+  readonly issuer: X509Certificate | null;
   readonly problems: readonly Diagnosis[];
 }
 
@@ -62,11 +64,11 @@ export function orderChain(
   problems.push(...gapProblems(top, [...rest], file, format, roots));
   // RFC 8446 §4.4.2: the trust anchor may be left out. One that is the leaf itself is what the server pinned.
   const chain = linked.length > 1 && isSelfSigned(top) ? linked.slice(0, -1) : linked;
-  return { leaf, chain, problems: [...problems, ...usageProblems(leaf, file)] };
+  return { leaf, chain, issuer: linked[1] ?? null, problems: [...problems, ...usageProblems(leaf, file)] };
 }
 
 /** Names and key identifiers first, then the signature: checkIssued alone says nothing about it. */
-function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
+export function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
   try {
     return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
   } catch {

@@ -34,6 +34,8 @@ export const DIAGNOSES = {
   RENEWAL_IMPOSSIBLE: 'warning',
   CERTIFICATE_EXPIRED: 'warning',
   CERTIFICATE_NOT_YET_VALID: 'warning',
+  CERTIFICATE_REVOKED: 'warning',
+  REVOCATION_UNKNOWN: 'warning',
   NOT_CLIENT_CERTIFICATE: 'warning',
   CA_CERTIFICATE: 'warning',
   INTERMEDIATE_MISSING: 'warning',

@@ -12,6 +12,8 @@ export interface ClientIdentity {
   readonly leaf: X509Certificate;
   /** Leaf first, as it is sent. */
   readonly chain: readonly X509Certificate[];
+  /** Of the leaf, where the files hold it, a root too that is not sent. */
+  readonly issuer: X509Certificate | null;
   readonly facts: readonly CertificateFacts[];
   /** PEM for tls.createSecureContext; the key is unencrypted PKCS#8 and leaves this object for nothing else. */
   readonly certPem: string;

@@ -181,7 +181,7 @@ function identityOf(
   const ordered = orderChain(certificates, key, certFile, format, roots);
   if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
   problems.push(...ordered.problems);
-  const { leaf, chain } = ordered;
+  const { leaf, chain, issuer } = ordered;
   const certPem = chain.map((certificate) => certificate.toString()).join('');
   const keyPem = new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString());
   refuseWeak(certPem, keyPem, certificateFacts(leaf), certFile);
@@ -191,6 +191,7 @@ function identityOf(
     id: hash.digest('hex'),
     leaf,
     chain,
+    issuer,
     facts: chain.map(certificateFacts),
     certPem,
     keyPem: () => keyPem.reveal(),

@@ -2,28 +2,23 @@
  * Fetches the CRLs that the store names by URL: ahead of need, so that no connection waits for one. What came is kept in the
  * home folder, is refreshed before its time is over, and stays when a server is down, sends garbage, or lies.
  */
-import type { Socket } from 'node:net';
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Authority, authorityOf } from '../../core/authority.ts';
-import { nativeCode } from '../../core/errors.ts';
-import { printable, rfc3339 } from '../../core/facts.ts';
+import { rfc3339 } from '../../core/facts.ts';
 import { writeAtomically } from '../../core/files/atomic-write.ts';
 import type { CrlBook } from '../../core/revocation/book.ts';
 import type { Crl } from '../../core/revocation/crl.ts';
 import { pemBlocks, toPem } from '../identity/pem.ts';
 import { readBounded } from '../identity/read-file.ts';
+import { type ConnectPlain, download } from './download.ts';
 import { CrlUnusable, MOST_CRL_BYTES, readCrls } from './files.ts';
 
 export interface CrlFetcherOptions {
   readonly book: CrlBook;
   /** Made 0700 where it is missing. */
   readonly folder: string;
-  /** Opens a TCP connection to the server, or to the proxy on the way: then `fields` are what the proxy needs, else null. */
-  readonly connect: (
-    authority: Authority,
-  ) => Promise<{ readonly socket: Socket; readonly fields: readonly string[] | null }>;
+  readonly connect: ConnectPlain;
   /** Those of every host. */
   readonly anchors: () => readonly X509Certificate[];
   /** The available CRLs have changed. */
@@ -120,8 +115,9 @@ export class CrlFetcher {
   async #refresh(source: Source): Promise<void> {
     const { url } = source;
     try {
-      const bytes = await this.#get(source);
-      const crls = await readCrls(bytes, url);
+      const limit = AbortSignal.timeout(this.#options.timeoutMs ?? 30_000);
+      const signal = AbortSignal.any([source.abort.signal, limit]);
+      const { bytes, crls } = await download(url, this.#options.connect, signal);
       const held = this.#accepted(url, crls);
       if (source.abort.signal.aborted) return;
       this.#options.book.put(url, held);
@@ -133,7 +129,7 @@ export class CrlFetcher {
     } catch (error) {
       if (source.abort.signal.aborted) return;
       source.failures += 1;
-      source.lastError = printable(error instanceof CrlUnusable ? error.message : whyFailed(error, url), 500);
+      source.lastError = (error as Error).message;
       const wait = Math.min(2 ** (source.failures - 1), 60) * MINUTE_MS * (0.75 + Math.random() / 2);
       this.#schedule(source, Date.now() + wait);
       this.#options.onFailed(url, source.lastError, new Date(Date.now() + wait));
@@ -174,35 +170,6 @@ export class CrlFetcher {
     });
   }
 
-  async #get({ url, abort }: Source): Promise<Buffer> {
-    const { Client } = await import('undici');
-    const { origin, hostname, port, pathname, search } = new URL(url);
-    const authority = authorityOf(hostname.replace(/^\[|\]$/g, ''), Number(port || 80));
-    const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(this.#options.timeoutMs ?? 30_000)]);
-    const { socket, fields } = await within(signal, this.#options.connect(authority));
-    const client = new Client(origin, {
-      // Not at once: undici (8.12) marks the client as connecting after it has asked.
-      connect: (_options, done) => queueMicrotask(() => done(null, socket)),
-      allowH2: false,
-      maxResponseSize: MOST_CRL_BYTES,
-      // The signal is the limit for all of it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connectTimeout: 0,
-    });
-    try {
-      const target = `${fields ? origin : ''}${pathname}${search}`;
-      const headers = ['accept', 'application/pkix-crl, */*', ...(fields ?? [])];
-      const response = await within(signal, client.request({ method: 'GET', path: target, headers, signal }));
-      const { statusCode, body } = response;
-      if (statusCode !== 200) throw new CrlUnusable(`${url} answered ${statusCode}`);
-      return Buffer.from(await within(signal, body.arrayBuffer()));
-    } finally {
-      socket.destroy();
-      await client.destroy();
-    }
-  }
-
   #fileOf(url: string): string {
     return path.join(this.#options.folder, `${createHash('sha256').update(url).digest('hex').slice(0, 32)}.pem`);
   }
@@ -235,28 +202,4 @@ function dueAt(crls: readonly Crl[], now: number): number {
     return nextUpdate.getTime() - life * SPARE * (1 - Math.random() / 3);
   });
   return Math.min(Math.max(Math.min(...dues), now + MINUTE_MS), now + DAY_MS);
-}
-
-function whyFailed(error: unknown, url: string): string {
-  const { name, code } = error as { name?: string; code?: string };
-  if (name === 'TimeoutError') return `${url} did not answer in time`;
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `${url} sent more than ${MOST_CRL_BYTES / 1024 / 1024} MiB`;
-  if (name === 'HTTPParserError') return `${url} sent something that is not HTTP`;
-  return `${url} can't be fetched: ${nativeCode(error) ?? (error instanceof Error ? error.message : 'unknown error')}`;
-}
-
-/** Settles when the signal does, whatever the promise does; a socket that comes too late is closed. */
-function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-      promise.then(
-        (late) => (late as { socket?: Socket }).socket?.destroy(),
-        () => {},
-      );
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

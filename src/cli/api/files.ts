@@ -14,6 +14,7 @@ import { loadSettings } from '../../settings/load.ts';
 import { VERSION } from '../../version.ts';
 import { type Api, answerOf } from './api.ts';
 import { notRunning } from '../errors.ts';
+import { plainConnection } from '../plain-connection.ts';
 
 /** @throws MtlsdError BAD_CONFIGURATION where the store is invalid */
 export async function filesApi(home: string): Promise<Api> {
@@ -57,6 +58,7 @@ export async function filesApi(home: string): Promise<Api> {
     }),
     flush: () => {},
     connect: () => Promise.reject(notRunning(home)),
+    connectPlain: plainConnection(home),
     viaOf: () => null,
     upstreamProxies: [],
     tlsTimeoutMs: 0,

@@ -8,6 +8,7 @@ import { checkClients, checkShell } from '../doctor/clients.ts';
 import { checkConfiguration } from '../doctor/configuration.ts';
 import { checkCa, checkClock, checkDaemon, checkHome } from '../doctor/installation.ts';
 import { checkTrustOfClients } from '../doctor/records.ts';
+import { checkRevocation } from '../doctor/revocation.ts';
 import { checkStore } from '../doctor/store.ts';
 import { count, paint, print, printJson, progress } from '../output.ts';
 import { readRunFile } from '../../run-file.ts';
@@ -15,7 +16,7 @@ import { readRunFile } from '../../run-file.ts';
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description(
-      'Checks home, permissions, CA, ports, store, expiry, clock, and with a real request whether each kind of client on this machine uses the proxy and trusts the local CA; says how to fix each. Exit code 1 where something fails.',
+      'Checks home, permissions, CA, ports, store, expiry, revocation, clock, and with a real request whether each kind of client on this machine uses the proxy and trusts the local CA; says how to fix each. Exit code 1 where something fails.',
     )
     .option('--no-clients', 'leave out the clients, which are started one by one')
     .option('--json', 'as JSON')
@@ -48,6 +49,7 @@ async function examine(home: string, clients: boolean): Promise<CheckResult[]> {
   findings.push(...(await checkCa(home)), ...(await checkClock(home)), ...(await checkDaemon(home)));
   findings.push(
     ...(await guarded('store', () => withApi(anyApi(home), checkStore))),
+    ...(await guarded('revocation', () => withApi(anyApi(home), checkRevocation))),
     ...(await guarded('clients', () => withApi(anyApi(home), checkTrustOfClients))),
     checkShell((await readRunFile(home))?.proxy ?? []),
   );

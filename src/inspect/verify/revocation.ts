@@ -112,10 +112,10 @@ interface Answer {
   readonly code: ProblemCode;
 }
 
-function askCrls(
+export function askCrls(
   certificate: X509Certificate,
   issuer: X509Certificate | null,
-  rules: RevocationRules,
+  rules: Pick<RevocationRules, 'crls'>,
   time: Date,
 ): Answer {
   const unknown = (code: ProblemCode, message: string, source: string | null = null): Answer => ({
@@ -166,7 +166,7 @@ function newest(named: readonly NamedCrl[]): readonly NamedCrl[] {
   return [...byScope.values()];
 }
 
-function revokedText({ at, reason }: Revocation, source: string | null): string {
+export function revokedText({ at, reason }: Revocation, source: string | null): string {
   return `the certificate was revoked at ${rfc3339(at)}, reason ${reason}, as ${source} says`;
 }
 

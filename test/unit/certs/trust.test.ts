@@ -147,6 +147,7 @@ function identityOf(issued: Issued): ClientIdentity {
     id: issued.x509.fingerprint256,
     leaf: issued.x509,
     chain: [issued.x509],
+    issuer: null,
     facts: [],
     certPem: issued.chainPem,
     keyPem: () => issued.keyPem,

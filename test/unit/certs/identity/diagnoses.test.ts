@@ -81,9 +81,12 @@ async function diagnose({ cert, key, pfx, alias, passphrase }: Files): Promise<r
 
 const leaf = { cert: 'leaf.crt', key: 'leaf.key' };
 
-/** What provokes each. Those of renewals and of material are the store's own: reload, material and renewal/target.test.ts. */
+/**
+ * What provokes each. Those of renewals and of material are the store's own: reload, material and renewal/target.test.ts; those of
+ * revocation are in own-revocation.test.ts.
+ */
 const provoke: Record<
-  Exclude<DiagnosisCode, 'RENEWAL_INCOMPLETE' | 'RENEWAL_IMPOSSIBLE' | 'MATERIAL_STALE' | 'MATERIAL_UNAVAILABLE'>,
+  Exclude<DiagnosisCode, `RENEWAL_${string}` | `MATERIAL_${string}` | 'CERTIFICATE_REVOKED' | 'REVOCATION_UNKNOWN'>,
   readonly [how: string, files: () => Promise<Files> | Files][]
 > = {
   FILE_MISSING: [
