@@ -3,23 +3,28 @@
  * more, since the server that gets the certificate decides; and what can't be found out is said to be unknown.
  */
 import type { X509Certificate } from 'node:crypto';
+import { Type } from 'typebox';
 import { issued } from '../certs/identity/chain.ts';
 import { diagnosis, shellWord } from '../certs/identity/diagnosis.ts';
-import type { ClientIdentity, Diagnosis } from '../certs/identity/identity.ts';
+import { type ClientIdentity, DiagnosisSchema } from '../certs/identity/identity.ts';
 import { type ConnectPlain, download } from '../certs/revocation/download.ts';
 import { crlUrls, serialNumber } from '../core/extensions.ts';
 import { certificateFacts, printable } from '../core/facts.ts';
 import type { Crl } from '../core/revocation/crl.ts';
+import { closed, named, nullable, type Plain } from '../core/schema.ts';
 import { partsOf } from '../inspect/verify/path.ts';
 import { askCrls, revokedText } from '../inspect/verify/revocation.ts';
 
-export interface OwnRevocation {
-  readonly status: 'good' | 'revoked' | 'unknown';
-  /** Of the CRL that says so. */
-  readonly url: string;
-  /** CERTIFICATE_REVOKED or REVOCATION_UNKNOWN; null where it is good. */
-  readonly problem: Diagnosis | null;
-}
+export const OwnRevocationSchema = Type.Object(
+  {
+    status: Type.Enum(['good', 'revoked', 'unknown']),
+    url: Type.String({ description: 'Of the CRL that says so, as the certificate names it.' }),
+    /** CERTIFICATE_REVOKED or REVOCATION_UNKNOWN; null where it is good. */
+    problem: nullable(named(DiagnosisSchema)),
+  },
+  closed,
+);
+export type OwnRevocation = Plain<typeof OwnRevocationSchema>;
 
 export interface OwnCertificate extends Pick<ClientIdentity, 'leaf' | 'issuer'> {
   readonly file: string | null;

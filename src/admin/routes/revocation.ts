@@ -1,31 +1,18 @@
 /** Whether the CRLs that the certificates of the store name list them. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Static, Type } from 'typebox';
-import type { Diagnosis } from '../../certs/identity/identity.ts';
+import { Type } from 'typebox';
 import type { StoreEntry } from '../../certs/store/snapshot.ts';
 import { ANY_AUTHORITY } from '../../core/authority.ts';
+import type { Plain } from '../../core/schema.ts';
 import type { AdminContext } from '../context.ts';
-import { ownRevocations } from '../own-revocation.ts';
-import { DiagnosisSchema } from '../schemas/certificate.ts';
-import { closed, failures, named, nullable, shapeOf } from '../schemas/common.ts';
+import { ownRevocations, OwnRevocationSchema } from '../own-revocation.ts';
+import { closed, failures, named } from '../schemas/common.ts';
 
 export const OwnRevocationList = Type.Object(
-  {
-    certificates: Type.Array(
-      Type.Object(
-        {
-          name: Type.String(),
-          status: Type.Enum(['good', 'revoked', 'unknown']),
-          url: Type.String({ description: 'Of the CRL that says so, as the certificate names it.' }),
-          problem: shapeOf<Diagnosis | null>(nullable(named(DiagnosisSchema))),
-        },
-        closed,
-      ),
-    ),
-  },
+  { certificates: Type.Array(Type.Object({ name: Type.String(), ...OwnRevocationSchema.properties }, closed)) },
   { ...closed, $id: 'OwnRevocationList', description: 'What CRLs say of the certificates of the store.' },
 );
-export type OwnRevocationList = Static<typeof OwnRevocationList>;
+export type OwnRevocationList = Plain<typeof OwnRevocationList>;
 
 export const revocationRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, context) => {
   app.get(
