@@ -45,7 +45,7 @@ export const endurance: Case = {
       );
     const peak = Math.max(...samples.map(({ mb }) => mb));
     return {
-      how: `mtlsd alone, ${number(goal)} requests of 1 KB on 32 connections, logging on; its resident memory each second. ${number(cpuUs)} µs of CPU a request over the whole.`,
+      how: `mtlsd alone, ${number(goal)} requests of 1 KB on 32 connections, logging on; its resident memory every second. ${number(cpuUs)} µs of CPU per request over the whole run.`,
       tables: [
         {
           head: ['', 'first tenth', 'second tenth', 'middle', 'last tenth', 'at most'],

@@ -71,7 +71,7 @@ export const hosts: Case = {
     const mintUs = mint();
     const squid = rows.get('Squid ssl-bump')?.cpuNewMs ?? NaN;
     return {
-      how: `${addresses.length} hosts (loopback addresses, each with its certificate) asked at once, each on a new connection (200 for http-mitm-proxy, which makes a key for each); a second time, and what was made or opened before serves again. The event loop's delay is of the first pass, seen from inside, in programs on Node.`,
+      how: `${addresses.length} hosts (loopback addresses, each with its certificate) requested at once, each on a new connection (200 for http-mitm-proxy, which makes a key for each); then a second time, with leaves and connections from the first. The event loop's delay is measured inside the Node programs, in the first pass.`,
       tables: [
         {
           head: [

@@ -49,7 +49,7 @@ export const http2: Case = {
           }
     });
     return {
-      how: `One connection of Node's own client with ${STREAMS} streams under way, ${rounds} rounds of ${seconds} s. The client takes a good part of its core: requests/s say less here than CPU. nginx asks its origin in HTTP/1.1. Squid, http-mitm-proxy and the bare pipe offer no HTTP/2.`,
+      how: `One connection of Node's own client with ${STREAMS} open streams, ${rounds} rounds of ${seconds} s. The client uses much of its core, so compare CPU, not requests/s. nginx uses HTTP/1.1 to its origin. Squid, http-mitm-proxy and the bare pipe do not have HTTP/2.`,
       tables: [
         {
           head: [

@@ -42,7 +42,7 @@ export const idle: Case = {
       rows.set(candidate.name, row);
     }
     return {
-      how: 'Connections that were used once and then left open, through CONNECT and TLS; the resident memory that they added, three seconds later.',
+      how: 'Connections through CONNECT and TLS, used once and left open; the resident memory that they added, three seconds later.',
       tables: [
         {
           head: ['candidate', 'connections', 'memory each, KB', 'in all, MB'],

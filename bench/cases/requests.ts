@@ -66,7 +66,7 @@ export const requests: Case = {
     const ofOther = (what: string, name: string): number =>
       ratio(figures.of({ name: 'mtlsd' }, what), figures.of({ name }, what));
     return {
-      how: `1 KB answers as fast as they come, ${rounds} rounds of ${seconds} s each, turn by turn. CPU is user and system time of the proxy's processes; "least" is the least disturbed round. Direct is without a client certificate, which wrk can't show.`,
+      how: `1 KB responses as fast as possible, ${rounds} rounds of ${seconds} s each, in turns. CPU is user and system time of the proxy's processes; "least" is the best round. Direct is without a client certificate, because wrk can't present one.`,
       tables: kinds.map(table),
       aims: [
         ...kinds.flatMap((connections) => [

@@ -24,7 +24,7 @@ export const startUp: Case = {
         });
     const middle = (name: string, kind: string): number => median(figures.of({ name }, kind));
     return {
-      how: `From the start of the process until it takes a connection, and the resident memory of all its processes two seconds later; ${rounds} rounds.`,
+      how: `Time from the start of the process until it accepts a connection, and the resident memory of all its processes two seconds later; ${rounds} rounds.`,
       tables: [
         {
           head: ['candidate', 'start to listening, ms', 'idle memory, MB'],

@@ -32,7 +32,7 @@ export const store: Case = {
       ];
     });
     return Promise.resolve({
-      how: `mtlsd's store alone, ${rounds} rounds each in a new process; what is behind the figures is in [store.md](store.md).`,
+      how: `mtlsd's store alone, ${rounds} rounds each in a new process; [store.md](store.md) explains the figures.`,
       tables: [
         {
           head: [

@@ -54,7 +54,7 @@ export const transfers: Case = {
       ),
     }));
     return {
-      how: `curl on HTTP/1.1, ${rounds} rounds of 100 MB and one of 1 GB, each way, turn by turn. CPU is for 100 MB of it; memory is the resident set at most.`,
+      how: `curl on HTTP/1.1, ${rounds} rounds of 100 MB and one of 1 GB, in each direction, in turns. CPU is for 100 MB; memory is the largest resident set.`,
       tables: sizes.map((size) => ({
         head: [
           size === '1g' ? '1 GB' : '100 MB',
