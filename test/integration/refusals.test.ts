@@ -38,6 +38,25 @@ describe('early refusals', () => {
     expect((await runMtlsd(['tail', '--no-follow', '--failed', '--home', daemon.home])).stdout).toContain(id);
   });
 
+  test.each([
+    ['https:// in the proxy address', ['--proxy', 'https://127.0.0.1:PORT'], /starts TLS/, /HTTPS_PROXY=http:/],
+    ['SOCKS5', ['--socks5-hostname', '127.0.0.1:PORT'], /speaks SOCKS/, /set socks in mtlsd.yaml/],
+    ['SOCKS4', ['--socks4', '127.0.0.1:PORT'], /speaks SOCKS/, /http:\/\//],
+  ])('another protocol than the proxy speaks: %s', async (_what, options, message, hint) => {
+    const seen = daemon.log.length;
+    const args = options.map((word) => word.replace('PORT', String(daemon.proxyPort)));
+    expect((await curl('https://127.0.0.1:9/', args)).exit).not.toBe(0);
+    const refused = await daemon.event('proxy.refused', (line) => daemon.log.indexOf(line) >= seen);
+    expect(await recordOf(String(refused['exchange']))).toMatchObject({
+      status: 400,
+      error: {
+        code: 'BAD_REQUEST',
+        message: expect.stringMatching(message),
+        hint: expect.stringMatching(hint),
+      },
+    });
+  });
+
   /** Raw, since curl does not show the body of an answer to CONNECT. */
   function request(target: string, user: string): Promise<string> {
     const socket = connect(daemon.proxyPort, '127.0.0.1');

@@ -12,6 +12,7 @@ import { Http1Error } from '../../http1/errors.ts';
 import { type RequestHead, RequestReader } from '../../http1/reader.ts';
 import { responseHead } from '../../http1/write.ts';
 import { fieldValue } from '../exchange/fields.ts';
+import { explainSyntax } from '../failure/request-syntax.ts';
 import { endWith } from '../linger.ts';
 import { MessageWriter } from '../message-writer.ts';
 import type { ClientEvents, ClientStream } from './stream.ts';
@@ -263,13 +264,8 @@ export class H1ClientConnection {
       stream.gone();
       if (stream.responded) return void this.#socket.destroy();
     }
-    const { headerBytes } = this.#options;
-    this.#refuse(
-      error.code === 'HEAD_TOO_LARGE'
-        ? new MtlsdError('REQUEST_TOO_LARGE', `the request's fields exceed ${headerBytes} bytes`)
-        : new MtlsdError('BAD_REQUEST', `the request is not HTTP/1.1 as RFC 9112 has it: ${error.message}`),
-      null,
-    );
+    const { headerBytes, onConnect } = this.#options;
+    this.#refuse(explainSyntax(error, headerBytes, onConnect !== null), null);
   }
 
   #refuse(error: MtlsdError, head: RequestHead | null): void {
