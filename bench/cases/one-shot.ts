@@ -51,7 +51,7 @@ export const oneShot: Case = {
     const ofDirect = (name: string, kind: string): number =>
       ratio(figures.of({ name }, kind), figures.of({ name: 'direct' }, kind));
     return {
-      how: `curl, from the start of its process to its end, to the origin behind a relay that delays each direction by ${DELAY_MS} ms; ${rounds} rounds, each with an authority that was not called before and ${later} calls after the first. "Transfer" is curl's own time, without the loading of its libraries. Direct takes three round trips on TLS 1.3 and four on 1.2; a pooled call takes one.`,
+      how: `curl, from the start of its process to its end, to the origin behind a relay that delays each direction by ${DELAY_MS} ms; ${rounds} rounds, each with a new authority, and ${later} calls after the first. "Transfer" is curl's own time, without the loading of its libraries. Direct takes three round trips on TLS 1.3 and four on 1.2; a pooled call takes one.`,
       tables: VERSIONS.map((version) => ({
         head: [
           `origin on ${version}`,
