@@ -38,7 +38,7 @@ export const ERROR_CODES = {
   TLS_FAILED: { side: 'origin', status: 502, proxyStatus: 'tls_protocol_error', hint: 'mtlsd probe URL shows what the server offers' },
   TLS_TIMEOUT: { side: 'origin', status: 504, proxyStatus: 'connection_timeout', hint: 'check that this port speaks TLS, and the load of the server: it did not finish the TLS handshake' },
   SERVER_CERTIFICATE_REJECTED: { side: 'origin', status: 502, proxyStatus: 'tls_certificate_error', hint: 'mtlsd probe URL shows what is wrong with its certificate' },
-  CLIENT_CERTIFICATE_REQUIRED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'add a certificate for this host: mtlsd cert add' },
+  CLIENT_CERTIFICATE_REQUIRED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'add a certificate for this host: mtlsd cert add HOST --cert FILE --key FILE' },
   CLIENT_CERTIFICATE_REFUSED: { side: 'origin', status: 502, proxyStatus: 'tls_alert_received', hint: 'ask the server\'s operator which CA it accepts' },
   CLIENT_CERTIFICATE_UNUSABLE: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert show NAME says what is wrong with it' },
   CLIENT_CERTIFICATE_UNKNOWN: { side: 'client', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'mtlsd cert list shows the names' },
@@ -167,7 +167,7 @@ export function hintAt(hint: string, authority: string): string {
   const host = authority.replace(/:443$/, '');
   return hint
     .replaceAll(/mtlsd (probe|match) URL/g, `mtlsd $1 https://${host}/`)
-    .replace(/mtlsd cert add$/, `mtlsd cert add ${host} --cert FILE --key FILE`);
+    .replaceAll(/(mtlsd cert add|--host) HOST\b/g, `$1 ${host}`);
 }
 
 /** The error as one of ours: unknown ones become INTERNAL, with the original as cause. */

@@ -11,7 +11,7 @@ export const RENEWAL_FAULTS = {
   CA_ANSWER_INVALID: 'check that the address under renew: is the one of the CA',
   COMMAND_FAILED: 'run the command of the entry as the user of the daemon',
   KEY_MISMATCH: 'the CA has to certify the key of the request',
-  SUBJECT_DIFFERS: 'the CA has to keep the subject; to change it, add a new certificate: mtlsd cert add',
+  SUBJECT_DIFFERS: 'the CA has to keep the subject; to change it, add a new certificate: mtlsd cert add HOST --cert FILE --key FILE',
   NAMES_MISSING: 'the CA has to keep all names of the certificate',
   NOT_CLIENT_CERTIFICATE: 'set up the CA to issue certificates with clientAuth',
   NOT_LATER: 'the CA has to issue a certificate that ends later',

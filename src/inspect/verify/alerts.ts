@@ -30,47 +30,47 @@ interface AlertFacts {
   readonly hint: string;
 }
 
-const ASK_CA = "ask the server's operator which CAs it accepts; mtlsd probe URL shows the names it gives";
+const ASK_CA = "ask the server's operator which CAs it accepts; mtlsd probe URL shows their names";
 const LOG = "look at the server's log for this moment";
-const PROBE = 'mtlsd probe URL shows the versions and ciphers on offer';
+const PROBE = 'mtlsd probe URL shows the versions and ciphers that the server supports';
 
 // biome-ignore format: a table reads best as a table
 export const ALERTS: Readonly<Record<number, AlertFacts>> = {
-  0: { name: 'close_notify', about: 'end', meaning: 'the other side ended the connection in order', hint: 'nothing is wrong with TLS' },
-  10: { name: 'unexpected_message', about: 'protocol', meaning: 'a message came that has no place at that point', hint: 'something between here and the server may alter TLS' },
-  20: { name: 'bad_record_mac', about: 'protocol', meaning: 'a record was damaged on its way', hint: 'something between here and the server may alter TLS' },
-  21: { name: 'decryption_failed', about: 'protocol', meaning: 'a record could not be decrypted', hint: 'the server is very old; it should be brought up to date' },
+  0: { name: 'close_notify', about: 'end', meaning: 'the other side closed the connection normally', hint: 'nothing to do' },
+  10: { name: 'unexpected_message', about: 'protocol', meaning: 'a message arrived that is not allowed at that point', hint: 'check whether a device between this machine and the server changes TLS' },
+  20: { name: 'bad_record_mac', about: 'protocol', meaning: 'a record was damaged in transit', hint: 'check whether a device between this machine and the server changes TLS' },
+  21: { name: 'decryption_failed', about: 'protocol', meaning: 'a record could not be decrypted', hint: 'ask the server\'s operator to update it: it is very old' },
   22: { name: 'record_overflow', about: 'protocol', meaning: 'a record was longer than allowed', hint: 'check that the port speaks TLS' },
-  30: { name: 'decompression_failure', about: 'protocol', meaning: 'compressed data could not be read', hint: 'the server is very old; it should be brought up to date' },
-  40: { name: 'handshake_failure', about: 'protocol', meaning: 'no cipher, group or signature that both sides take', hint: PROBE },
-  41: { name: 'no_certificate', about: 'client_certificate', meaning: 'the server wants a client certificate', hint: 'add a certificate for this host: mtlsd cert add' },
-  42: { name: 'bad_certificate', about: 'client_certificate', meaning: 'the server finds the client certificate not valid', hint: ASK_CA },
-  43: { name: 'unsupported_certificate', about: 'client_certificate', meaning: 'the server does not take client certificates of this kind', hint: 'the certificate needs the extended key usage clientAuth, and a key type that the server takes' },
-  44: { name: 'certificate_revoked', about: 'client_certificate', meaning: 'the client certificate was revoked', hint: 'ask its issuer for a new one, and replace it: mtlsd cert set' },
+  30: { name: 'decompression_failure', about: 'protocol', meaning: 'compressed data could not be read', hint: 'ask the server\'s operator to update it: it is very old' },
+  40: { name: 'handshake_failure', about: 'protocol', meaning: 'there is no cipher, group or signature algorithm that both sides support', hint: PROBE },
+  41: { name: 'no_certificate', about: 'client_certificate', meaning: 'the server requires a client certificate', hint: 'add a certificate for this host: mtlsd cert add HOST --cert FILE --key FILE' },
+  42: { name: 'bad_certificate', about: 'client_certificate', meaning: 'the server says that the client certificate is not valid', hint: ASK_CA },
+  43: { name: 'unsupported_certificate', about: 'client_certificate', meaning: 'the server does not accept client certificates of this kind', hint: 'get a certificate with the extended key usage clientAuth, and with a kind of key that the server accepts' },
+  44: { name: 'certificate_revoked', about: 'client_certificate', meaning: 'the client certificate was revoked', hint: 'ask its issuer for a new one, then: mtlsd cert set NAME --cert FILE --key FILE' },
   45: { name: 'certificate_expired', about: 'client_certificate', meaning: 'the client certificate has expired, or is not valid yet', hint: 'renew it, and replace its files; check the server\'s clock' },
   46: { name: 'certificate_unknown', about: 'client_certificate', meaning: 'the server does not accept the client certificate, and does not say why', hint: ASK_CA },
   47: { name: 'illegal_parameter', about: 'protocol', meaning: 'a field of the handshake was out of range', hint: LOG },
   48: { name: 'unknown_ca', about: 'client_certificate', meaning: 'the server does not know the CA that issued the client certificate', hint: `add the intermediates to the certificate's file; else ${ASK_CA}` },
-  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the server gives the client certificate no access', hint: 'ask the server\'s operator whether its CA is known there, and to let this certificate in' },
+  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the server denies access to the client certificate', hint: 'ask the server\'s operator to allow this certificate' },
   50: { name: 'decode_error', about: 'protocol', meaning: 'a message could not be read', hint: 'check that the port speaks TLS' },
-  51: { name: 'decrypt_error', about: 'protocol', meaning: 'a signature or a finished message did not verify', hint: 'something between here and the server may alter TLS' },
-  60: { name: 'export_restriction', about: 'protocol', meaning: 'the server holds to export rules of long ago', hint: 'the server is very old; it should be brought up to date' },
-  70: { name: 'protocol_version', about: 'version', meaning: 'the server does not speak the TLS versions on offer', hint: 'mtlsd probe URL shows its versions; min_version in a rule allows an older one' },
-  71: { name: 'insufficient_security', about: 'protocol', meaning: 'the server wants stronger ciphers than those on offer', hint: PROBE },
-  80: { name: 'internal_error', about: 'server', meaning: 'the server failed in itself', hint: LOG },
+  51: { name: 'decrypt_error', about: 'protocol', meaning: 'a signature or a finished message did not verify', hint: 'check whether a device between this machine and the server changes TLS' },
+  60: { name: 'export_restriction', about: 'protocol', meaning: 'the server follows old export rules', hint: 'ask the server\'s operator to update it: it is very old' },
+  70: { name: 'protocol_version', about: 'version', meaning: 'the server does not support the TLS versions that mtlsd offers', hint: 'mtlsd probe URL shows its versions; min_version in a rule allows an older one' },
+  71: { name: 'insufficient_security', about: 'protocol', meaning: 'the server requires stronger ciphers than mtlsd offers', hint: PROBE },
+  80: { name: 'internal_error', about: 'server', meaning: 'the server has an internal error', hint: LOG },
   86: { name: 'inappropriate_fallback', about: 'version', meaning: 'a retry with an older version looked like an attack to the server', hint: 'set min_version of the rule to what the server speaks' },
-  90: { name: 'user_canceled', about: 'end', meaning: 'the other side gave the handshake up', hint: LOG },
-  100: { name: 'no_renegotiation', about: 'protocol', meaning: 'the other side does not renegotiate', hint: 'a server that asks for a certificate after the request can not do so here; it should ask in the handshake' },
-  109: { name: 'missing_extension', about: 'protocol', meaning: 'the handshake lacks an extension that the server needs', hint: LOG },
-  110: { name: 'unsupported_extension', about: 'protocol', meaning: 'an extension was in a place where it may not be', hint: LOG },
+  90: { name: 'user_canceled', about: 'end', meaning: 'the other side cancelled the handshake', hint: LOG },
+  100: { name: 'no_renegotiation', about: 'protocol', meaning: 'the other side does not renegotiate', hint: 'ask the server\'s operator to request the certificate in the handshake: mtlsd does not renegotiate' },
+  109: { name: 'missing_extension', about: 'protocol', meaning: 'the handshake does not have an extension that the server requires', hint: LOG },
+  110: { name: 'unsupported_extension', about: 'protocol', meaning: 'an extension was in a message where it is not allowed', hint: LOG },
   111: { name: 'certificate_unobtainable', about: 'client_certificate', meaning: 'the server could not fetch the client certificate from its URL', hint: LOG },
-  112: { name: 'unrecognized_name', about: 'server_name', meaning: 'the server does not know the name asked for', hint: 'check the name; server_name in a rule sends another one' },
-  113: { name: 'bad_certificate_status_response', about: 'protocol', meaning: 'the stapled OCSP answer is not valid', hint: LOG },
-  114: { name: 'bad_certificate_hash_value', about: 'client_certificate', meaning: 'the client certificate at its URL is another one', hint: LOG },
-  115: { name: 'unknown_psk_identity', about: 'protocol', meaning: 'the server knows no such pre-shared key', hint: LOG },
-  116: { name: 'certificate_required', about: 'client_certificate', meaning: 'the server wants a client certificate', hint: 'add a certificate for this host: mtlsd cert add' },
-  120: { name: 'no_application_protocol', about: 'protocol', meaning: 'the server speaks none of the protocols on offer (ALPN)', hint: 'mtlsd probe URL shows what it speaks' },
-  121: { name: 'ech_required', about: 'protocol', meaning: 'the server wants an encrypted client hello', hint: 'not supported here; let the host pass untouched: interception.passthrough' },
+  112: { name: 'unrecognized_name', about: 'server_name', meaning: 'the server does not know the requested name', hint: 'check the name; server_name in a rule sends another one' },
+  113: { name: 'bad_certificate_status_response', about: 'protocol', meaning: 'the OCSP staple is not valid', hint: LOG },
+  114: { name: 'bad_certificate_hash_value', about: 'client_certificate', meaning: 'the client certificate at its URL is a different one', hint: LOG },
+  115: { name: 'unknown_psk_identity', about: 'protocol', meaning: 'the server does not know this pre-shared key', hint: LOG },
+  116: { name: 'certificate_required', about: 'client_certificate', meaning: 'the server requires a client certificate', hint: 'add a certificate for this host: mtlsd cert add HOST --cert FILE --key FILE' },
+  120: { name: 'no_application_protocol', about: 'protocol', meaning: 'the server supports none of the offered protocols (ALPN)', hint: 'mtlsd probe URL shows the protocols that it supports' },
+  121: { name: 'ech_required', about: 'protocol', meaning: 'the server requires an encrypted client hello', hint: 'not supported here; let the host pass untouched: interception.passthrough' },
 };
 
 /** Deeper than any chain of causes that Node or undici makes. */
@@ -102,7 +102,7 @@ export function toldAlert(alert: Alert, context: AlertContext): ToldAlert {
 export function explainAlert(alert: Alert, context: AlertContext): ExplainedAlert {
   const facts = ALERTS[alert.number];
   if (!facts) {
-    const meaning = `the other side sent an alert that no standard names: ${alert.number}`;
+    const meaning = `the other side sent an alert that no standard defines: ${alert.number}`;
     return { meaning, hint: LOG, about: 'protocol' };
   }
   const { meaning, hint, about } = facts;
@@ -125,7 +125,7 @@ function missing(alert: Alert): ExplainedAlert {
   const probably = alert.number === 116 || alert.number === 41 ? '' : 'probably ';
   return {
     meaning: `the server asked for a client certificate, got none, and ${probably}requires one`,
-    hint: 'add a certificate for this host: mtlsd cert add',
+    hint: 'add a certificate for this host: mtlsd cert add HOST --cert FILE --key FILE',
     about: 'client_certificate',
   };
 }

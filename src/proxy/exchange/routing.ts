@@ -41,7 +41,7 @@ export class Router {
     const wished = certificate !== undefined || verification !== undefined;
     if (wished && browser.site !== undefined)
       throw new MtlsdError('POLICY_REFUSED', 'a web page may not send Mtlsd-Certificate or Mtlsd-Verification', {
-        hint: 'name the certificate or the mode in the store: mtlsd cert add, mtlsd verification set',
+        hint: 'name them in the store: mtlsd cert add HOST --cert FILE --key FILE, or mtlsd verification set report --host HOST',
       });
     const page = foreignPage(browser, { method: stream.method, tunnel: stream.tunnel, authority });
     if (!page && !(wished && this.#overrides)) {

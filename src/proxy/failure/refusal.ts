@@ -71,7 +71,7 @@ function notAccepted(
       `${ended}: it asked for a client certificate and got none, since ${name} has a key that it does not take: ours is ${mismatch.ours}, it takes ${mismatch.takes}`,
       {
         ...data,
-        hint: `give this host a certificate with a key of a kind that it takes (${mismatch.takes}): mtlsd cert add`,
+        hint: `give this host a certificate with a key of a kind that it takes (${mismatch.takes}): mtlsd cert add HOST --cert FILE --key FILE`,
       },
     );
   if (withheld)

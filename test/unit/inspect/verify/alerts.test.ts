@@ -88,7 +88,7 @@ describe('explainAlert', () => {
       expect(explain(number, asked)).toMatchObject({
         about: 'client_certificate',
         meaning: expect.stringContaining('requires one'),
-        hint: 'add a certificate for this host: mtlsd cert add',
+        hint: 'add a certificate for this host: mtlsd cert add HOST --cert FILE --key FILE',
       });
     },
   );
