@@ -36,7 +36,7 @@ const PROBE = 'mtlsd probe URL shows the versions and ciphers that the server su
 
 // biome-ignore format: a table reads best as a table
 export const ALERTS: Readonly<Record<number, AlertFacts>> = {
-  0: { name: 'close_notify', about: 'end', meaning: 'the other side closed the connection normally', hint: 'nothing to do' },
+  0: { name: 'close_notify', about: 'end', meaning: 'the other side closed the connection normally', hint: 'nothing to do: this is not a failure of TLS' },
   10: { name: 'unexpected_message', about: 'protocol', meaning: 'a message arrived that is not allowed at that point', hint: 'check whether a device between this machine and the server changes TLS' },
   20: { name: 'bad_record_mac', about: 'protocol', meaning: 'a record was damaged in transit', hint: 'check whether a device between this machine and the server changes TLS' },
   21: { name: 'decryption_failed', about: 'protocol', meaning: 'a record could not be decrypted', hint: 'ask the server\'s operator to update it: it is very old' },
@@ -60,7 +60,7 @@ export const ALERTS: Readonly<Record<number, AlertFacts>> = {
   80: { name: 'internal_error', about: 'server', meaning: 'the server has an internal error', hint: LOG },
   86: { name: 'inappropriate_fallback', about: 'version', meaning: 'a retry with an older version looked like an attack to the server', hint: 'set min_version of the rule to what the server speaks' },
   90: { name: 'user_canceled', about: 'end', meaning: 'the other side cancelled the handshake', hint: LOG },
-  100: { name: 'no_renegotiation', about: 'protocol', meaning: 'the other side does not renegotiate', hint: 'ask the server\'s operator to request the certificate in the handshake: mtlsd does not renegotiate' },
+  100: { name: 'no_renegotiation', about: 'protocol', meaning: 'the other side does not renegotiate', hint: 'ask the server\'s operator to request the certificate in the handshake, not after the request' },
   109: { name: 'missing_extension', about: 'protocol', meaning: 'the handshake does not have an extension that the server requires', hint: LOG },
   110: { name: 'unsupported_extension', about: 'protocol', meaning: 'an extension was in a message where it is not allowed', hint: LOG },
   111: { name: 'certificate_unobtainable', about: 'client_certificate', meaning: 'the server could not fetch the client certificate from its URL', hint: LOG },
