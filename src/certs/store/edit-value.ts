@@ -17,7 +17,7 @@ import {
 
 /** Why certificates.yaml was not changed; the file is then as it was. */
 export type EditErrorCode =
-  /** The file changed in between, or the entry is not the one that the caller saw. */
+  /** The file changed in between. */
   | 'CONFLICT'
   | 'NOT_FOUND'
   | 'NAME_TAKEN'
@@ -44,22 +44,11 @@ export function editError(
 /** Fields to set; null takes one out. */
 export type CertificateChanges = { readonly [K in keyof CertificateFields]?: CertificateFields[K] | null };
 
-/** `ifMatch` is the `etag` of the entry as the caller knows it: another one in the file is a conflict. */
 export type StoreEdit =
   | { readonly do: 'add-certificate'; readonly certificate: CertificateFields }
-  | {
-      readonly do: 'replace-certificate';
-      readonly name: string;
-      readonly certificate: CertificateFields;
-      readonly ifMatch?: string | undefined;
-    }
-  | {
-      readonly do: 'edit-certificate';
-      readonly name: string;
-      readonly set: CertificateChanges;
-      readonly ifMatch?: string | undefined;
-    }
-  | { readonly do: 'remove-certificate'; readonly name: string; readonly ifMatch?: string | undefined }
+  | { readonly do: 'replace-certificate'; readonly name: string; readonly certificate: CertificateFields }
+  | { readonly do: 'edit-certificate'; readonly name: string; readonly set: CertificateChanges }
+  | { readonly do: 'remove-certificate'; readonly name: string }
   | { readonly do: 'set-mode'; readonly mode: 'enforce' | 'report' }
   | { readonly do: 'put-rule'; readonly rule: RuleFields }
   | { readonly do: 'remove-rule'; readonly host: string; readonly port: number | '*' }
@@ -73,14 +62,14 @@ export type Change =
   | { readonly op: 'remove'; readonly path: Path }
   | { readonly op: 'insert'; readonly path: Path; readonly value: unknown };
 
-/** @throws CodedError NOT_FOUND, NAME_TAKEN, CONFLICT */
+/** @throws CodedError NOT_FOUND, NAME_TAKEN */
 export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile): Change[] {
   switch (edit.do) {
     case 'add-certificate':
       refuseTaken(edit.certificate.name, store, null);
       return [{ op: 'insert', path: ['certificates'], value: inOrder(edit.certificate) }];
     case 'replace-certificate': {
-      const index = indexOf(edit.name, store, edit.ifMatch);
+      const index = indexOf(edit.name, store);
       const certificate = inOrder({ ...edit.certificate, name: edit.certificate.name ?? edit.name });
       refuseTaken(certificate.name, store, index);
       return [{ op: 'set', path: ['certificates', index], value: certificate }];
@@ -88,7 +77,7 @@ export function changesOf(edit: StoreEdit, store: ParsedStore, file: StoreFile):
     case 'edit-certificate':
       return fieldChanges(edit, store, file);
     case 'remove-certificate':
-      return [{ op: 'remove', path: ['certificates', indexOf(edit.name, store, edit.ifMatch)] }];
+      return [{ op: 'remove', path: ['certificates', indexOf(edit.name, store)] }];
     case 'set-mode':
       return [{ op: 'set', path: ['verification', 'mode'], value: edit.mode }];
     case 'put-rule': {
@@ -143,7 +132,7 @@ function fieldChanges(
   store: ParsedStore,
   file: StoreFile,
 ): Change[] {
-  const index = indexOf(edit.name, store, edit.ifMatch);
+  const index = indexOf(edit.name, store);
   const old: Readonly<Record<string, unknown>> = file.certificates?.[index] ?? {};
   const set: Record<string, unknown> = { ...edit.set };
   // A name that is made from the host would change with it.
@@ -158,18 +147,10 @@ function fieldChanges(
   });
 }
 
-function indexOf(name: string, store: ParsedStore, ifMatch: string | undefined): number {
+function indexOf(name: string, store: ParsedStore): number {
   const index = store.entries.findIndex((entry) => entry.name === name);
-  const entry = store.entries[index];
-  if (!entry)
+  if (index === -1)
     throw editError('NOT_FOUND', `no certificate is named ${JSON.stringify(name)}`, 'mtlsd cert list shows the names');
-  if (ifMatch !== undefined && ifMatch !== entry.signature) {
-    throw editError(
-      'CONFLICT',
-      `the certificate ${name} changed in the meantime`,
-      'read it again, then repeat the change',
-    );
-  }
   return index;
 }
 

@@ -5,6 +5,7 @@ import { describeProblem } from '../../core/yaml/read.ts';
 import { loadAnchors } from './anchors.ts';
 import { loadCrls } from './crls.ts';
 import type { ParsedStore } from './compile.ts';
+import type { Edited } from './edit-text.ts';
 import { editError, type StoreEdit } from './edit-value.ts';
 import { editOffThread } from './parse-thread.ts';
 
@@ -13,26 +14,17 @@ export interface EditOptions {
   readonly ifVersion?: string | undefined;
 }
 
-export interface EditResult {
-  /** Of the file as it is now; differs whenever its text does. */
-  readonly version: string;
-  readonly changed: boolean;
-  readonly text: string;
-  readonly store: ParsedStore;
-}
-
 /**
  * Resolves when the change is on disk and will be there after a power cut.
  * @throws CodedError of EditErrorCode; the file is then as it was
  */
-export async function editStore(file: string, edit: StoreEdit, { ifVersion }: EditOptions = {}): Promise<EditResult> {
-  const { before, text, store } = await changeFile(file, async (before) => {
+export function editStore(file: string, edit: StoreEdit, { ifVersion }: EditOptions = {}): Promise<Edited> {
+  return changeFile(file, async (before) => {
     if (ifVersion !== undefined && ifVersion !== versionOf(before)) throw conflict(file);
     const edited = await editOffThread(before, edit, file);
     await refuseBadAnchors(edited.store, file);
-    return { before, ...edited };
+    return edited;
   });
-  return { version: versionOf(text), changed: text !== before, text, store };
 }
 
 /** Of a store file's text. */

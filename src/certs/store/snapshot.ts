@@ -25,7 +25,7 @@ export interface StoreEntry {
   readonly source: EntrySource;
   /** null where it is not renewed. */
   readonly renew: RenewalPlan | null;
-  /** Differs whenever a field of the entry does; for `ifMatch` of an edit. */
+  /** Differs whenever a field of the entry does. */
   readonly etag: string;
 }
 

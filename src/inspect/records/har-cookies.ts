@@ -1,25 +1,14 @@
-/** The cookies of HAR, from Cookie (RFC 6265 §4.2) and Set-Cookie (§5.2) as they stand; no rule of a browser is applied. */
-
-export interface HarCookie {
-  readonly name: string;
-  readonly value: string;
-  readonly path?: string;
-  readonly domain?: string;
-  /** ISO 8601. */
-  readonly expires?: string;
-  readonly httpOnly?: boolean;
-  readonly secure?: boolean;
-}
+/** The cookies of HAR, from Cookie (RFC 6265 §4.2) and Set-Cookie (§5.2) as received; no rule of a browser is applied. */
 
 /** @param fields values of Cookie */
-export function cookiesOf(fields: readonly string[]): HarCookie[] {
+export function cookiesOf(fields: readonly string[]) {
   return fields
     .flatMap((value) => value.split(';'))
     .flatMap((pair) => (pair.trim() === '' ? [] : [nameAndValue(pair)]));
 }
 
 /** @param fields values of Set-Cookie */
-export function setCookiesOf(fields: readonly string[]): HarCookie[] {
+export function setCookiesOf(fields: readonly string[]) {
   return fields.map((field) => {
     const [pair = '', ...attributes] = field.split(';');
     const of = new Map(

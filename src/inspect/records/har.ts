@@ -5,7 +5,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { type FieldPolicy, pairsOf, type RecordedHead, redactFields } from './fields.ts';
-import { cookiesOf, type HarCookie, setCookiesOf } from './har-cookies.ts';
+import { cookiesOf, setCookiesOf } from './har-cookies.ts';
 import type { RecordedExchange } from './recorder.ts';
 import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 
@@ -20,64 +20,9 @@ export interface HarOptions {
   readonly withSecrets: boolean;
 }
 
-export interface Har {
-  readonly log: {
-    readonly version: '1.2';
-    readonly creator: { readonly name: string; readonly version: string };
-    readonly comment: string;
-    readonly entries: readonly HarEntry[];
-  };
-}
+export type Har = ReturnType<typeof toHar>;
 
-export interface HarEntry {
-  readonly startedDateTime: string;
-  readonly time: number;
-  readonly request: HarMessage;
-  readonly response: HarMessage;
-  readonly cache: object;
-  readonly timings: HarTimings;
-  readonly serverIPAddress?: string;
-  readonly connection?: string;
-  readonly comment?: string;
-  readonly _exchange: string;
-  readonly _certificate: string | null;
-  readonly _error: ExchangeRecord['error'];
-  readonly _tls: TlsBlock | null;
-}
-
-/** What a request and a response have in common. */
-interface HarMessage {
-  readonly headers: readonly { readonly name: string; readonly value: string }[];
-  readonly cookies: readonly HarCookie[];
-  readonly headersSize: number;
-  readonly bodySize: number;
-  readonly [field: string]: unknown;
-}
-
-/** -1 is HAR's "does not apply". */
-export interface HarTimings {
-  readonly blocked: number;
-  readonly dns: number;
-  readonly connect: number;
-  readonly ssl: number;
-  readonly send: number;
-  readonly wait: number;
-  readonly receive: number;
-}
-
-export interface TlsBlock {
-  readonly reused: boolean;
-  readonly protocol: string | null;
-  readonly cipher: string | null;
-  readonly alpn: string | null;
-  readonly server_name: string | null;
-  readonly chain: ConnectionRecord['server']['chain'];
-  readonly verification: ConnectionRecord['verification'];
-  readonly client_certificate: ConnectionRecord['client_certificate'];
-  readonly error: ConnectionRecord['error'];
-}
-
-export function toHar({ exchanges, connectionOf, version, fieldPolicy, withSecrets }: HarOptions): Har {
+export function toHar({ exchanges, connectionOf, version, fieldPolicy, withSecrets }: HarOptions) {
   const entries = exchanges
     .toSorted((a, b) => a.exchange.started.localeCompare(b.exchange.started))
     .map((recorded) => {
@@ -99,7 +44,7 @@ function entry(
   { exchange, fields: kept }: RecordedExchange,
   connection: ConnectionRecord | null,
   withSecrets: boolean,
-): HarEntry {
+) {
   const timings = timingsOf(exchange, connection);
   const fields = withSecrets || !kept ? kept : redactFields(kept);
   return {
@@ -141,7 +86,7 @@ function entry(
   };
 }
 
-function headOf(head: RecordedHead | null | undefined): Pick<HarMessage, 'headers' | 'headersSize'> {
+function headOf(head: RecordedHead | null | undefined) {
   if (!head) return { headers: [], headersSize: -1 };
   const { fields, bytes, omitted } = head;
   const headers = pairsOf(fields).map(([name, value]) => ({ name, value }));
@@ -169,8 +114,8 @@ function queryOf(path: string): { name: string; value: string }[] {
   return start < 0 ? [] : [...new URLSearchParams(path.slice(start + 1))].map(([name, value]) => ({ name, value }));
 }
 
-/** HAR's `connect` includes `ssl`; the parts add up to `time`. */
-function timingsOf({ ms, reused }: ExchangeRecord, connection: ConnectionRecord | null): HarTimings {
+/** -1 is HAR's "does not apply". Its `connect` includes `ssl`; the parts add up to `time`. */
+function timingsOf({ ms, reused }: ExchangeRecord, connection: ConnectionRecord | null) {
   const opened = !reused && connection !== null;
   const dns = opened ? connection.ms.dns : -1;
   const connect = opened ? ms.connect + ms.tls : -1;
@@ -179,17 +124,17 @@ function timingsOf({ ms, reused }: ExchangeRecord, connection: ConnectionRecord 
   return { blocked: -1, dns, connect, ssl, send: 0, wait: ms.wait, receive: Math.round(receive * 1000) / 1000 };
 }
 
-function tlsBlock(exchange: ExchangeRecord, connection: ConnectionRecord): TlsBlock {
-  const { tls } = connection;
+function tlsBlock({ reused }: ExchangeRecord, connection: ConnectionRecord) {
+  const { tls, server, verification, client_certificate, error } = connection;
   return {
-    reused: exchange.reused,
+    reused,
     protocol: tls?.protocol ?? null,
     cipher: tls?.cipher_standard_name ?? null,
     alpn: tls?.alpn ?? null,
     server_name: tls?.server_name ?? null,
-    chain: connection.server.chain,
-    verification: connection.verification,
-    client_certificate: connection.client_certificate,
-    error: connection.error,
+    chain: server.chain,
+    verification,
+    client_certificate,
+    error,
   };
 }

@@ -75,8 +75,6 @@ export interface Recorder {
   listExchanges(query?: ExchangeQuery): ExchangeRecord[];
   /** The same with their header fields. */
   listRecorded(query?: ExchangeQuery): RecordedExchange[];
-  /** Newest first. */
-  listConnections(limit?: number): ConnectionRecord[];
   subscribe(subscriber: Subscriber): Subscription;
   readonly stats: {
     readonly exchanges: number;
@@ -207,11 +205,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     listExchanges: (query = {}) => select(query).map(recordOf),
     listRecorded: (query = {}) => select(query).map(recordedOf),
-    listConnections: (limit = DEFAULT_LIMIT) =>
-      [...connections.values()]
-        .sort((a, b) => b.sequence - a.sequence)
-        .slice(0, limit)
-        .map(({ record }) => record),
     subscribe(subscriber) {
       const feed = new Feed(subscriber, () => feeds.delete(feed), onFault);
       const { after } = subscriber;

@@ -310,11 +310,6 @@ describe('is refused', () => {
       `INVALID: "${'x'.repeat(64)}.y" is not a host; expected an exact name, "*.suffix", "*" or an IP address`,
     ],
     [
-      'an entry that was changed meanwhile',
-      { ...set('a', { enabled: false }), ifMatch: 'other' },
-      'CONFLICT: the certificate a changed in the meantime',
-    ],
-    [
       'a change that others would get by alias',
       set('a', { passphrase: 'x' }),
       "BY_HAND: certificates.yaml can't be changed by program without touching what is not meant: anchors or an unusual form of YAML",
