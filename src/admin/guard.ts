@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isLoopback, parseAuthority } from '../core/authority.ts';
 import type { Secret } from '../core/secret.ts';
+import { tryOr } from '../core/try-or.ts';
 import { AdminError } from './problem.ts';
 import type { Session, Sessions } from './session.ts';
 
@@ -97,12 +98,8 @@ function refuseForeignPage({ method, headers }: FastifyRequest): void {
 function isOwnHost(host: string | undefined): boolean {
   if (host === undefined) return false;
   if (host === 'unix') return true; // what the command line sends over a UNIX socket
-  try {
-    const authority = parseAuthority(host, 80);
-    return authority.host === 'localhost' || isLoopback(authority.host);
-  } catch {
-    return false;
-  }
+  const authority = tryOr(() => parseAuthority(host, 80), null);
+  return authority !== null && (authority.host === 'localhost' || isLoopback(authority.host));
 }
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();

@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import { publicKeyInfo } from './extensions.ts';
 import type { CertificateFacts, NameFacts } from './facts-schema.ts';
 import { Lru } from './lru.ts';
+import { tryOr } from './try-or.ts';
 
 export type { CertificateFacts } from './facts-schema.ts';
 
@@ -32,36 +33,28 @@ const LONGEST_SAN_LIST = 16 * 1024;
 
 function read(x509: X509Certificate): CertificateFacts {
   return {
-    subject: attempt(() => oneLine(x509.subject), 'unknown'),
-    issuer: attempt(() => oneLine(x509.issuer), 'unknown'),
-    subject_name: attempt(() => nameFacts(x509.subject), NO_NAME),
-    issuer_name: attempt(() => nameFacts(x509.issuer), NO_NAME),
-    sans: attempt(() => subjectAltNames(x509.subjectAltName), []),
-    not_before: attempt(() => rfc3339(x509.validFromDate), 'unknown'),
-    not_after: attempt(() => rfc3339(x509.validToDate), 'unknown'),
-    serial: attempt(() => x509.serialNumber, 'unknown'),
+    subject: tryOr(() => oneLine(x509.subject), 'unknown'),
+    issuer: tryOr(() => oneLine(x509.issuer), 'unknown'),
+    subject_name: tryOr(() => nameFacts(x509.subject), NO_NAME),
+    issuer_name: tryOr(() => nameFacts(x509.issuer), NO_NAME),
+    sans: tryOr(() => subjectAltNames(x509.subjectAltName), []),
+    not_before: tryOr(() => rfc3339(x509.validFromDate), 'unknown'),
+    not_after: tryOr(() => rfc3339(x509.validToDate), 'unknown'),
+    serial: tryOr(() => x509.serialNumber, 'unknown'),
     fingerprint256: x509.fingerprint256,
     fingerprint1: x509.fingerprint,
-    spki256: attempt(() => spkiHash(x509), 'unknown'),
-    self_signed: attempt(() => isSelfSigned(x509), false),
-    ca: attempt(() => x509.ca, false),
-    key: attempt(() => keyName(x509.publicKey), 'unknown'),
-    signature: attempt(() => x509.signatureAlgorithm ?? x509.signatureAlgorithmOid, 'unknown'),
-    extended_key_usage: attempt(() => extendedKeyUsage(x509), null),
+    spki256: tryOr(() => spkiHash(x509), 'unknown'),
+    self_signed: tryOr(() => isSelfSigned(x509), false),
+    ca: tryOr(() => x509.ca, false),
+    key: tryOr(() => keyName(x509.publicKey), 'unknown'),
+    signature: tryOr(() => x509.signatureAlgorithm ?? x509.signatureAlgorithmOid, 'unknown'),
+    extended_key_usage: tryOr(() => extendedKeyUsage(x509), null),
   };
-}
-
-function attempt<T>(reading: () => T, otherwise: T): T {
-  try {
-    return reading();
-  } catch {
-    return otherwise;
-  }
 }
 
 /** Issuer is subject and the signature verifies with its own key (RFC 5280 §3.2 calls it self-signed). */
 export function isSelfSigned(x509: X509Certificate): boolean {
-  return x509.subject === x509.issuer && attempt(() => x509.verify(x509.publicKey), false);
+  return x509.subject === x509.issuer && tryOr(() => x509.verify(x509.publicKey), false);
 }
 
 /** base64 SHA-256 of the SubjectPublicKeyInfo (RFC 7469 §2.4). */
@@ -71,7 +64,12 @@ function spkiHash(x509: X509Certificate): string {
 
 /** `2026-08-01T12:00:00Z`: certificates count whole seconds. */
 export function rfc3339(date: Date): string {
-  return date.toISOString().replace('.000Z', 'Z');
+  return date.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** Names and key identifiers first, then the signature: checkIssued alone does not look at it. Never throws. */
+export function issuedBy(subject: X509Certificate, issuer: X509Certificate): boolean {
+  return tryOr(() => subject.checkIssued(issuer) && subject.verify(issuer.publicKey), false);
 }
 
 /** Text from the other side made safe to print: no control, format, line or surrogate character survives. */
@@ -130,10 +128,9 @@ export function nameAttributes(name: string | undefined): Record<string, string[
 /** `\,` is a comma, `\0A` one octet of UTF-8. */
 function unescaped(value: string): string {
   if (!value.includes('\\')) return value;
-  const octets = value.replace(/\\(?:([0-9A-Fa-f]{2})|(.))/gs, (_all, hex: string | undefined, plain: string) =>
+  return value.replace(/\\(?:([0-9A-Fa-f]{2})|(.))/gs, (_all, hex: string | undefined, plain: string) =>
     hex === undefined ? plain : String.fromCharCode(Number.parseInt(hex, 16)),
   );
-  return octets;
 }
 
 const SAN_PREFIXES: Record<string, string> = { 'IP Address': 'IP', email: 'EMAIL' };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isLoopback, parseAuthority } from '../core/authority.ts';
 import { parsePassthrough } from '../core/hosts.ts';
 import { Secret } from '../core/secret.ts';
+import { tryOr } from '../core/try-or.ts';
 import type { NetworkSettings, UpstreamProxySettings } from './network.ts';
 
 export type EnvironmentProxy =
@@ -54,21 +55,11 @@ function proxyOf(value: string): UpstreamProxySettings | null {
   if (protocol !== 'http:' && protocol !== 'https:') return null;
   const scheme = protocol === 'https:' ? 'https' : 'http';
   const credentials = username === '' ? null : { text: new Secret(decoded(username) + ':' + decoded(password)) };
-  try {
-    const authority = parseAuthority(`${hostname}:${port || DEFAULT_PORT[scheme]}`);
-    return { scheme, authority, credentials, ca: null, client: null };
-  } catch {
-    return null;
-  }
+  const authority = tryOr(() => parseAuthority(`${hostname}:${port || DEFAULT_PORT[scheme]}`), null);
+  return authority && { scheme, authority, credentials, ca: null, client: null };
 }
 
 /** curl takes 1080 where none is given; a URL says what it is. */
 const DEFAULT_PORT = { http: 80, https: 443 } as const;
 
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
+const decoded = (text: string): string => tryOr(() => decodeURIComponent(text), text);

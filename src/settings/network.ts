@@ -5,6 +5,7 @@ import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../c
 import { MtlsdError } from '../core/errors.ts';
 import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
+import { tryOr } from '../core/try-or.ts';
 import type { ProxyRule, SettingsFile } from './schema.ts';
 import { passphraseSource, secretSource } from './secret-source.ts';
 
@@ -144,10 +145,5 @@ function connectOverride(from: string, to: string, path: string): [string, { hos
 function hostAndPort(text: string): { host: string; port: number | null } | null {
   const bare = canonicalHost(text);
   if (bare !== null) return { host: bare, port: null };
-  try {
-    const { host, port } = parseAuthority(text);
-    return { host, port };
-  } catch {
-    return null;
-  }
+  return tryOr(() => parseAuthority(text), null);
 }

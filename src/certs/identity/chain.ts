@@ -1,6 +1,6 @@
 /** Leaf and chain out of certificates in any order, and what can be said about them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { certificateFacts, isSelfSigned, rfc3339 } from '../../core/facts.ts';
+import { certificateFacts, isSelfSigned, issuedBy, rfc3339 } from '../../core/facts.ts';
 import type { TrustAnchors } from '../trust.ts';
 import { diagnosis, shellWord } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
@@ -44,7 +44,7 @@ export function orderChain(
   const linked = [leaf];
   let top = leaf;
   while (!isSelfSigned(top) && linked.length < LONGEST_CHAIN) {
-    const issuer = [...rest].find((candidate) => issued(candidate, top));
+    const issuer = [...rest].find((candidate) => issuedBy(top, candidate));
     if (!issuer) break;
     rest.delete(issuer);
     linked.push(issuer);
@@ -65,15 +65,6 @@ export function orderChain(
   // RFC 8446 §4.4.2: the trust anchor may be left out. One that is the leaf itself is what the server pinned.
   const chain = linked.length > 1 && isSelfSigned(top) ? linked.slice(0, -1) : linked;
   return { leaf, chain, issuer: linked[1] ?? null, problems: [...problems, ...usageProblems(leaf, file)] };
-}
-
-/** Names and key identifiers first, then the signature: checkIssued alone says nothing about it. */
-export function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
-  try {
-    return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
-  } catch {
-    return false;
-  }
 }
 
 /** What CAs call those of their CAs that are no roots: `Smallstep Intermediate CA`, `Corp Issuing CA 2`. */
@@ -101,7 +92,7 @@ function gapProblems(
     rest.some((certificate) => certificate.ca) ||
     /CA Issuers/.test(top.infoAccess ?? '') ||
     INTERMEDIATE_NAME.test(issuer);
-  if (!isSelfSigned(top) && byIntermediate && !roots.certificates.some((root) => issued(root, top))) {
+  if (!isSelfSigned(top) && byIntermediate && !roots.certificates.some((root) => issuedBy(top, root))) {
     const also = others === '' ? '' : `; the file also holds ${others}, which did not issue it`;
     return [
       diagnosis(
@@ -173,7 +164,7 @@ export function dateProblems(leaf: X509Certificate, file: string | null, now = n
       diagnosis(
         'CERTIFICATE_EXPIRED',
         file,
-        `${subject} expired ${rfc3339(leaf.validToDate)}; it is ${rfc3339(whole(now))}`,
+        `${subject} expired ${rfc3339(leaf.validToDate)}; it is ${rfc3339(now)}`,
         'renew it and replace the file; the new one is used at once',
       ),
     ];
@@ -182,12 +173,8 @@ export function dateProblems(leaf: X509Certificate, file: string | null, now = n
     diagnosis(
       'CERTIFICATE_NOT_YET_VALID',
       file,
-      `${subject} is valid from ${rfc3339(leaf.validFromDate)}; it is ${rfc3339(whole(now))}`,
+      `${subject} is valid from ${rfc3339(leaf.validFromDate)}; it is ${rfc3339(now)}`,
       "check this machine's clock, or wait",
     ),
   ];
-}
-
-function whole(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }

@@ -87,7 +87,7 @@ function checkUsage(after: X509Certificate, mayBeCa: boolean): void {
 function checkDates(after: X509Certificate, now: number): void {
   const { not_before, not_after } = certificateFacts(after);
   if (after.validFromDate.getTime() <= now && now < after.validToDate.getTime()) return;
-  const time = rfc3339(new Date(Math.floor(now / 1000) * 1000));
+  const time = rfc3339(new Date(now));
   throw new RenewalFault(
     'NOT_VALID_NOW',
     `the certificate that came is valid from ${not_before} to ${not_after}; it is ${time}`,

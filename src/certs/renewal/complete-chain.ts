@@ -1,6 +1,7 @@
 /** The chain of a new certificate, from what the CA sent, what its predecessor came with, and the list of the CA's own. */
 import type { X509Certificate } from 'node:crypto';
-import { certificateFacts, isSelfSigned } from '../../core/facts.ts';
+import { certificateFacts, isSelfSigned, issuedBy } from '../../core/facts.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { authorityKeyIdentifier, certificateParts } from '../../core/extensions.ts';
 import { asRenewalFault, RenewalFault } from './fault.ts';
 
@@ -66,7 +67,7 @@ function walk(
   const chain = [leaf];
   for (let top = leaf; chain.length <= longestChain; ) {
     if (isSelfSigned(top)) return { chain, end: isRoot(top) ? 'root' : 'unknown' };
-    const issuers = [...roots, ...pool].filter((candidate) => issued(candidate, top));
+    const issuers = [...roots, ...pool].filter((candidate) => issuedBy(top, candidate));
     if (issuers.some(isRoot)) return { chain, end: 'root' };
     const issuer = issuers.find((candidate) => !chain.includes(candidate));
     if (!issuer) {
@@ -80,23 +81,9 @@ function walk(
   return { chain, end: 'unknown' };
 }
 
-function issued(issuer: X509Certificate, subject: X509Certificate): boolean {
-  try {
-    return subject.checkIssued(issuer) && subject.verify(issuer.publicKey);
-  } catch {
-    return false;
-  }
-}
-
 function sameIssuer(a: X509Certificate, b: X509Certificate): boolean {
   if (a.fingerprint256 === b.fingerprint256) return true;
   if (a.issuer !== b.issuer) return false;
-  const [one, other] = [a, b].map((certificate) => {
-    try {
-      return authorityKeyIdentifier(certificateParts(certificate));
-    } catch {
-      return null;
-    }
-  });
-  return one === null || one === undefined || !other ? !one && !other : one.equals(other);
+  const [one, other] = [a, b].map((each) => tryOr(() => authorityKeyIdentifier(certificateParts(each)), null));
+  return one && other ? one.equals(other) : !one && !other;
 }

@@ -2,6 +2,7 @@
 import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Secret } from '../../core/secret.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { type CaClient, type ConnectToCa, openCa } from './ca-client.ts';
 import { checkIssued } from './check.ts';
 import { enrollByEst, estCaCertificates } from './est.ts';
@@ -76,13 +77,10 @@ async function newKey(kind: KeyKind): Promise<KeyObject> {
  * @returns null where it is not a token of that kind
  */
 export function namesOfToken(token: Secret): { readonly subject: string; readonly names: readonly string[] } | null {
-  try {
-    const [, payload = ''] = token.reveal().split('.');
-    const { sub, sans } = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Record<string, unknown>;
-    if (typeof sub !== 'string') return null;
-    const names = Array.isArray(sans) ? sans.filter((name) => typeof name === 'string') : [];
-    return { subject: sub, names: names.length > 0 ? names : [sub] };
-  } catch {
-    return null;
-  }
+  const [, payload = ''] = token.reveal().split('.');
+  const json: unknown = tryOr(() => JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')), null);
+  const { sub, sans } = (json ?? {}) as Record<string, unknown>;
+  if (typeof sub !== 'string') return null;
+  const names = Array.isArray(sans) ? sans.filter((name) => typeof name === 'string') : [];
+  return { subject: sub, names: names.length > 0 ? names : [sub] };
 }

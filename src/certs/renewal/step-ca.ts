@@ -1,5 +1,6 @@
 /** The API of step-ca: renew, rekey, sign, roots. */
 import { X509Certificate } from 'node:crypto';
+import { tryOr } from '../../core/try-or.ts';
 import { pemBlocks, toPem } from '../identity/pem.ts';
 import { type CaAnswer, type CaClient, refusedBy } from './ca-client.ts';
 import { RenewalFault } from './fault.ts';
@@ -51,12 +52,7 @@ function certificatesOf({ url }: CaClient, pems: readonly unknown[]): X509Certif
 }
 
 function jsonOf({ url }: CaClient, answer: CaAnswer): Readonly<Record<string, unknown>> {
-  let json: unknown = null;
-  try {
-    json = JSON.parse(answer.body.toString('utf8'));
-  } catch {
-    // Told below.
-  }
+  const json: unknown = tryOr(() => JSON.parse(answer.body.toString('utf8')), null);
   const fields = typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : null;
   if (answer.status !== 200 && answer.status !== 201)
     throw refusedBy(url, answer, typeof fields?.['message'] === 'string' ? fields['message'] : '');

@@ -4,6 +4,7 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { certificateParts } from '../extensions.ts';
+import { tryOr } from '../try-or.ts';
 import type { Crl } from './crl.ts';
 
 export interface NamedCrl {
@@ -48,13 +49,8 @@ export class CrlBook {
 
   /** The CAs of a name that were learnt, or are among the others. Never throws. */
   issuersOf(name: Buffer, others: readonly X509Certificate[]): X509Certificate[] {
-    return [...this.#issuers.values(), ...others].filter((certificate) => {
-      try {
-        return certificateParts(certificate).subject.equals(name);
-      } catch {
-        return false;
-      }
-    });
+    const isNamed = (certificate: X509Certificate): boolean => certificateParts(certificate).subject.equals(name);
+    return [...this.#issuers.values(), ...others].filter((certificate) => tryOr(() => isNamed(certificate), false));
   }
 }
 

@@ -11,7 +11,9 @@ import {
   crlNames,
   distributionPointNames,
 } from '../extensions.ts';
+import { Lru } from '../lru.ts';
 import { TimeSlice } from '../time-slice.ts';
+import { tryOr } from '../try-or.ts';
 import {
   isSignedBy,
   maySignCrls,
@@ -76,33 +78,25 @@ export async function readCrl(der: Buffer): Promise<Crl> {
     scope: point?.toString('base64') ?? '',
     covers: (certificate) => extent.covers(certificate),
     find: (serial) => find(list, serial),
-    isOf: keptAnswers((certificate) => isOf(signed, issuer.raw, certificate)),
+    isOf: keptAnswers((certificate) => tryOr(() => isOf(signed, issuer.raw, certificate), false)),
   };
 }
 
 function isOf(signed: Signed, name: Buffer, certificate: X509Certificate): boolean {
-  try {
-    const parts = certificateParts(certificate);
-    return parts.subject.equals(name) && maySignCrls(certificate, parts) && isSignedBy(signed, certificate.publicKey);
-  } catch {
-    return false;
-  }
+  const parts = certificateParts(certificate);
+  return parts.subject.equals(name) && maySignCrls(certificate, parts) && isSignedBy(signed, certificate.publicKey);
 }
 
 /** A signature over 10 MB takes 5 ms, and every connection asks. */
 function keptAnswers(ask: (certificate: X509Certificate) => boolean): (certificate: X509Certificate) => boolean {
-  const answers = new Map<string, boolean>();
+  // A CA has a handful of certificates; a server may show as many false ones as it likes.
+  const answers = new Lru<string, boolean>(32);
   return (certificate) => {
-    const known = answers.get(certificate.fingerprint256);
-    if (known !== undefined) return known;
-    const answer = ask(certificate);
+    const answer = answers.get(certificate.fingerprint256) ?? ask(certificate);
     answers.set(certificate.fingerprint256, answer);
-    // A CA has a handful of certificates; a server may show as many false ones as it likes.
-    if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value ?? '');
     return answer;
   };
 }
-const MOST_ANSWERS = 32;
 
 interface Extension {
   readonly critical: boolean;

@@ -1,6 +1,7 @@
 /** What a CA signed beside certificates: CRLs (RFC 5280 §5.1.1) and OCSP responses (RFC 6960 §4.2.1) have one frame. */
 import { constants, type KeyObject, verify, type X509Certificate } from 'node:crypto';
 import { children, type Element, oidText, TAG } from '../der.ts';
+import { tryOr } from '../try-or.ts';
 import { mayUseKey, type CertificateParts } from '../extensions.ts';
 
 export interface Signed {
@@ -70,11 +71,7 @@ export function isSignedBy(signed: Signed, key: KeyObject): boolean {
 
 /** Whether a CA may sign CRLs: a certificate without key usage allows all (RFC 5280 §4.2.1.3). Never throws. */
 export function maySignCrls(issuer: X509Certificate, parts: CertificateParts | null): boolean {
-  try {
-    return parts !== null && mayUseKey(parts, 'cRLSign') && issuer.publicKey !== null;
-  } catch {
-    return false;
-  }
+  return parts !== null && tryOr(() => mayUseKey(parts, 'cRLSign') && issuer.publicKey !== null, false);
 }
 
 /** RFC 5280 §5.3.1, by number; `unspecified` for those that nobody defined. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { type Alert, nativeCode } from '../../core/errors.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { alertOf } from '../verify/alerts.ts';
 import {
   type CertificateRequestFields,
@@ -139,7 +140,7 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     ...ended,
     alert: ended.error && alertOf(ended.error),
     ...flights,
-    chain: flights.sentByServer.flatMap((der) => attemptTo(() => new X509Certificate(der)) ?? []),
+    chain: flights.sentByServer.flatMap((der) => tryOr(() => new X509Certificate(der), [])),
     ...secure,
     staple: shaken.staple,
     socketFacts,
@@ -197,14 +198,14 @@ type ReadFacts = Pick<Seen, 'version' | 'request' | 'certificateSent' | 'sentByS
 function read(tap: Tap, secrets: ReadonlyMap<string, Buffer>): ReadFacts {
   const clear = handshakeMessages(tap.received, null);
   const hello = bodyOf(clear, MESSAGE.serverHello);
-  const chosen = hello && attemptTo(() => serverHelloOf(hello));
+  const chosen = hello && tryOr(() => serverHelloOf(hello), undefined);
   const serverSecret = secrets.get('SERVER_HANDSHAKE_TRAFFIC_SECRET');
   const isTls13 = serverSecret !== undefined;
   const key = (secret: Buffer | undefined) => (secret && chosen ? { secret, suite: chosen.suite } : null);
   const theirs = isTls13 ? handshakeMessages(tap.received, key(serverSecret)) : clear;
   const ours = handshakeMessages(tap.sent, isTls13 ? key(secrets.get('CLIENT_HANDSHAKE_TRAFFIC_SECRET')) : null);
   const asked = bodyOf(theirs, MESSAGE.certificateRequest);
-  const request = asked && attemptTo(() => certificateRequestOf(asked, isTls13));
+  const request = asked && tryOr(() => certificateRequestOf(asked, isTls13), undefined);
   // ServerHelloDone (14) or Finished ends the flight that could have asked.
   const whole = theirs.some(({ type }) => type === MESSAGE.finished || type === 14);
   const shown = bodyOf(theirs, MESSAGE.certificate);
@@ -212,25 +213,13 @@ function read(tap: Tap, secrets: ReadonlyMap<string, Buffer>): ReadFacts {
   return {
     version: VERSIONS[chosen?.version ?? 0] ?? null,
     request: request ?? (whole && !asked ? 'none' : null),
-    certificateSent: answer
-      ? (attemptTo(() => certificatesOf(answer, isTls13).length > 0) ?? null)
-      : whole
-        ? false
-        : null,
-    sentByServer: (shown && attemptTo(() => certificatesOf(shown, isTls13))) ?? [],
+    certificateSent: answer ? tryOr(() => certificatesOf(answer, isTls13).length > 0, null) : whole ? false : null,
+    sentByServer: shown ? tryOr(() => certificatesOf(shown, isTls13), []) : [],
   };
 }
 
 function bodyOf(messages: readonly HandshakeMessage[], type: number): Buffer | undefined {
   return messages.find((message) => message.type === type)?.body;
-}
-
-function attemptTo<T>(reading: () => T): T | undefined {
-  try {
-    return reading();
-  } catch {
-    return undefined; // damaged: as good as not there
-  }
 }
 
 type SecureFacts = Pick<Seen, 'protocol' | 'cipher' | 'opensslCipher' | 'alpn' | 'opensslError'>;

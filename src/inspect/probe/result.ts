@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { certificateFacts, printable } from '../../core/facts.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { explainAlert } from '../verify/alerts.ts';
 import { caNameTexts } from './handshake-fields.ts';
 import { partsOf } from '../verify/path.ts';
@@ -21,15 +22,8 @@ export function endpointOf(seen: readonly Seen[]): Endpoint | null {
 
 /** Without those that can't be read. */
 export function sentFacts(sent: readonly Buffer[]): Pick<ProbeResult['server'], 'sent' | 'pem'> {
-  const readable = sent.flatMap((der) => {
-    try {
-      const certificate = new X509Certificate(der);
-      return { facts: certificateFacts(certificate), pem: certificate.toString() };
-    } catch {
-      return [];
-    }
-  });
-  return { sent: readable.map(({ facts }) => facts), pem: readable.map(({ pem }) => pem) };
+  const readable = sent.flatMap((der) => tryOr(() => new X509Certificate(der), []));
+  return { sent: readable.map(certificateFacts), pem: readable.map((certificate) => certificate.toString()) };
 }
 
 export function attemptFacts(seen: Seen): ProbeAttempt {

@@ -79,7 +79,7 @@ function dateFindings(certificate: X509Certificate, depth: number, time: Date): 
   if (Number.isNaN(to.getTime())) {
     return [finding('ERROR_IN_CERT_NOT_AFTER_FIELD', depth, certificate, 'the end of the validity is not a time')];
   }
-  const now = rfc3339(new Date(Math.floor(time.getTime() / 1000) * 1000));
+  const now = rfc3339(time);
   if (time > to) {
     const message = `the certificate expired at ${rfc3339(to)}, ${span(time.getTime() - to.getTime())} ago; checked at ${now}`;
     return [finding('CERT_HAS_EXPIRED', depth, certificate, message)];

@@ -10,6 +10,7 @@ import type { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import type { Problem } from '../../core/errors.ts';
 import { certificateFacts, nameAttributes, printable } from '../../core/facts.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
 import { type Path, pathsFrom } from './path.ts';
 import { type Finding, isAllowable, problemHint, problemMeaning } from './problems.ts';
@@ -209,25 +210,16 @@ function localCaFindings(chain: readonly X509Certificate[], ca: X509Certificate 
 
 function isOf(certificate: X509Certificate, ca: X509Certificate): boolean {
   if (certificateFacts(certificate).spki256 === certificateFacts(ca).spki256) return true;
-  if (certificate.issuer !== ca.subject) return false;
-  try {
-    return verified(certificate, ca);
-  } catch {
-    return true; // in doubt it is ours
-  }
+  // In doubt it is ours.
+  return certificate.issuer === ca.subject && tryOr(() => verified(certificate, ca), true);
 }
 
 /** tls.checkServerIdentity is what Node itself would ask: subjectAltName, and the common name only where there is none. */
 function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
   const [leaf] = chain;
   if (!leaf) return [];
-  let matches = wrongName !== true;
-  try {
-    matches &&= tls.checkServerIdentity(host, namesOf(leaf)) === undefined;
-  } catch {
-    matches = false; // it can't be compared
-  }
-  if (matches) return [];
+  const matches = (): boolean => tls.checkServerIdentity(host, namesOf(leaf)) === undefined;
+  if (wrongName !== true && tryOr(matches, false)) return [];
   const { subject, subject_name, sans } = certificateFacts(leaf);
   const names = sans.filter((san) => /^(DNS|IP):/.test(san));
   const has = names.length > 0 ? names.slice(0, MOST_NAMES) : [subject_name.common_name ?? 'no name at all'];
@@ -271,18 +263,10 @@ function pinFindings(path: Path | null, pins: readonly string[]): Finding[] {
     if (pins.includes(spki256)) return [];
     seen.push(`sha256/${spki256}`);
     const issuer = path.certificates[depth + 1];
-    if (!issuer || !verifies(certificate, issuer)) break;
+    if (!issuer || !tryOr(() => verified(certificate, issuer), false)) break;
   }
   const { subject } = certificateFacts(leaf);
   return [
     { code: 'PIN_MISMATCH', depth: 0, subject, message: `no key on the path is pinned; they are ${seen.join(', ')}` },
   ];
-}
-
-function verifies(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return verified(certificate, issuer);
-  } catch {
-    return false;
-  }
 }
