@@ -6,7 +6,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { MtlsdError } from './core/errors.ts';
+import { badConfiguration } from './core/errors.ts';
 import { lastRun } from './run-file.ts';
 
 /** SQLITE_BUSY (https://sqlite.org/rescode.html#busy). */
@@ -30,9 +30,10 @@ export async function lockHome(home: string, onUnlockable: (why: string) => void
       onUnlockable(`${file} can't be locked: ${(error as Error).message}`);
       return () => {};
     }
-    throw new MtlsdError('BAD_CONFIGURATION', `a daemon runs for ${home} already: ${await whoRuns(home)}`, {
-      hint: 'mtlsd status shows it; stop it, or name another home with --home DIR',
-    });
+    throw badConfiguration(
+      `a daemon runs for ${home} already: ${await whoRuns(home)}`,
+      'mtlsd status shows it; stop it, or name another home with --home DIR',
+    );
   }
   return () => lock.close();
 }

@@ -5,7 +5,7 @@ import type { ClientIdentity } from './certs/identity/identity.ts';
 import { loadIdentity } from './certs/identity/load.ts';
 import { loadTrust } from './certs/trust.ts';
 import { type Authority, isLoopback } from './core/authority.ts';
-import { MtlsdError } from './core/errors.ts';
+import { badConfiguration } from './core/errors.ts';
 import {
   connectToProxy,
   type ProxyChoice,
@@ -90,14 +90,16 @@ async function clientIdentity(files: ClientFiles, warn: (message: string) => voi
   const setting = `upstream_proxy.${files.pfx === null ? 'cert' : 'pfx'}`;
   const [dated] = identity ? dateProblems(identity.leaf, file) : [];
   if (dated)
-    throw new MtlsdError('BAD_CONFIGURATION', `${setting}: ${dated.code}: ${dated.message}`, {
-      hint: 'renew it, replace its files, and start again',
-    });
+    throw badConfiguration(
+      `${setting}: ${dated.code}: ${dated.message}`,
+      'renew it, replace its files, and start again',
+    );
   if (!identity) {
     const fault = problems.find(({ severity }) => severity === 'error');
-    throw new MtlsdError('BAD_CONFIGURATION', `${setting}: ${fault?.code}: ${fault?.message}`, {
-      hint: fault?.code === 'PASSPHRASE_MISSING' ? 'set upstream_proxy.passphrase' : (fault?.hint ?? 'check the file'),
-    });
+    throw badConfiguration(
+      `${setting}: ${fault?.code}: ${fault?.message}`,
+      fault?.code === 'PASSPHRASE_MISSING' ? 'set upstream_proxy.passphrase' : (fault?.hint ?? 'check the file'),
+    );
   }
   for (const { code, message } of problems) warn(`${setting}: ${code}: ${message}`);
   return identity;
@@ -105,7 +107,5 @@ async function clientIdentity(files: ClientFiles, warn: (message: string) => voi
 
 const readCa = (file: string): Promise<string> =>
   readFile(file, 'utf8').catch((error: Error) => {
-    throw new MtlsdError('BAD_CONFIGURATION', `upstream_proxy.ca: ${file} can't be read: ${error.message}`, {
-      cause: error,
-    });
+    throw badConfiguration(`upstream_proxy.ca: ${file} can't be read: ${error.message}`, undefined, error);
   });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { authorityOf } from '../core/authority.ts';
-import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { badConfiguration, nativeCode } from '../core/errors.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface MetricsServer {
@@ -43,10 +43,10 @@ export async function startMetricsServer(
   try {
     await once(server.listen({ host, port, ipv6Only: true }), 'listening');
   } catch (error) {
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
+    throw badConfiguration(
       `can't listen on ${host}:${port} for the metrics: ${nativeCode(error) ?? String(error)}`,
-      { hint: 'choose another address for metrics.listen in mtlsd.yaml', cause: error },
+      'choose another address for metrics.listen in mtlsd.yaml',
+      error,
     );
   }
   server.on('error', () => {}); // EMFILE and similar: the kernel keeps the clients that wait

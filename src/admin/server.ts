@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyError } from 'fastify';
 import { DiagnosisSchema } from '../certs/identity/identity.ts';
-import { MtlsdError, nativeCode } from '../core/errors.ts';
+import { badConfiguration, MtlsdError, nativeCode } from '../core/errors.ts';
 import { FactsSchema } from '../core/facts-schema.ts';
 import { clearSocketPath } from '../core/unix-socket.ts';
 import {
@@ -134,13 +134,10 @@ export async function startAdminServer(
     await app.close();
     if (error instanceof MtlsdError) throw error;
     const where = 'path' in address ? address.path : `${address.host}:${address.port}`;
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
+    throw badConfiguration(
       `can't listen on ${where} for the admin API: ${nativeCode(error) ?? String(error)}`,
-      {
-        hint: 'another program has that port, perhaps another mtlsd; choose one with --admin ADDR:PORT, or take any with --port auto',
-        cause: error,
-      },
+      'another program has that port, perhaps another mtlsd; choose one with --admin ADDR:PORT, or take any with --port auto',
+      error,
     );
   }
 }

@@ -1,7 +1,7 @@
 /** The token of the admin API, which the command line reads from the home folder. */
 import { randomBytes } from 'node:crypto';
 import { chmod, readFile, stat } from 'node:fs/promises';
-import { MtlsdError } from '../core/errors.ts';
+import { badConfiguration } from '../core/errors.ts';
 import { createFile } from '../core/files/atomic-write.ts';
 import { Secret } from '../core/secret.ts';
 
@@ -13,13 +13,12 @@ export async function adminToken(path: string): Promise<Secret> {
     return new Secret(made);
   }
   if (((await stat(path)).mode & 0o077) !== 0)
-    throw new MtlsdError('BAD_CONFIGURATION', `${path} is readable by others than its owner`, {
-      hint: `chmod 600 ${path}, or remove it and a new one is made`,
-    });
+    throw badConfiguration(
+      `${path} is readable by others than its owner`,
+      `chmod 600 ${path}, or remove it and a new one is made`,
+    );
   const text = (await readFile(path, 'utf8')).trim();
   if (text.length < 20)
-    throw new MtlsdError('BAD_CONFIGURATION', `${path} holds no token of at least 20 characters`, {
-      hint: 'remove it and a new one is made',
-    });
+    throw badConfiguration(`${path} holds no token of at least 20 characters`, 'remove it and a new one is made');
   return new Secret(text);
 }

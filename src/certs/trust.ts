@@ -1,7 +1,7 @@
 /** Trust anchors, and the secure contexts that are made of them. */
 import { createHash, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
-import { MtlsdError } from '../core/errors.ts';
+import { badConfiguration } from '../core/errors.ts';
 import { Lru } from '../core/lru.ts';
 import type { ClientIdentity } from './identity/identity.ts';
 
@@ -78,24 +78,24 @@ const CERTIFICATE_LABELS = new Set(['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED 
 function parseAnchors(pem: string, file: string): X509Certificate[] {
   const blocks = [...pem.matchAll(BLOCK)];
   if (blocks.length === 0) {
-    throw new MtlsdError('BAD_CONFIGURATION', `${file} holds no certificate`, {
-      hint: `expected PEM text with -----BEGIN CERTIFICATE----- in ${file}`,
-    });
+    throw badConfiguration(
+      `${file} holds no certificate`,
+      `expected PEM text with -----BEGIN CERTIFICATE----- in ${file}`,
+    );
   }
   return blocks.map(([text, label = ''], index) => {
     const place = `block ${index + 1} of ${blocks.length} in ${file}`;
     if (!CERTIFICATE_LABELS.has(label)) {
-      throw new MtlsdError('BAD_CONFIGURATION', `${place} is not a certificate but ${label}`, {
-        hint: `leave only CA certificates in ${file}`,
-      });
+      throw badConfiguration(`${place} is not a certificate but ${label}`, `leave only CA certificates in ${file}`);
     }
     try {
       return new X509Certificate(text);
     } catch (cause) {
-      throw new MtlsdError('BAD_CONFIGURATION', `${place} is not a readable certificate`, {
-        hint: `look at it with: openssl x509 -in ${file} -noout -text`,
+      throw badConfiguration(
+        `${place} is not a readable certificate`,
+        `look at it with: openssl x509 -in ${file} -noout -text`,
         cause,
-      });
+      );
     }
   });
 }

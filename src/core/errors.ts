@@ -162,6 +162,11 @@ export class MtlsdError extends CodedError<ErrorCode> {
   }
 }
 
+/** An invalid file, setting, flag or address. @param hint the table's where left out */
+export function badConfiguration(message: string, hint?: string, cause?: unknown): MtlsdError {
+  return new MtlsdError('BAD_CONFIGURATION', message, { ...(hint !== undefined && { hint }), cause });
+}
+
 /** A hint with the commands in it made ready to type for one authority. */
 export function hintAt(hint: string, authority: string): string {
   const host = authority.replace(/:443$/, '');

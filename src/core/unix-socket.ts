@@ -1,7 +1,7 @@
 /** The path of a UNIX socket that is about to be listened on. */
 import { lstat, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { MtlsdError, nativeCode } from './errors.ts';
+import { badConfiguration, nativeCode } from './errors.ts';
 
 /**
  * Removes the socket that a killed daemon left.
@@ -11,13 +11,12 @@ export async function clearSocketPath(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => null);
   if (stats === null) return;
   if (!stats.isSocket())
-    throw new MtlsdError('BAD_CONFIGURATION', `${path} is there already, and is not a socket`, {
-      hint: 'remove it, or choose another path',
-    });
+    throw badConfiguration(`${path} is there already, and is not a socket`, 'remove it, or choose another path');
   if (!(await isDead(path)))
-    throw new MtlsdError('BAD_CONFIGURATION', `another program listens on ${path}, perhaps another mtlsd`, {
-      hint: 'stop it, or choose another path',
-    });
+    throw badConfiguration(
+      `another program listens on ${path}, perhaps another mtlsd`,
+      'stop it, or choose another path',
+    );
   await rm(path, { force: true });
 }
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
+import { badConfiguration } from '../core/errors.ts';
 import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
@@ -98,10 +98,7 @@ export async function loadSettings(flags: SettingsFlags, env: NodeJS.ProcessEnv)
     text = await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      throw new MtlsdError('BAD_CONFIGURATION', systemSentence(error, path, 'read'), {
-        hint: systemHint(error, path) ?? 'check the file',
-        cause: error,
-      });
+      throw badConfiguration(systemSentence(error, path, 'read'), systemHint(error, path) ?? 'check the file', error);
   }
   return resolveSettings(text === null ? {} : parseSettings(text, path), flags, env, home, path);
 }
@@ -115,7 +112,7 @@ function parseSettings(text: string, path: string): SettingsFile {
   const problems = yaml.ok ? yaml.problemsOf(validatorFor(SettingsFile, { secret: SECRETS })(value)) : yaml.problems;
   if (problems.length === 0) return value as SettingsFile;
   const lines = problems.map((problem) => describeAt(path, problem));
-  throw new MtlsdError('BAD_CONFIGURATION', lines.join('\n'));
+  throw badConfiguration(lines.join('\n'));
 }
 
 function resolveSettings(
@@ -206,16 +203,18 @@ function listenAddress(text: string, source: string): ListenAddress {
     // Port 0 is no authority, but means any free port here.
     parsed = parseAuthority(match ? `${match[1]}:1` : text);
   } catch (error) {
-    throw new MtlsdError('BAD_CONFIGURATION', `${source}: ${JSON.stringify(text)} is not ADDRESS:PORT`, {
-      hint: 'write for example 127.0.0.1:8740',
-      cause: error,
-    });
+    throw badConfiguration(
+      `${source}: ${JSON.stringify(text)} is not ADDRESS:PORT`,
+      'write for example 127.0.0.1:8740',
+      error,
+    );
   }
   // Names may resolve to more than one address, and "*" to all; the settings name what listens.
   if (parsed.kind === 'name' && parsed.host !== 'localhost')
-    throw new MtlsdError('BAD_CONFIGURATION', `${source}: ${JSON.stringify(text)} is a name, not an address`, {
-      hint: 'write an IP address, such as 127.0.0.1:8740',
-    });
+    throw badConfiguration(
+      `${source}: ${JSON.stringify(text)} is a name, not an address`,
+      'write an IP address, such as 127.0.0.1:8740',
+    );
   return { host: parsed.host === 'localhost' ? '127.0.0.1' : parsed.host, port: match ? 0 : parsed.port };
 }
 
@@ -233,30 +232,27 @@ function reachOf(permitted: readonly string[] | undefined, path: string): CaReac
   if (permitted === undefined) return WITHOUT_LIMITS;
   const reach = caReach(permitted, OWN_NAME);
   if (!('wrong' in reach)) return reach;
-  throw new MtlsdError(
-    'BAD_CONFIGURATION',
+  throw badConfiguration(
     `ca.permitted in ${path}: ${JSON.stringify(reach.wrong)} is not a host, address or subnet`,
-    { hint: 'write for example corp.example, which covers every name below it, or 10.0.0.0/8' },
+    'write for example corp.example, which covers every name below it, or 10.0.0.0/8',
   );
 }
 
 /** Nobody else can look into the home, which is 0700. */
 function publicFolder(dir: string, home: string, path: string): string {
   if (dir !== home && !dir.startsWith(`${home}/`)) return dir;
-  throw new MtlsdError('BAD_CONFIGURATION', `public_dir in ${path}: ${dir} is in the home, which others can't read`, {
-    hint: 'name a folder outside the home, such as /var/lib/mtlsd-public',
-  });
+  throw badConfiguration(
+    `public_dir in ${path}: ${dir} is in the home, which others can't read`,
+    'name a folder outside the home, such as /var/lib/mtlsd-public',
+  );
 }
 
 function refuseOpenProxy(place: ListenPlace, source: string): void {
   if (!('host' in place) || isLoopback(place.host)) return;
   const { host } = place;
-  throw new MtlsdError(
-    'BAD_CONFIGURATION',
+  throw badConfiguration(
     `${source}: ${host} is reachable from other machines, which could then use your certificates`,
-    {
-      hint: 'listen on 127.0.0.1, or set auth.password in mtlsd.yaml',
-    },
+    'listen on 127.0.0.1, or set auth.password in mtlsd.yaml',
   );
 }
 
@@ -264,10 +260,9 @@ function adminAddress(text: string, source: string): Settings['admin'] {
   if (text.startsWith('unix:')) return { path: resolve(text.slice(5)) };
   const parsed = listenAddress(text, source);
   if (!isLoopback(parsed.host))
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
+    throw badConfiguration(
       `${source}: the admin API listens on loopback only, not on ${parsed.host}`,
-      { hint: 'write 127.0.0.1:8741, or unix:PATH' },
+      'write 127.0.0.1:8741, or unix:PATH',
     );
   return parsed;
 }
@@ -275,10 +270,7 @@ function adminAddress(text: string, source: string): Settings['admin'] {
 function oneOf<T extends string>(value: string | undefined, known: readonly T[], flag: string): T | undefined {
   if (value === undefined) return undefined;
   const match = known.find((one) => one === value);
-  if (!match)
-    throw new MtlsdError('BAD_CONFIGURATION', `${flag} is ${JSON.stringify(value)}`, {
-      hint: `expected one of ${known.join(', ')}`,
-    });
+  if (!match) throw badConfiguration(`${flag} is ${JSON.stringify(value)}`, `expected one of ${known.join(', ')}`);
   return match;
 }
 
@@ -286,12 +278,9 @@ function oneOf<T extends string>(value: string | undefined, known: readonly T[],
 function loopbackOnly(text: string, source: string): ListenAddress {
   const address = listenAddress(text, source);
   if (isLoopback(address.host)) return address;
-  throw new MtlsdError(
-    'BAD_CONFIGURATION',
+  throw badConfiguration(
     `${source}: ${address.host} is reachable from other machines, which could then use your certificates`,
-    {
-      hint: 'listen on 127.0.0.1',
-    },
+    'listen on 127.0.0.1',
   );
 }
 

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { HostIndex, parsePassthrough } from '../core/hosts.ts';
 import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
-import { MtlsdError } from '../core/errors.ts';
+import { badConfiguration, MtlsdError } from '../core/errors.ts';
 import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
 import { tryOr } from '../core/try-or.ts';
@@ -75,9 +75,10 @@ function resolveProxy(rule: ProxyRule, home: string, path: string): UpstreamProx
   const { url, credentials, ca } = rule;
   const [, scheme, place = ''] = /^(https?):\/\/([^/]*)\/?$/.exec(url) ?? [];
   if (place.includes('@'))
-    throw new MtlsdError('BAD_CONFIGURATION', `${path}: upstream_proxy.url holds credentials`, {
-      hint: 'keep them out of the file: credentials: { env: NAME } with USER:PASSWORD in the variable',
-    });
+    throw badConfiguration(
+      `${path}: upstream_proxy.url holds credentials`,
+      'keep them out of the file: credentials: { env: NAME } with USER:PASSWORD in the variable',
+    );
   return {
     scheme: scheme === 'https' ? 'https' : 'http',
     authority: authorityIn(place, scheme === 'https' ? 443 : 80, `${path}: upstream_proxy.url`),
@@ -91,7 +92,7 @@ function clientFiles({ url, cert, key, pfx, passphrase }: ProxyRule, home: strin
   const [named] = Object.entries({ cert, key, pfx, passphrase }).find(([, value]) => value !== undefined) ?? [];
   if (named === undefined) return null;
   const wrong = (message: string, hint: string): MtlsdError =>
-    new MtlsdError('BAD_CONFIGURATION', `${path}: upstream_proxy.${named}: ${message}`, { hint });
+    badConfiguration(`${path}: upstream_proxy.${named}: ${message}`, hint);
   if (!url.startsWith('https:'))
     throw wrong('a client certificate is sent to an https proxy only', `write https:// in url, or take ${named} out`);
   if ((cert === undefined) === (pfx === undefined) || (pfx !== undefined && key !== undefined))
@@ -112,31 +113,26 @@ function authorityIn(text: string, defaultPort: number | undefined, where: strin
   try {
     return parseAuthority(text, defaultPort);
   } catch (error) {
-    throw new MtlsdError('BAD_CONFIGURATION', `${where}: ${(error as Error).message}`, {
-      hint: 'write HOST:PORT',
-      cause: error,
-    });
+    throw badConfiguration(`${where}: ${(error as Error).message}`, 'write HOST:PORT', error);
   }
 }
 
 function hostPattern(text: string, where: string) {
   const pattern = parsePassthrough(text);
   if (pattern) return pattern;
-  throw new MtlsdError('BAD_CONFIGURATION', `${where}: ${JSON.stringify(text)} is not a host`, {
-    hint: 'write a host, "*.suffix" or an address, with ":port" where only one port is meant',
-  });
+  throw badConfiguration(
+    `${where}: ${JSON.stringify(text)} is not a host`,
+    'write a host, "*.suffix" or an address, with ":port" where only one port is meant',
+  );
 }
 
 function connectOverride(from: string, to: string, path: string): [string, { host: string; port: number | null }] {
   const key = hostAndPort(from);
   const target = hostAndPort(to);
   if (!key || !target) {
-    throw new MtlsdError(
-      'BAD_CONFIGURATION',
+    throw badConfiguration(
       `${path}: connect_to: ${JSON.stringify(key ? to : from)} is neither HOST nor HOST:PORT`,
-      {
-        hint: 'write for example "api.example:443": "127.0.0.1:9443"',
-      },
+      'write for example "api.example:443": "127.0.0.1:9443"',
     );
   }
   return [key.port === null ? key.host : authorityOf(key.host, key.port).text, target];

@@ -1,4 +1,4 @@
-import { MtlsdError } from '../core/errors.ts';
+import { badConfiguration } from '../core/errors.ts';
 import { readSecret, type SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
 import type { AuthSettings } from './load.ts';
@@ -11,9 +11,10 @@ export async function settingSecret(source: SecretSource, setting: string): Prom
   const reading = await readSecret(source);
   if (reading.secret && reading.secret.reveal() !== '') return reading.secret;
   const place = 'env' in source ? `the variable ${source.env}` : source.file;
-  throw new MtlsdError('BAD_CONFIGURATION', `${setting}: ${place} ${reading.secret ? 'holds nothing' : reading.why}`, {
-    hint: `set it, or take ${setting} out of mtlsd.yaml`,
-  });
+  throw badConfiguration(
+    `${setting}: ${place} ${reading.secret ? 'holds nothing' : reading.why}`,
+    `set it, or take ${setting} out of mtlsd.yaml`,
+  );
 }
 
 /** One password for all, or one a user. @throws MtlsdError BAD_CONFIGURATION */

@@ -6,7 +6,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { MtlsdError, nativeCode } from '../../core/errors.ts';
+import { badConfiguration, nativeCode } from '../../core/errors.ts';
 import { createFile } from '../../core/files/atomic-write.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 import { describeProblem, type FileProblem } from '../../core/yaml/read.ts';
@@ -92,7 +92,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const first = await store.reload();
   if (!first.ok) {
     await store.close();
-    throw new MtlsdError('BAD_CONFIGURATION', first.problems.map(describeProblem).join('\n'));
+    throw badConfiguration(first.problems.map(describeProblem).join('\n'));
   }
   return store;
 }
@@ -318,9 +318,10 @@ async function createMissing(file: string): Promise<void> {
   try {
     await createFile(file, storeTemplate, 0o600);
   } catch (error) {
-    throw new MtlsdError('BAD_CONFIGURATION', `${file} can't be made: ${nativeCode(error) ?? 'unknown error'}`, {
-      hint: 'check who may write in its folder, or name another with --home',
-      cause: error,
-    });
+    throw badConfiguration(
+      `${file} can't be made: ${nativeCode(error) ?? 'unknown error'}`,
+      'check who may write in its folder, or name another with --home',
+      error,
+    );
   }
 }

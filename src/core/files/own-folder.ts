@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { MtlsdError } from '../errors.ts';
+import { badConfiguration } from '../errors.ts';
 
 /**
  * Refuses a folder in which another user may put files in the place of ours: keys, settings, certificates.yaml.
@@ -9,13 +9,8 @@ export async function requireOwnFolder(dir: string): Promise<void> {
   if (process.platform === 'win32') return; // no such bits; the profile's ACL guards it
   const { mode, uid } = await stat(dir);
   if (uid !== process.getuid?.())
-    throw new MtlsdError('BAD_CONFIGURATION', `${dir} belongs to another user`, {
-      hint: 'run mtlsd as that user, or chown it to yourself',
-    });
-  if (mode & 0o022)
-    throw new MtlsdError('BAD_CONFIGURATION', `${dir} can be written by others (mode ${octal(mode)})`, {
-      hint: `chmod 700 ${dir}`,
-    });
+    throw badConfiguration(`${dir} belongs to another user`, 'run mtlsd as that user, or chown it to yourself');
+  if (mode & 0o022) throw badConfiguration(`${dir} can be written by others (mode ${octal(mode)})`, `chmod 700 ${dir}`);
 }
 
 /** The permissions, as chmod takes them: `0755`. */
