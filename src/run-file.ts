@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from './core/files/atomic-write.ts';
+import { processExists } from './core/process-exists.ts';
 
 export interface RunFile {
   readonly pid: number;
@@ -48,18 +49,11 @@ export async function lastRun(home: string): Promise<RunFile | null> {
   }
 }
 
-/** null where no daemon runs: no file, or one that a daemon left that was killed. */
+/**
+ * null where no daemon runs: no file, or one that a killed daemon left. Its address may be another program's by now, which must
+ * not get the token.
+ */
 export async function readRunFile(home: string): Promise<RunFile | null> {
   const run = await lastRun(home);
-  return run && isAlive(run.pid) ? run : null;
-}
-
-/** The address may be another program's by now, which must not be handed the token. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return run && processExists(run.pid) ? run : null;
 }

@@ -1,9 +1,10 @@
 /** What a request would get, and why the others lost: the decision itself, put into plain data. */
 import { type Decision, decide } from '../certs/decide.ts';
+import { placeOf } from '../certs/store/compile.ts';
 import type { Candidate, StoreSnapshot, Wish } from '../certs/store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';
 import { MtlsdError } from '../core/errors.ts';
-import { canonicalPattern, coversHost, coversPort, hostPortText, reasonOf } from '../core/hosts.ts';
+import { coversHost, coversPort, hostPortText, reasonOf } from '../core/hosts.ts';
 import type { AdminContext } from './context.ts';
 import type { MatchAnswer } from './schemas/match.ts';
 
@@ -61,9 +62,7 @@ function describePolicy(
   policy: Decision['policy'],
   wish: Wish,
 ): MatchAnswer['verification'] {
-  const winner = store.sections.verification.rules.findLastIndex(
-    ({ host, port }) => policy.rule === hostPortText({ host: canonicalPattern(host) ?? host, port: port ?? 443 }),
-  );
+  const winner = store.sections.verification.rules.findLastIndex((rule) => policy.rule === hostPortText(placeOf(rule)));
   return {
     mode: policy.mode,
     rule: policy.rule,
@@ -95,10 +94,6 @@ function losingRules({ sections }: StoreSnapshot, authority: Authority, winner: 
     if (place.port !== won.port) return { name, why: `${hostPortText(won)} has the exact port` };
     return { name, why: 'another rule for the same host and port comes later in the file' };
   });
-}
-
-function placeOf({ host, port }: { readonly host: string; readonly port?: number | '*' }) {
-  return { host: canonicalPattern(host) ?? host, port: port ?? 443 } as const;
 }
 
 function attempt<T>(work: () => T): T | MtlsdError {

@@ -2,9 +2,10 @@
  * The file for automatic configuration of a browser's proxy, made from the store in force. In mode `listed` only what the store
  * lists goes to the proxy. The decision is that of certs/decide.ts; the tests compare the two.
  */
+import { placeOf } from '../certs/store/compile.ts';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { isLoopback } from '../core/authority.ts';
-import { canonicalPattern, type HostPort, parsePassthrough } from '../core/hosts.ts';
+import { type HostPort, parsePassthrough } from '../core/hosts.ts';
 import { OWN_NAME } from '../core/own-name.ts';
 
 /** By `=host`, `.suffix` or `*`, so that a host called `__proto__` is a key like any other; 0 is any port. */
@@ -16,10 +17,9 @@ type Places = Record<string, number[]>;
 export function proxyPac(store: StoreSnapshot, proxy: string | undefined): string {
   const { interception, verification } = store.sections;
   const onlyListed = interception.mode === 'listed';
-  const listed = [
-    ...store.entries.filter(({ enabled }) => enabled),
-    ...verification.rules.map(({ host, port = 443 }) => ({ host: canonicalPattern(host) ?? host, port })),
-  ].filter(({ host }) => onlyListed || isLocal(host));
+  const listed = [...store.entries.filter(({ enabled }) => enabled), ...verification.rules.map(placeOf)].filter(
+    ({ host }) => onlyListed || isLocal(host),
+  );
   const passthrough = onlyListed ? interception.passthrough.flatMap((item) => parsePassthrough(item) ?? []) : [];
   return `var PROXY = ${JSON.stringify(proxy === undefined ? 'DIRECT' : `PROXY ${proxy}`)};
 var LISTED = ${JSON.stringify(placesOf(listed))};

@@ -1,18 +1,13 @@
 /** Rules of verification by their place. */
 import { authorityOf } from '../core/authority.ts';
-import { canonicalPattern, hostPortText } from '../core/hosts.ts';
+import { canonicalPattern, type HostPort, hostPortText } from '../core/hosts.ts';
+import { placeOf } from '../certs/store/compile.ts';
 import type { RuleFields } from '../certs/store/schema.ts';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { AdminError } from './problem.ts';
 
-export interface Place {
-  /** Canonical. */
-  readonly host: string;
-  readonly port: number | '*';
-}
-
 /** @throws AdminError 400 */
-export function placeAt(host: string, port: number | '*'): Place {
+export function placeAt(host: string, port: number | '*'): HostPort {
   const canonical = canonicalPattern(host);
   if (canonical !== null) return { host: canonical, port };
   throw new AdminError(
@@ -23,18 +18,16 @@ export function placeAt(host: string, port: number | '*'): Place {
 }
 
 /** The rule of this place, or the broader one that applies to it now, from which a rule of its own has to start. */
-export function ruleFor(store: StoreSnapshot, place: Place): RuleFields | undefined {
+export function ruleFor(store: StoreSnapshot, place: HostPort): RuleFields | undefined {
   const own = ruleAt(store, place);
   if (own || place.port === '*' || place.host.startsWith('*')) return own;
   const { rule } = store.choosePolicy(authorityOf(place.host, place.port));
-  const broader = store.sections.verification.rules.findLast(
-    ({ host, port }) => hostPortText({ host: canonicalPattern(host) ?? host, port: port ?? 443 }) === rule,
-  );
+  const broader = store.sections.verification.rules.findLast((each) => hostPortText(placeOf(each)) === rule);
   return broader && { ...broader, ...place };
 }
 
 /** The last of several is the one in force. */
-export function ruleAt({ sections }: StoreSnapshot, { host, port }: Place): RuleFields | undefined {
+export function ruleAt({ sections }: StoreSnapshot, { host, port }: HostPort): RuleFields | undefined {
   return sections.verification.rules.findLast(
     (rule) => canonicalPattern(rule.host) === host && (rule.port ?? 443) === port,
   );

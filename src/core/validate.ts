@@ -173,10 +173,8 @@ function pathOf(pointer: string, root: unknown): (string | number)[] {
     });
 }
 
-function valueAt(root: unknown, path: Path): unknown {
-  let at = root;
-  for (const part of path) at = (at as Record<string | number, unknown> | null | undefined)?.[part];
-  return at;
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce((at: unknown, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], root);
 }
 
 /** RFC 6901 §4. */

@@ -9,6 +9,7 @@ import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
 import { type CaReach, caReach, WITHOUT_LIMITS } from '../core/ca-reach.ts';
 import { OWN_NAME } from '../core/own-name.ts';
+import { durationMs } from '../core/time.ts';
 import { homeDirectory } from '../home.ts';
 import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.ts';
 import { inheritedSockets } from './inherited-sockets.ts';
@@ -143,8 +144,9 @@ function resolveSettings(
       : { kind: 'none' };
   const socks = network.socks === null ? null : listenPlace(network.socks, `socks in ${path}`);
   if (!auth) {
-    for (const place of listen) refuseOpenProxy(place, source);
-    if (socks) refuseOpenProxy(socks, `socks in ${path}`);
+    const hint = 'listen on 127.0.0.1, or set auth.password in mtlsd.yaml';
+    for (const place of listen) refuseOpenProxy(place, source, hint);
+    if (socks) refuseOpenProxy(socks, `socks in ${path}`, hint);
   }
   return {
     home,
@@ -181,7 +183,7 @@ function resolveSettings(
     keylog:
       file.keylog !== undefined ? resolve(home, file.keylog) : env.SSLKEYLOGFILE ? resolve(env.SSLKEYLOGFILE) : null,
     limits: inCamelCase(limits, (amount) => amount),
-    timeoutsMs: inCamelCase(timeouts, milliseconds),
+    timeoutsMs: inCamelCase(timeouts, durationMs),
   };
 }
 
@@ -247,12 +249,11 @@ function publicFolder(dir: string, home: string, path: string): string {
   );
 }
 
-function refuseOpenProxy(place: ListenPlace, source: string): void {
+function refuseOpenProxy(place: ListenPlace, source: string, hint: string): void {
   if (!('host' in place) || isLoopback(place.host)) return;
-  const { host } = place;
   throw badConfiguration(
-    `${source}: ${host} is reachable from other machines, which could then use your certificates`,
-    'listen on 127.0.0.1, or set auth.password in mtlsd.yaml',
+    `${source}: ${place.host} is reachable from other machines, which could then use your certificates`,
+    hint,
   );
 }
 
@@ -274,19 +275,9 @@ function oneOf<T extends string>(value: string | undefined, known: readonly T[],
   return match;
 }
 
-/** A local port acts for anybody who reaches it, and programs that know no proxies give no password. */
+/** A local port acts for every program that reaches it, and programs without proxy support send no password. */
 function loopbackOnly(text: string, source: string): ListenAddress {
   const address = listenAddress(text, source);
-  if (isLoopback(address.host)) return address;
-  throw badConfiguration(
-    `${source}: ${address.host} is reachable from other machines, which could then use your certificates`,
-    'listen on 127.0.0.1',
-  );
-}
-
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-
-function milliseconds(text: string): number {
-  const [, amount = '0', unit = 'ms'] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
-  return Number(amount) * UNITS[unit as keyof typeof UNITS];
+  refuseOpenProxy(address, source, 'listen on 127.0.0.1');
+  return address;
 }

@@ -4,9 +4,10 @@ import type { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
+import { placeOf } from '../../certs/store/compile.ts';
 import { readAnchorFile } from '../../certs/store/anchors.ts';
 import type { StoreEdit } from '../../certs/store/edit-value.ts';
-import { hostPortText } from '../../core/hosts.ts';
+import { type HostPort, hostPortText } from '../../core/hosts.ts';
 import type { RuleFields, TrustFields } from '../../certs/store/schema.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { loadTrust } from '../../certs/trust.ts';
@@ -18,7 +19,7 @@ import { sentChain } from '../../inspect/probe/sent-chain.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { type Place, placeAt, ruleAt, ruleFor } from '../rules.ts';
+import { placeAt, ruleAt, ruleFor } from '../rules.ts';
 import { Authority, closed, failures, named, nullable, text } from '../schemas/common.ts';
 import { RuleParams, RuleSchema } from '../schemas/store.ts';
 import { anchorsOf, Uploads } from '../uploads.ts';
@@ -188,7 +189,7 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
   }
 
   /** The file that holds just these for that place. */
-  async function alreadyTrusted(pem: string, host: Place | null, store: StoreSnapshot): Promise<string | null> {
+  async function alreadyTrusted(pem: string, host: HostPort | null, store: StoreSnapshot): Promise<string | null> {
     const wanted = loadTrust({ system: false, ca: [{ pem, file: 'cert_pem' }] }).id;
     const trust = host ? ruleAt(store, host)?.trust : store.sections.trust;
     for (const file of trust?.ca ?? []) {
@@ -204,9 +205,7 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     return {
       file,
       everywhere: names(sections.trust),
-      rules: sections.verification.rules
-        .filter(({ trust }) => names(trust))
-        .map(({ host, port }) => hostPortText({ host, port: port ?? 443 })),
+      rules: sections.verification.rules.filter(({ trust }) => names(trust)).map((rule) => hostPortText(placeOf(rule))),
       certificates,
       problem,
     };
@@ -241,13 +240,13 @@ async function read(file: string): Promise<{ certificates: readonly CertificateF
 }
 
 /** A rule's trust takes the place of the one for every host, so that has to go along. */
-function withAnchor(place: Place, file: string, store: StoreSnapshot): RuleFields {
+function withAnchor(place: HostPort, file: string, store: StoreSnapshot): RuleFields {
   const rule = ruleFor(store, place);
   return { ...rule, ...place, trust: added(rule?.trust ?? store.sections.trust, file) };
 }
 
 /** @throws AdminError 404 where it is not named there */
-function removalOf(place: Place | null, file: string, store: StoreSnapshot): StoreEdit {
+function removalOf(place: HostPort | null, file: string, store: StoreSnapshot): StoreEdit {
   const { trust } = store.sections;
   const rule = place ? ruleAt(store, place) : undefined;
   const before = place ? rule?.trust : trust;

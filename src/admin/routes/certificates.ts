@@ -2,12 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { nameFor } from '../../certs/store/compile.ts';
+import { freeName, nameFor, placeOf } from '../../certs/store/compile.ts';
 import { type CertificateChanges, editError } from '../../certs/store/edit-value.ts';
 import type { CertificateFields } from '../../certs/store/schema.ts';
 import type { StoreEntry, StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { CodedError } from '../../core/errors.ts';
-import { canonicalPattern } from '../../core/hosts.ts';
 import { changeStore, logChange, quoted } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { describeEntry } from '../entries.ts';
@@ -83,7 +82,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
     ({ query }) => {
       const snapshot = store.current;
       const { limit = 1000 } = query;
-      const host = query.host === undefined ? null : (canonicalPattern(query.host) ?? query.host);
+      const host = query.host === undefined ? null : placeOf({ host: query.host }).host;
       const fitting = snapshot.entries.filter(
         (entry) =>
           (host === null || entry.host === host) &&
@@ -288,7 +287,8 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
   /** A name that we chose and somebody else took in between is no fault of the client's: another one is as good. */
   async function add(request: FastifyRequest, body: EntryBody, fields: CertificateFields) {
     for (let tries = 1; ; tries++) {
-      const name = body.name ?? freeName(body, store.current);
+      const taken = new Set(store.current.entries.map((entry) => entry.name));
+      const name = body.name ?? freeName(nameFor(placeOf(body)), taken);
       const edit = { do: 'add-certificate', certificate: { ...fields, name } } as const;
       try {
         return { name, snapshot: await changeStore(context, request, { etagOf: () => null, edit }) };
@@ -343,13 +343,4 @@ function refuseTaken(name: string | undefined, { entries }: StoreSnapshot): void
       `the name ${taken.name} is taken by the entry on line ${taken.line}`,
       'choose another name, or change that entry',
     );
-}
-
-/** As the store itself would make it from the host; written down, so that the answer can say it. */
-function freeName({ host, port }: EntryBody, { entries }: StoreSnapshot): string {
-  const taken = new Set(entries.map(({ name }) => name));
-  const wanted = nameFor({ host: canonicalPattern(host) ?? host, port: port ?? 443 });
-  let name = wanted;
-  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
-  return name;
 }

@@ -1,13 +1,13 @@
 /** The rules of the verification section, one by one, by their host and port. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { canonicalPattern, hostPortText } from '../../core/hosts.ts';
+import { canonicalPattern, type HostPort, hostPortText } from '../../core/hosts.ts';
 import type { RuleFields } from '../../certs/store/schema.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { changeStore, etagOfValue, logChange } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
-import { type Place, placeAt, ruleAt } from '../rules.ts';
+import { placeAt, ruleAt } from '../rules.ts';
 import { failures, shapeOf, WriteHeaders } from '../schemas/common.ts';
 import { RuleBody, RuleParams, RuleSchema } from '../schemas/store.ts';
 import { anchorsOf, Uploads } from '../uploads.ts';
@@ -106,19 +106,19 @@ export const ruleRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, c
   );
 };
 
-function placeOf({ host, port }: RuleParams): Place {
+function placeOf({ host, port }: RuleParams): HostPort {
   const number = Number(port);
   if (port !== '*' && (number < 1 || number > 65535))
     throw new AdminError('BAD_REQUEST', `${port} is not a port`, 'a port from 1 to 65535, or *');
   return placeAt(host, port === '*' ? '*' : number);
 }
 
-function etagAt(store: StoreSnapshot, place: Place): string | null {
+function etagAt(store: StoreSnapshot, place: HostPort): string | null {
   const rule = ruleAt(store, place);
   return rule ? etagOfValue(rule) : null;
 }
 
-function notFound(place: Place): AdminError {
+function notFound(place: HostPort): AdminError {
   return new AdminError(
     'NOT_FOUND',
     `there is no rule for ${hostPortText(place)}`,

@@ -13,7 +13,7 @@ import { runRenewalCommand } from './command.ts';
 import { enrollByEst, estCaCertificates } from './est.ts';
 import { RenewalFault } from './fault.ts';
 import { newKeyLike } from './key.ts';
-import { caUrl, type RenewalEntry } from './plan.ts';
+import { caUrl, type RenewalEntry, type RenewalPlan, type RenewalVia } from './plan.ts';
 import { renderFiles } from './render.ts';
 import { completeReplacement, isInterrupted, readFiles, replaceFiles } from './replace.ts';
 import { rekeyByStep, renewByStep, stepRoots } from './step-ca.ts';
@@ -48,25 +48,14 @@ export interface Attempt {
 /** @throws RenewalFault; nothing has changed then */
 export async function attemptRenewal(attempt: Attempt): Promise<Outcome> {
   const { renew } = attempt.entry;
-  const refusal = await refusalOf(renew.target);
-  if (refusal) throw new RenewalFault('FILES_NOT_WRITABLE', refusal.message, { hint: refusal.hint });
-  const release = await locked(mainFile(renew.target));
-  try {
-    return await underLock(attempt);
-  } finally {
-    await release();
-  }
+  await requireWritable(renew);
+  return locked(renew, () => underLock(attempt));
 }
 
 /** Completes what a crash interrupted, so that other programs that read the files find a pair as well. */
 export async function completeInterrupted({ renew }: RenewalEntry): Promise<void> {
   if (!(await isInterrupted(renew.source))) return;
-  const release = await locked(mainFile(renew.target));
-  try {
-    await completeReplacement(renew.source, loadIdentity);
-  } finally {
-    await release();
-  }
+  await locked(renew, () => completeReplacement(renew.source, loadIdentity));
 }
 
 async function underLock(attempt: Attempt): Promise<Outcome> {
@@ -77,8 +66,7 @@ async function underLock(attempt: Attempt): Promise<Outcome> {
   if (!present) throw new RenewalFault('ENTRY_UNUSABLE', problems[0]?.message ?? 'the files can not be loaded');
   if (present.id !== before.id) return { is: 'elsewhere', after: present };
   if (renew.via.kind === 'command') return byCommand(entry, renew.via.command, signal);
-  const url = caUrl(renew.via.kind, renew.via.url);
-  if (!url) throw new RenewalFault('CA_UNREACHABLE', `${renew.via.url} is not the https URL of a CA`);
+  const url = urlOf(renew.via);
   const ca = await openCa(url, attempt.connect, limited(attempt));
   try {
     const answer = await (renew.via.kind === 'est' ? byEst(ca, attempt) : byStep(ca, entry));
@@ -165,11 +153,9 @@ async function replace(
 export async function rehearseRenewal(attempt: Omit<Attempt, 'pending'>): Promise<void> {
   const { entry, connect } = attempt;
   const { renew } = entry;
-  const refusal = await refusalOf(renew.target);
-  if (refusal) throw new RenewalFault('FILES_NOT_WRITABLE', refusal.message, { hint: refusal.hint });
+  await requireWritable(renew);
   if (renew.via.kind === 'command') return;
-  const url = caUrl(renew.via.kind, renew.via.url);
-  if (!url) throw new RenewalFault('CA_UNREACHABLE', `${renew.via.url} is not the https URL of a CA`);
+  const url = urlOf(renew.via);
   if (renew.via.kind === 'est' || renew.rekey) await newRequest(entry);
   const ca = await openCa(url, connect, limited(attempt));
   try {
@@ -184,13 +170,30 @@ const limited = ({ signal, timeoutMs = attemptTimeoutMs }: Pick<Attempt, 'signal
 
 const keyOf = (identity: ClientIdentity): KeyObject => createPrivateKey(identity.keyPem());
 
-async function locked(file: string): Promise<() => Promise<void>> {
-  try {
-    return await lockFile(file);
-  } catch (error) {
+/** @throws RenewalFault FILES_NOT_WRITABLE */
+async function requireWritable({ target }: RenewalPlan): Promise<void> {
+  const refusal = await refusalOf(target);
+  if (refusal) throw new RenewalFault('FILES_NOT_WRITABLE', refusal.message, { hint: refusal.hint });
+}
+
+function urlOf({ kind, url: text }: Exclude<RenewalVia, { kind: 'command' }>): URL {
+  const url = caUrl(kind, text);
+  if (url) return url;
+  throw new RenewalFault('CA_UNREACHABLE', `${text} is not the https URL of a CA`);
+}
+
+/** Does the work while it holds the lock of the main file. */
+async function locked<T>({ target }: RenewalPlan, work: () => Promise<T>): Promise<T> {
+  const file = mainFile(target);
+  const release = await lockFile(file).catch((error: unknown) => {
     if (!(error instanceof CodedError)) throw error;
     if (error.code === 'LOCKED')
       throw new RenewalFault('LOCKED', `another process is renewing ${file}`, { cause: error });
     throw new RenewalFault('FILES_NOT_WRITABLE', error.message, { hint: error.hint, cause: error });
+  });
+  try {
+    return await work();
+  } finally {
+    await release();
   }
 }

@@ -260,12 +260,23 @@ function namesOf(certificates: readonly CertificateFields[], yaml: Yaml, note: N
   const taken = new Set(lines.keys());
   return {
     free(wanted: string): string {
-      let name = wanted;
-      for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+      const name = freeName(wanted, taken);
       taken.add(name);
       return name;
     },
   };
+}
+
+/** Host and port of a rule or an entry as written, in canonical form. */
+export function placeOf({ host, port = 443 }: { readonly host: string; readonly port?: number | '*' }): HostPort {
+  return { host: canonicalPattern(host) ?? host, port };
+}
+
+/** The name itself, or with the first counter that is free. */
+export function freeName(wanted: string, taken: ReadonlySet<string>): string {
+  let name = wanted;
+  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+  return name;
 }
 
 /** A name for an entry that has none: `api.partner.example`, `wildcard.corp.example-8443`, `any-host-any-port`. */

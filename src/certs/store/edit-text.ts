@@ -1,9 +1,9 @@
 /** Edits the text of a store. Pure; runs in the parser's thread for large files. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Mistake } from '../../core/validate.ts';
+import { type Mistake, valueAt } from '../../core/validate.ts';
 import { describeProblem, readYaml, type Yaml } from '../../core/yaml/read.ts';
 import type { ParsedStore } from './compile.ts';
-import { applyChange, type Change, changesOf, editError, type StoreEdit, valueAt, withinChange } from './edit-value.ts';
+import { applyChange, type Change, changesOf, editError, type StoreEdit, withinChange } from './edit-value.ts';
 import { storeOf, validateStore } from './parse.ts';
 import type { StoreFile } from './schema.ts';
 import { applySplices, spliceOf } from './splice.ts';

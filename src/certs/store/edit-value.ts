@@ -1,9 +1,8 @@
 /** What an edit means on the plain data of the store. The edited text has to mean the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../../core/errors.ts';
-import { canonicalPattern } from '../../core/hosts.ts';
 import type { Path } from '../../core/validate.ts';
-import { type ParsedStore, SECTION_DEFAULTS } from './compile.ts';
+import { type ParsedStore, placeOf, SECTION_DEFAULTS } from './compile.ts';
 import {
   type CertificateFields,
   CertificateSchema,
@@ -165,9 +164,9 @@ function refuseTaken(name: string | undefined, store: ParsedStore, own: number |
 }
 
 function ruleIndex(host: string, port: number | '*', store: ParsedStore): number {
-  const canonical = canonicalPattern(host) ?? host;
+  const place = placeOf({ host, port });
   // The last of several is the one in force.
-  return store.rules.findLastIndex((rule) => rule.host === canonical && rule.port === port);
+  return store.rules.findLastIndex((rule) => rule.host === place.host && rule.port === port);
 }
 
 /** The data after a change. */
@@ -185,10 +184,6 @@ export function applyChange(root: unknown, change: Change): unknown {
   else if (Array.isArray(parent)) parent.splice(Number(last), 1);
   else delete parent[last];
   return copy;
-}
-
-export function valueAt(root: unknown, path: Path): unknown {
-  return path.reduce((at: unknown, part) => (at as Record<string | number, unknown> | null | undefined)?.[part], root);
 }
 
 /** The smaller changes that a change consists of. Their paths are those before any of them is made. */

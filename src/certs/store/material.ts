@@ -1,5 +1,6 @@
 /** Where the content of a certificate, a key or a PFX comes from: a file, a variable, or a program's output. */
 import path from 'node:path';
+import { durationMs } from '../../core/time.ts';
 import type { IdentitySource } from '../identity/load.ts';
 import type { FileSource } from '../identity/read-file.ts';
 import type { MaterialFields } from './schema.ts';
@@ -48,7 +49,6 @@ export function materialPrint({ cert, key, pfx }: MaterialSources): string {
   return JSON.stringify([others, values]);
 }
 
-const UNITS = { s: 1000, m: 60_000, h: 3_600_000 } as const;
 /** A program that is run more often costs more than it tells. */
 const SHORTEST_REFRESH_MS = 1000;
 
@@ -56,8 +56,7 @@ const SHORTEST_REFRESH_MS = 1000;
 export function refreshMs({ cert, key, pfx }: MaterialSources): number | null {
   const times = [cert, key, pfx].flatMap((material) => {
     if (!isCommand(material) || material.refresh === undefined) return [];
-    const unit = UNITS[material.refresh.at(-1) as keyof typeof UNITS];
-    return Math.max(Number.parseInt(material.refresh, 10) * unit, SHORTEST_REFRESH_MS);
+    return Math.max(durationMs(material.refresh), SHORTEST_REFRESH_MS);
   });
   return times.length === 0 ? null : Math.min(...times);
 }

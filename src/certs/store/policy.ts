@@ -3,7 +3,7 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import { HostIndex, hostPortText } from '../../core/hosts.ts';
 import type { NamedCrl } from '../../core/revocation/book.ts';
 import type { TrustAnchors } from '../trust.ts';
-import type { ParsedRule, ParsedSections, ParsedTrust, RevocationSetting } from './compile.ts';
+import type { ParsedSections, ParsedTrust, RevocationSetting } from './compile.ts';
 
 export interface Policy {
   /** Differs whenever anything that decides a verdict differs; part of the pool key. */
@@ -65,29 +65,11 @@ export function compilePolicies(
       rule.trust || rule.revocation
         ? look(rule.revocation ?? sections.revocation, [sections.trust, ...(rule.trust ? [rule.trust] : [])])
         : revocation;
-    rules.add(rule, pairOf(policyOf(rule, sections.mode, own, looks)));
+    const { allow, pins, minVersion, maxVersion, serverName } = rule;
+    const settings = { allow, pins, minVersion, maxVersion, serverName, mode: rule.mode ?? sections.mode };
+    rules.add(rule, pairOf({ ...settings, rule: hostPortText(rule), trust: own, revocation: looks }));
   }
   return { global, rules };
-}
-
-function policyOf(
-  rule: ParsedRule,
-  mode: Policy['mode'],
-  trust: TrustAnchors,
-  revocation: RevocationPolicy,
-): Omit<Policy, 'id'> {
-  const { allow, pins, minVersion, maxVersion, serverName } = rule;
-  return {
-    mode: rule.mode ?? mode,
-    rule: hostPortText(rule),
-    trust,
-    revocation,
-    allow,
-    pins,
-    minVersion,
-    maxVersion,
-    serverName,
-  };
 }
 
 function pairOf(policy: Omit<Policy, 'id'>): PolicyPair {

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { homeDirectory } from '../../home.ts';
+import { fits, hasFailed } from '../../inspect/records/filter.ts';
 import type { ExchangeRecord } from '../../inspect/records/types.ts';
 import { withApi } from '../api/api.ts';
 import { daemonApi } from '../api/daemon.ts';
@@ -70,7 +71,7 @@ async function tail(home: string, options: Options): Promise<void> {
           process.stderr.write(`${lostCount(event)} events came faster than they could be shown\n`);
         if (event.event !== 'exchange') continue;
         const record = JSON.parse(event.data) as ExchangeRecord;
-        if (!shown.delete(record.exchange) && fits(record, options)) write(record, options);
+        if (!shown.delete(record.exchange) && fits(record, hasFailed(record), options)) write(record, options);
       }
     }
   } catch {
@@ -85,17 +86,6 @@ function lostCount({ data }: StreamEvent): number {
 
 function write(record: ExchangeRecord, { json }: Options): void {
   print(json ? JSON.stringify(record) : exchangeLine(record));
-}
-
-/** As the daemon filters its list. */
-export function fits(
-  record: ExchangeRecord,
-  { failed, host, certificate }: Pick<Options, 'failed' | 'host' | 'certificate'>,
-): boolean {
-  if (failed && record.error === null && (record.status ?? 0) < 500) return false;
-  if (certificate !== undefined && record.certificate !== certificate) return false;
-  const bare = record.authority.slice(0, record.authority.lastIndexOf(':')).replace(/^\[|\]$/g, '');
-  return host === undefined || host === record.authority || host === bare;
 }
 
 function wholeNumber(text: string): number {

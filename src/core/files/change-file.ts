@@ -8,7 +8,7 @@ import { link, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { CodedError, nativeCode } from '../errors.ts';
 import { removeLeftovers, stampOf, temporaryName, writeAtomically } from './atomic-write.ts';
 import { lockFile } from './lock.ts';
-import { systemHint, systemSentence } from './system-fault.ts';
+import { notWritable } from './system-fault.ts';
 
 /**
  * Resolves with what `change` gave when its text is on disk and will be there after a power cut.
@@ -26,7 +26,7 @@ export async function changeFile<T extends { readonly text: string }>(
     return await changeLocked(file, target, change);
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    throw notWritable(file, error);
+    throw notWritable(error, file, 'written');
   } finally {
     await unlock();
   }
@@ -85,9 +85,4 @@ async function targetOf(file: string): Promise<string> {
 
 export function conflict(file: string): CodedError {
   return new CodedError('CONFLICT', `${file} changed in the meantime`, 'read it again, then repeat the change');
-}
-
-function notWritable(file: string, error: unknown): CodedError {
-  const hint = systemHint(error, file) ?? 'check who may write in its folder, or change the file where it comes from';
-  return new CodedError('NOT_WRITABLE', systemSentence(error, file, 'written'), hint);
 }

@@ -8,7 +8,8 @@ import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CodedError, nativeCode } from '../errors.ts';
 import { temporaryName } from './atomic-write.ts';
-import { systemHint, systemSentence } from './system-fault.ts';
+import { processExists } from '../process-exists.ts';
+import { notWritable } from './system-fault.ts';
 
 /** Long enough for a queue of writers with 10,000 entries each, short enough for a person to wait. */
 const PATIENCE_MS = 30_000;
@@ -59,11 +60,7 @@ async function create(lock: string, owner: Owner): Promise<boolean> {
     const code = nativeCode(error) ?? 'unknown error';
     // ENOENT: the holder of the lock took it for a leftover.
     if (code === 'EEXIST' || code === 'ENOENT') return false;
-    throw new CodedError(
-      'NOT_WRITABLE',
-      systemSentence(error, lock, 'made'),
-      systemHint(error, lock) ?? 'check who may write in its folder, or change the file where it comes from',
-    );
+    throw notWritable(error, lock, 'made');
   } finally {
     await rm(temporary, { force: true });
   }
@@ -113,12 +110,7 @@ const SAME_START_MS = 5_000;
 
 function isAlive({ pid, started }: Owner): boolean {
   if (pid === process.pid) return Math.abs(started - STARTED) < SAME_START_MS;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return nativeCode(error) === 'EPERM';
-  }
+  return processExists(pid);
 }
 
 async function locked(lock: string): Promise<CodedError> {

@@ -44,6 +44,11 @@ export function systemHint(error: unknown, file: string): string | null {
   }
 }
 
+export function notWritable(error: unknown, file: string, verb: Verb): CodedError {
+  const hint = systemHint(error, file) ?? 'check who may write in its folder, or change the file where it comes from';
+  return new CodedError('NOT_WRITABLE', systemSentence(error, file, verb), hint);
+}
+
 const KNOWN = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST']);
 
 /** An error of the operating system about the home folder or a file in it; any other as it is. */

@@ -98,25 +98,24 @@ function judged(
   const { mode } = expectation;
   if (!best)
     return { complete: false, mode, authorized: false, allowed: [], problems: [], revocation: null, chain: [] };
-  const observed = { chain: best.chain, host, protocol: best.protocol ?? 'none', staple: best.staple, authority };
-  if (best.opensslError !== NOT_JUDGED) {
-    const verdict = judge({ ...observed, opensslError: best.opensslError }, expectation);
-    const { authorized, allowed, problems, revocation } = verdict;
-    return { complete: true, mode, authorized, allowed, problems, revocation, chain: withAnchor(best.chain, verdict) };
-  }
+  const complete = best.opensslError !== NOT_JUDGED;
   // Any refusal makes the verdict look for itself; its stand-in is then taken out again.
-  const verdict = judge({ ...observed, opensslError: 'UNSPECIFIED' }, expectation);
-  const problems = verdict.problems.filter(({ code }) => code !== 'UNSPECIFIED' && code !== 'CONSTRAINTS_UNCHECKED');
-  const authorized = problems.length === 0;
-  const allowed = allowedCodes(problems);
+  const opensslError = complete ? best.opensslError : 'UNSPECIFIED';
+  const { chain, staple } = best;
+  const verdict = judge(
+    { chain, host, protocol: best.protocol ?? 'none', staple, authority, opensslError },
+    expectation,
+  );
+  const standIns = complete ? [] : ['UNSPECIFIED', 'CONSTRAINTS_UNCHECKED'];
+  const problems = verdict.problems.filter(({ code }) => !standIns.includes(code));
   return {
-    complete: false,
+    complete,
     mode,
-    authorized,
-    allowed,
+    authorized: problems.length === 0,
+    allowed: allowedCodes(problems),
     problems,
     revocation: verdict.revocation,
-    chain: withAnchor(best.chain, verdict),
+    chain: withAnchor(chain, verdict),
   };
 }
 

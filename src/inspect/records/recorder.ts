@@ -3,6 +3,7 @@
  * costs a few operations and no search, since every request pays for it.
  */
 import type { RecordedFields } from './fields.ts';
+import { type ExchangeFilter, fits, hasFailed } from './filter.ts';
 import type { ConnectionRecord, ExchangeRecord } from './types.ts';
 import { Ring } from './ring.ts';
 import { type StoredText, TextStore } from './text-store.ts';
@@ -22,13 +23,7 @@ export interface RecordedEvent {
   readonly record: ConnectionRecord | ExchangeRecord;
 }
 
-export interface ExchangeQuery {
-  /** The authority's host, with or without its port. */
-  readonly host?: string | undefined;
-  /** Only those with an error or a status of 500 and above; false: only the others. */
-  readonly failed?: boolean | undefined;
-  /** Name of the entry. */
-  readonly certificate?: string | undefined;
+export interface ExchangeQuery extends ExchangeFilter {
   /** Default 100. */
   readonly limit?: number | undefined;
   /** Only those older than this exchange; an id no longer kept gives none. */
@@ -154,7 +149,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     let reached = before === undefined;
     for (const kept of exchanges.newestFirst()) {
       if (found.length >= limit) break;
-      if (reached && matches(kept, query)) found.push(kept);
+      if (reached && fits(kept, kept.failed, query)) found.push(kept);
       reached ||= kept.id === before;
     }
     return found;
@@ -236,19 +231,6 @@ const recordedOf = (kept: KeptExchange): RecordedExchange => ({
   exchange: recordOf(kept),
   fields: kept.fields && (JSON.parse(kept.fields.toString()) as RecordedFields),
 });
-
-const hasFailed = ({ error, status }: ExchangeRecord): boolean => error !== null || (status ?? 0) >= 500;
-
-function matches(kept: KeptExchange, { host, failed, certificate }: ExchangeQuery): boolean {
-  if (host !== undefined && kept.authority !== host && hostOf(kept.authority) !== host) return false;
-  if (failed !== undefined && failed !== kept.failed) return false;
-  return certificate === undefined || kept.certificate === certificate;
-}
-
-/** `[::1]:443` and `api.example:443` without the port, and without brackets. */
-function hostOf(authority: string): string {
-  return authority.slice(0, authority.lastIndexOf(':')).replace(/^\[|\]$/g, '');
-}
 
 /** The texts, and what stands around them in V8's heap. */
 const exchangeBytes = ({ json, fields }: KeptExchange): number =>

@@ -3,7 +3,7 @@ import { EventParser } from '../../../src/core/event-stream.ts';
 import { inDays, listed, pairs, table } from '../../../src/cli/output.ts';
 import { exportLine } from '../../../src/cli/shell.ts';
 import { parsePattern, parseTarget } from '../../../src/cli/target.ts';
-import { fits } from '../../../src/cli/commands/tail.ts';
+import { fits, hasFailed } from '../../../src/inspect/records/filter.ts';
 import { exchangeLine } from '../../../src/cli/words/record.ts';
 import { exchangeRecord } from '../../support/records.ts';
 
@@ -95,8 +95,8 @@ describe('tail', () => {
       [{ host: 'api.example' }, false],
       [{ certificate: 'other' }, false],
     ] as const)
-      expect(fits(record, filter)).toBe(expected);
-    expect(fits(exchangeRecord({}), { failed: true })).toBe(false);
+      expect(fits(record, hasFailed(record), filter)).toBe(expected);
+    expect(fits(exchangeRecord({}), false, { failed: true })).toBe(false);
   });
 
   test('reads events whatever pieces they come in', () => {
