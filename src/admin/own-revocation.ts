@@ -4,12 +4,11 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import { Type } from 'typebox';
-import { issued } from '../certs/identity/chain.ts';
 import { diagnosis, shellWord } from '../certs/identity/diagnosis.ts';
 import { type ClientIdentity, DiagnosisSchema } from '../certs/identity/identity.ts';
 import { type ConnectPlain, download } from '../certs/revocation/download.ts';
 import { crlUrls, serialNumber } from '../core/extensions.ts';
-import { certificateFacts, printable } from '../core/facts.ts';
+import { certificateFacts, issuedBy, printable } from '../core/facts.ts';
 import type { Crl } from '../core/revocation/crl.ts';
 import { closed, named, nullable, type Plain } from '../core/schema.ts';
 import { partsOf } from '../inspect/verify/path.ts';
@@ -50,7 +49,7 @@ export function ownRevocations(connect: ConnectPlain, anchors: () => Promise<rea
   return async ({ leaf, issuer, file, next }: OwnCertificate): Promise<OwnRevocation | null> => {
     const urls = urlsOf(leaf);
     if (urls.length === 0) return null;
-    const known = issuer ?? (await anchors()).find((anchor) => issued(anchor, leaf)) ?? null;
+    const known = issuer ?? (await anchors()).find((anchor) => issuedBy(leaf, anchor)) ?? null;
     const { subject } = certificateFacts(leaf);
     let last: OwnRevocation | null = null;
     for (const url of urls) {
