@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { HostIndex, parsePassthrough } from '../core/hosts.ts';
 import { type Authority, authorityOf, canonicalHost, parseAuthority } from '../core/authority.ts';
-import { badConfiguration, MtlsdError } from '../core/errors.ts';
+import type { MtlsdError } from '../core/errors.ts';
+import { badConfiguration } from '../core/errors.ts';
 import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
 import type { Secret } from '../core/secret.ts';
 import { tryOr } from '../core/try-or.ts';
