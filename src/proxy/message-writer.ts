@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Boundary } from '../core/boundary.ts';
 import { chunkHead, lastChunk } from '../http1/write.ts';
 import type { Framing } from '../http1/framing.ts';
-import { flushAfterTurn, type MessageKind } from '../runtime/turn.ts';
+import { atTurnEnd } from '../runtime/turn.ts';
 
 /** Pieces up to this size are copied into one buffer; a TLS record holds as much (RFC 8446 §5.1). */
 const GATHERED_BYTES = 16 * 1024;
@@ -16,7 +16,7 @@ const NONE: Framing = { kind: 'none' };
 
 export class MessageWriter {
   readonly #socket: Duplex;
-  readonly #kind: MessageKind;
+  readonly #kind: 'request' | 'response';
   readonly #inside: Boundary;
   #pieces: (string | Buffer)[] = [];
   #gathered = 0;
@@ -24,7 +24,7 @@ export class MessageWriter {
   #left = 0;
   #scheduled = false;
 
-  constructor(socket: Duplex, kind: MessageKind, inside: Boundary) {
+  constructor(socket: Duplex, kind: 'request' | 'response', inside: Boundary) {
     this.#socket = socket;
     this.#kind = kind;
     this.#inside = inside;
@@ -80,7 +80,7 @@ export class MessageWriter {
     if (this.#gathered >= GATHERED_BYTES) return this.flush();
     if (!this.#scheduled) {
       this.#scheduled = true;
-      flushAfterTurn(this, this.#kind);
+      atTurnEnd(this, this.#kind);
     }
     return !this.#socket.writableNeedDrain;
   }

@@ -11,6 +11,7 @@ import type { Framing } from '../../http1/framing.ts';
 import { Http1Error } from '../../http1/errors.ts';
 import { type RequestHead, RequestReader } from '../../http1/reader.ts';
 import { responseHead } from '../../http1/write.ts';
+import { atTurnEnd } from '../../runtime/turn.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import { explainSyntax } from '../failure/request-syntax.ts';
 import { endWith } from '../linger.ts';
@@ -164,16 +165,27 @@ export class H1ClientConnection {
       if (this.#reading === 'head' && this.#reader.idle) this.#since = performance.now();
       this.#ahead.push(bytes);
       this.#aheadBytes += bytes.byteLength;
-      this.#pump();
+      // A CONNECT is read before an 'end' of the socket, which its tunnel must see.
+      if (this.#reading !== 'head' || this.#options.onConnect) this.#pump();
+      else if (this.#ahead.length === 1) atTurnEnd(this, 'read');
       if (this.#aheadBytes > MOST_AHEAD_BYTES) this.#socket.pause();
     } catch (error) {
       this.#inside.fault(error);
     }
   };
 
+  onTurnEnd(): void {
+    try {
+      this.#pump();
+    } catch (error) {
+      this.#inside.fault(error);
+    }
+  }
+
   readonly #onEnd = (): void => {
     this.#inside.enter(() => {
-      if (this.#reading === 'over') return;
+      this.#pump();
+      if (this.#reading === 'over' || this.#reading === 'detached') return;
       this.#endedAt = performance.now();
       // Cut off, or done; either way nothing follows.
       if (!this.#stream && this.#ahead.length === 0) return void this.#socket.end();

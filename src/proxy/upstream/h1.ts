@@ -6,6 +6,7 @@ import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import type { Framing } from '../../http1/framing.ts';
 import { ResponseReader, type ResponseHead } from '../../http1/reader.ts';
 import { requestHead } from '../../http1/write.ts';
+import { atTurnEnd } from '../../runtime/turn.ts';
 import { MessageWriter } from '../message-writer.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import type { UpstreamConnection } from './connection.ts';
@@ -55,6 +56,8 @@ export class H1Connection implements UpstreamStream {
   #state: 'open' | 'closing' | 'closed' | 'detached' = 'open';
   #paused = false;
   #reading = false;
+  /** What came is read at the end of this turn. */
+  #due = false;
   #keepAliveMs: number;
   #idleSince = performance.now();
 
@@ -156,14 +159,30 @@ export class H1Connection implements UpstreamStream {
       // What comes unasked belongs to no request: a late 408, or an attempt to poison the next response.
       if (!this.#active) return this.upstream.end();
       this.#reader.feed(bytes);
-      this.#read();
+      // A switch of protocols is read before an 'end' of the socket, which its tunnel must see.
+      if (this.#active.head || this.#active.request.tunnel !== null) this.#read();
+      else if (!this.#due) {
+        this.#due = true;
+        atTurnEnd(this, 'read');
+      }
     } catch (error) {
       this.#inside.fault(error);
     }
   };
 
+  onTurnEnd(): void {
+    if (!this.#due) return;
+    this.#due = false;
+    try {
+      this.#read();
+    } catch (error) {
+      this.#inside.fault(error);
+    }
+  }
+
   readonly #onEnd = (): void => {
     try {
+      this.onTurnEnd();
       if (this.#active) {
         this.#reader.finish();
         this.#read();
@@ -179,6 +198,7 @@ export class H1Connection implements UpstreamStream {
   };
 
   readonly #onClose = (): void => {
+    this.onTurnEnd(); // a response whose connection was reset behind it
     this.#state = 'closed';
     this.upstream.lost(null);
     this.#inside.enter(() => this.#owner.onClosed(this));
