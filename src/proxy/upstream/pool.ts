@@ -3,6 +3,7 @@
  * what the origin speaks, dials ahead, and queues; a request that nobody waits for any more is dropped before a dial.
  */
 import { hostField } from '../../core/authority.ts';
+import { contained } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { type UpstreamConnection, plainConnection } from './connection.ts';
 import type { Dial } from './dial.ts';
@@ -69,10 +70,17 @@ export class Pool {
   /** Of a dial ahead that no request waited for: the request that comes would dial and be recorded a second time. */
   #failure: MtlsdError | null = null;
   #state: 'open' | 'closed' = 'open';
+  /** A dial began in this turn of the event loop. */
+  #paced = false;
+  readonly #nextTurn: () => void;
 
   constructor(route: Route, options: PoolOptions) {
     this.route = route;
     this.#options = options;
+    this.#nextTurn = contained('upstream', options.reportFault, () => {
+      this.#paced = false;
+      this.#dialForWaiting();
+    });
   }
 
   get stats(): { connected: number; running: number; pending: number } {
@@ -244,7 +252,7 @@ export class Pool {
     this.#dialForWaiting();
   }
 
-  /** As many dials as requests that wait for one, and no more than the settings allow. */
+  /** As many dials as requests that wait for one, one in each turn, and no more than the settings allow. */
   #dialForWaiting(): void {
     let room = this.#options.maxConnections - this.#h1.size - this.#h2.size - this.#dials.size;
     if (this.#state === 'closed' || this.#waiting.size === 0) return;
@@ -260,7 +268,12 @@ export class Pool {
       room -= 1;
     }
     const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
-    for (let dials = Math.min(room, missing.h1 - dialling.h1 - undecided); dials > 0; dials--) this.#dial('h1', false);
+    if (this.#paced || Math.min(room, missing.h1 - dialling.h1 - undecided) <= 0) return;
+    this.#dial('h1', false);
+    // One begins in each turn of the event loop: a crowd of handshakes would hold up all other requests, and many of those that
+    // wait are served by connections that others are done with.
+    this.#paced = true;
+    setImmediate(this.#nextTurn);
   }
 
   /** At the cap, an idle connection of the version that nobody waits for gives its place. */

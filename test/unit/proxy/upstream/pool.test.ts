@@ -167,6 +167,7 @@ test('an idle connection is used again, and no other is dialled', async () => {
 test('at the cap, requests wait and are served in the order of their coming', async () => {
   const pool = poolOf();
   for (const name of ['a', 'b', 'c', 'd', 'e']) ask(pool, name);
+  await settled();
   expect(dials).toHaveLength(2);
   await dialled(0).accept();
   await dialled(1).accept();
@@ -185,6 +186,7 @@ test('a request whose client left is dropped, and a dial that nobody waits for s
   const a = ask(pool, 'a');
   const b = ask(pool, 'b');
   ask(pool, 'c');
+  await settled();
   b.cancel();
   expect(dials.map(({ signal }) => signal?.aborted)).toEqual([false, false]);
   a.cancel();
@@ -316,6 +318,7 @@ test('10,000 requests may wait; the next is refused', () => {
   expect(said).toEqual([]);
   ask(pool, 'over');
   expect(said).toEqual(['over OVERLOADED']);
+  pool.destroy();
 });
 
 test('the failure of a dial ahead answers the request that comes within 5 s, once', async () => {
