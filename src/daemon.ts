@@ -9,6 +9,7 @@ import { createUsage } from './admin/usage.ts';
 import { type Decision, withinReach } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
+import { expiringCa } from './certs/local-ca/state.ts';
 import { publishCa } from './certs/local-ca/public-files.ts';
 import { Renewer } from './certs/renewal/renewer.ts';
 import { CrlFetcher } from './certs/revocation/fetcher.ts';
@@ -65,15 +66,32 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const warn = (message: string): void => log('warn', 'daemon.warning', { message });
   const unlock = await lockHome(home, (why) => warn(`${why}; a second daemon for this home would not be noticed`));
   opened.defer(unlock);
-  const ca = await openLocalCa(join(home, 'ca'), { ...settings.ca, onNotice: warn });
-  const within = (decision: Decision, authority: Authority): Decision =>
-    withinReach(decision, authority, { permits: settings.ca.reach.permits, outside: settings.ca.outside });
-  if (settings.publicDir !== null) await publishCa(ca, settings.publicDir);
-  const token = await adminToken(join(home, 'admin.token'));
   const reportFault: ReportFault = (fault) => {
     metrics.fault(fault.scope);
     log('error', 'daemon.fault', faultFields(fault));
   };
+  let ready = false;
+  const ca = await openLocalCa(join(home, 'ca'), {
+    ...settings.ca,
+    onNotice: warn,
+    onChange: (state, why) => {
+      if (!ready) return; // what is made below looks at the state itself
+      notices.caChanged(state, why);
+      watchExpiry(store.current);
+      publishCaFiles();
+    },
+  });
+  opened.defer(() => ca.close());
+  const within = (decision: Decision, authority: Authority): Decision =>
+    withinReach(decision, authority, ca.current.reach, settings.ca.outside);
+  const { publicDir } = settings;
+  if (publicDir !== null) await publishCa(ca, publicDir);
+  const publishCaFiles = (): void => {
+    ca.refreshBundle()
+      .then(() => (publicDir === null ? undefined : publishCa(ca, publicDir)))
+      .catch((error: Error) => warn(`the files of the local CA can't be written: ${error.message}`));
+  };
+  const token = await adminToken(join(home, 'admin.token'));
   const faultIn = (scope: FaultScope) => (error: unknown) => reportFault({ scope, id: null, error });
   const recorder = createRecorder({
     maxRecords: limits.records,
@@ -102,7 +120,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     openTcp,
     contextFor: (identity, { trust, minVersion, maxVersion }) =>
       secureContextFor({ identity, trust, minVersion, maxVersion }),
-    localCa: ca.certificate,
+    localCa: () => ca.current.refused,
     tlsTimeoutMs: timeoutsMs.tls,
     onRecord: contained('daemon', reportFault, (record: ConnectionRecord) => {
       recorder.addConnection(record);
@@ -132,6 +150,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     onNotice: notices.expiry,
   });
   opened.defer(() => expiry.close());
+  const watchExpiry = ({ entries }: StoreSnapshot): void => void expiry.update([...entries, expiringCa(ca.current)]);
   const renewer = new Renewer({
     stateFile: join(home, 'renewals.json'),
     connect: connectForRenewal(dial, (name) => store.current.entries.find((entry) => entry.name === name) ?? null),
@@ -158,7 +177,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       retire(next);
       proxy?.storeChanged(next);
       usage.retain(next.entries);
-      void expiry.update(next);
+      watchExpiry(next);
       // The first time when everything else is up.
       if (previous) {
         void renewer.update(next.entries);
@@ -185,7 +204,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   await crls.update(crlUrlsOf(store.current.sections));
   opened.defer(() => renewer.close());
   opened.defer(() => pools.close());
-  const leaves = leafCache(ca, { max: limits.leafCertificates });
+  const leaves = leafCache(() => ca.current.signer, { max: limits.leafCertificates });
   const onTunnel = contained('daemon', reportFault, (record: TunnelRecord) => {
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
@@ -201,10 +220,9 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     log.json('info', json);
   };
   const finished = batch(10, contained('daemon', reportFault, onExchange));
-  let ready = false;
 
   const listening = await startProxyServer({
-    ca: ca.certificate,
+    ca: () => ca.current,
     listen: settings.listen,
     anyPort: settings.anyPort,
     socks: settings.network.socks,
@@ -313,18 +331,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     ...(listening.local.length > 0 && { listeners: listening.local }),
     ...(upstreamProxies.length > 0 && { upstream_proxy: upstreamProxies }),
     home,
-    ca_fingerprint256: ca.certificate.fingerprint256,
+    ca_fingerprint256: ca.current.anchors[0].fingerprint256,
     certificates: store.current.entries.length,
   });
 
   void renewer.update(store.current.entries);
   // Not before: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
-  setImmediate(() => {
-    const { publicDir } = settings;
-    ca.refreshBundle()
-      .then(() => (publicDir === null ? undefined : publishCa(ca, publicDir)))
-      .catch((error: Error) => warn(`the CA bundle can't be written: ${error.message}`));
-  });
+  setImmediate(publishCaFiles);
   const running = opened.move();
   let stopping: Promise<void> | null = null;
   const stop = async (reason: string): Promise<void> => {

@@ -1,11 +1,12 @@
 /** What the log and the metrics say of certificates and their store; names of fields are those of docs/log-events.md. */
 import type { Metrics } from './admin/metrics.ts';
+import type { CaChange, CaState } from './certs/local-ca/state.ts';
 import type { RenewalFailed, Renewed, RenewalNotice } from './certs/renewal/renewer.ts';
 import { distinctProblems } from './certs/store/changes.ts';
 import type { ExpiryNotice } from './certs/store/expiry.ts';
 import type { StoreSnapshot } from './certs/store/snapshot.ts';
 import type { StoreChange } from './certs/store/store.ts';
-import { rfc3339 } from './core/facts.ts';
+import { certificateFacts, rfc3339 } from './core/facts.ts';
 import type { Log } from './core/log.ts';
 import type { Crl } from './core/revocation/crl.ts';
 import type { FileProblem } from './core/yaml/read.ts';
@@ -44,6 +45,10 @@ export function createNotices(log: Log, metrics: Metrics) {
       metrics.renewal(name, false);
       const level = notAfter.getTime() < Date.now() ? 'error' : 'warn';
       log(level, 'certificate.renewal_failed', fieldsOf(failed, { code, message, hint, failures }));
+    },
+    caChanged(this: void, { signer, anchors }: CaState, why: CaChange): void {
+      const { subject, fingerprint256 } = certificateFacts(signer.certificate);
+      log('info', 'ca.changed', { why, subject, fingerprint256, anchors: anchors.map((each) => each.fingerprint256) });
     },
     crlUpdated(this: void, url: string, crls: readonly Crl[]): void {
       const facts = crls.map(({ thisUpdate, nextUpdate, entries }) => ({

@@ -6,7 +6,8 @@ import { leafCache } from '../../src/certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from '../../src/certs/local-ca/local-ca.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'mtlsd-bench-'));
-const leaves = leafCache(await openLocalCa(join(dir, 'ca')));
+const { signer } = (await openLocalCa(join(dir, 'ca'))).current;
+const leaves = leafCache(() => signer);
 const mint = (from: number, to: number): void => {
   for (let i = from; i < to; i++) leaves.contextFor(`h${i}.bench.example`);
 };

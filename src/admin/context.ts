@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Decision } from '../certs/decide.ts';
-import type { LocalCa } from '../certs/local-ca/local-ca.ts';
+import type { LocalCa } from '../certs/local-ca/state.ts';
 import type { Renewer } from '../certs/renewal/renewer.ts';
 import type { ConnectPlain } from '../certs/revocation/download.ts';
 import type { Store } from '../certs/store/store.ts';
@@ -20,7 +20,7 @@ export interface AdminContext {
   readonly log: Log;
   readonly report: ReportFault;
   readonly home: string;
-  readonly ca: Pick<LocalCa, 'certificate' | 'certPem' | 'certPath' | 'bundlePath'>;
+  readonly ca: Pick<LocalCa, 'current' | 'certPath' | 'bundlePath'>;
   /** What becomes of a decision where the local CA may not sign for the host. */
   readonly within: (decision: Decision, authority: Authority) => Decision;
   readonly recorder: Recorder;

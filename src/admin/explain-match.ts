@@ -42,7 +42,7 @@ export function explainMatch(
             message: why,
             hint: why.startsWith('interception.')
               ? 'add a certificate or a rule for this host, or change interception.unmatched'
-              : 'change ca.outside, or ca.permitted and make the local CA anew',
+              : 'change ca.outside, or what the local CA may sign for: ca.permitted, or another ca.cert',
           }
         : null,
     certificate: {

@@ -44,8 +44,9 @@ export function decide(store: StoreSnapshot, authority: Authority, wish: Wish): 
 export function withinReach(
   decision: Decision,
   authority: Authority,
-  { permits, outside }: Pick<CaReach, 'permits'> & { readonly outside: 'passthrough' | 'refuse' },
+  { permits, limits }: Pick<CaReach, 'permits' | 'limits'>,
+  outside: 'passthrough' | 'refuse',
 ): Decision {
   if (decision.action !== 'intercept' || permits(authority)) return decision;
-  return { ...decision, action: outside, why: 'the local CA may not sign for it: ca.permitted does not list it' };
+  return { ...decision, action: outside, why: `the local CA may not sign for it: ${limits}` };
 }

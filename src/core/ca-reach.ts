@@ -8,9 +8,11 @@ export interface CaReach {
   /** DER of NameConstraints; null for a CA without limits. */
   readonly constraints: Buffer | null;
   readonly permits: (authority: Authority) => boolean;
+  /** Completes "the local CA may not sign for it: …". */
+  readonly limits: string;
 }
 
-export const WITHOUT_LIMITS: CaReach = { constraints: null, permits: () => true };
+export const WITHOUT_LIMITS: CaReach = { constraints: null, permits: () => true, limits: 'it has none' };
 
 interface Subnet {
   readonly address: string;
@@ -41,6 +43,7 @@ export function caReach(permitted: readonly string[], ownName: string): CaReach 
       kind === 'name'
         ? [...names].some((name) => host === name || host.endsWith(`.${name}`))
         : addresses.check(host, kind),
+    limits: 'ca.permitted does not list it',
   };
 }
 

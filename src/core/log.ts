@@ -18,6 +18,7 @@ export const LOG_EVENTS = [
   'certificate.expired',
   'certificate.renewed',
   'certificate.renewal_failed',
+  'ca.changed',
   'crl.updated',
   'crl.failed',
   'tunnel',

@@ -3,13 +3,12 @@
  * `mtlsd doctor` asks for it with each client: Go and Java bypass proxies for loopback, so no address of this machine would do.
  * A browser gets a page over plain HTTP, where nothing has to be trusted.
  */
-import type { X509Certificate } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { OWN_NAME } from '../core/own-name.ts';
 import { preferredForm } from './answer.ts';
 import type { ClientConnection, ClientStream } from './client/stream.ts';
 import { fieldValue } from './exchange/fields.ts';
-import { type LandingFile, landingFiles } from './landing/page.ts';
+import { type LandingCa, type LandingFile, landingFiles } from './landing/page.ts';
 
 /** What the answer begins with, whatever comes after it. */
 export const OWN_ANSWER = 'this answer comes from mtlsd: the request used the proxy';
@@ -23,18 +22,20 @@ const plain = (text: string): LandingFile => ({
 
 /**
  * Answers in the place of an origin that does not exist: no upstream, no certificate, no record.
- * @param ca the local CA's certificate
+ * @param ca what clients have to trust now
  */
-export function ownNameAnswers(ca: X509Certificate) {
+export function ownNameAnswers(ca: () => LandingCa) {
   const marker = plain(OWN_ANSWER);
-  let landing: ReturnType<typeof landingFiles> | null = null;
+  let shown: LandingCa | null = null;
+  let landing: ReturnType<typeof landingFiles> = new Map();
 
   function fileFor(scheme: ClientConnection['scheme'], { path, fields }: ClientStream): LandingFile | undefined {
     const [name = ''] = path.split('?');
     const wantsPage = scheme === 'http' && preferredForm(fieldValue(fields, 'accept')) === 'html';
     if (name === '/' && !wantsPage) return marker;
     if (scheme === 'https') return undefined;
-    landing ??= landingFiles(ca, OWN_ANSWER);
+    const now = ca();
+    if (shown !== now) landing = landingFiles((shown = now), OWN_ANSWER);
     return landing.get(name);
   }
 

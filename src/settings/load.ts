@@ -3,19 +3,18 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Authority, isLoopback, parseAuthority } from '../core/authority.ts';
 import { badConfiguration } from '../core/errors.ts';
-import type { ProgramSource, SecretSource } from '../core/read-secret.ts';
+import type { SecretSource } from '../core/read-secret.ts';
 import { systemHint, systemSentence } from '../core/files/system-fault.ts';
 import { validatorFor, withDefaults } from '../core/validate.ts';
 import { describeAt, readYaml } from '../core/yaml/read.ts';
-import { type CaReach, caReach, WITHOUT_LIMITS } from '../core/ca-reach.ts';
-import { OWN_NAME } from '../core/own-name.ts';
 import { durationMs } from '../core/time.ts';
 import { homeDirectory } from '../home.ts';
+import { type CaSettings, caSettings } from './ca.ts';
 import { type EnvironmentProxy, useEnvironmentProxy } from './environment-proxy.ts';
 import { inheritedSockets } from './inherited-sockets.ts';
 import { type ListenerSettings, type NetworkSettings, resolveNetwork } from './network.ts';
 import { type CompleteSettings, LOG_FORMATS, LOG_LEVELS, SettingsFile } from './schema.ts';
-import { passphraseSource, secretSource } from './secret-source.ts';
+import { secretSource } from './secret-source.ts';
 
 /** What the command line may set; each wins over the file. */
 export interface SettingsFlags {
@@ -47,13 +46,6 @@ export type AuthSettings =
   | { readonly password: SecretSource }
   | { readonly users: ReadonlyMap<string, SecretSource> }
   | null;
-
-export interface CaSettings {
-  readonly reach: CaReach;
-  readonly outside: 'passthrough' | 'refuse';
-  /** Encrypts the key on disk; null for a key that only its file's mode guards. */
-  readonly passphrase: SecretSource | ProgramSource | null;
-}
 
 export interface Settings {
   readonly home: string;
@@ -156,11 +148,7 @@ function resolveSettings(
     anyPort: oneOf(flags.port, ['auto'], '--port') === 'auto',
     auth,
     metrics: file.metrics ? listenAddress(file.metrics.listen, `metrics.listen in ${path}`) : null,
-    ca: {
-      reach: reachOf(written.ca?.permitted, path),
-      outside: file.ca.outside,
-      passphrase: written.ca?.passphrase ? passphraseSource(written.ca.passphrase, home) : null,
-    },
+    ca: caSettings(written.ca, file.ca.outside, home, path),
     publicDir: file.public_dir === undefined ? null : publicFolder(resolve(home, file.public_dir), home, path),
     overrides: file.overrides,
     nonTls: file.non_tls,
@@ -228,16 +216,6 @@ function authSettings(auth: SettingsFile['auth'], home: string): AuthSettings {
   if (auth?.users)
     return { users: new Map(Object.entries(auth.users).map(([user, secret]) => [user, secretSource(secret, home)])) };
   return auth?.password ? { password: secretSource(auth.password, home) } : null;
-}
-
-function reachOf(permitted: readonly string[] | undefined, path: string): CaReach {
-  if (permitted === undefined) return WITHOUT_LIMITS;
-  const reach = caReach(permitted, OWN_NAME);
-  if (!('wrong' in reach)) return reach;
-  throw badConfiguration(
-    `ca.permitted in ${path}: ${JSON.stringify(reach.wrong)} is not a host, address or subnet`,
-    'write for example corp.example, which covers every name below it, or 10.0.0.0/8',
-  );
 }
 
 /** Nobody else can look into the home, which is 0700. */

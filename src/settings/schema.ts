@@ -180,8 +180,15 @@ export const SettingsFile = Type.Object(
             'passthrough',
           ),
           passphrase: Type.Optional(passphrase("Where the passphrase is that encrypts the local CA's key on disk.")),
+          cert: Type.Optional(
+            text(
+              'A CA certificate of your own, in place of one that mtlsd makes; PEM, with those above it up to the root.',
+              'a path',
+            ),
+          ),
+          key: Type.Optional(text('Its private key; left out when the certificate file holds it too.', 'a path')),
         },
-        { ...closed, default: {}, errorMessage: 'a mapping with permitted, outside and passphrase' },
+        { ...closed, default: {}, errorMessage: 'a mapping with permitted, outside, passphrase, cert and key' },
       ),
     ),
     public_dir: path(

@@ -1,6 +1,7 @@
 /** The open routes: is it there, is it ready, the local CA's certificate for clients to trust, and where the proxy is. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { pemOf } from '../../certs/local-ca/client-files.ts';
 import type { AdminContext } from '../context.ts';
 import { AdminError } from '../problem.ts';
 import { proxyPac } from '../proxy-pac.ts';
@@ -59,7 +60,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
     },
     (_request, reply) => {
       void reply.type('application/x-pem-file');
-      return context.ca.certPem;
+      return pemOf(context.ca.current.anchors);
     },
   );
   app.get(
@@ -75,7 +76,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       },
     },
     (_request, reply) => {
-      void reply.type('application/x-x509-ca-cert').send(context.ca.certificate.raw as unknown as string);
+      void reply.type('application/x-x509-ca-cert').send(context.ca.current.anchors[0].raw as unknown as string);
     },
   );
   app.get(

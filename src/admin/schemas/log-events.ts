@@ -1,5 +1,6 @@
 /** Every line of the log, one shape an event. Records look in the log as they do in the API, and have one schema. */
 import { type TObject, type TSchema, Type } from 'typebox';
+import { CA_CHANGES } from '../../certs/local-ca/state.ts';
 import { RENEWAL_FAULTS, type RenewalFaultCode } from '../../certs/renewal/fault.ts';
 import { FAULT_SCOPES } from '../../core/boundary.ts';
 import { ERROR_CODES } from '../../core/errors.ts';
@@ -95,6 +96,7 @@ export const LOG_EVENT_FIELDS = {
     not_after: Time,
     next: Time,
   },
+  'ca.changed': { why: Type.Enum([...CA_CHANGES]), subject: text, fingerprint256: text, anchors: names },
   'crl.updated': {
     url: text,
     crls: Type.Array(Type.Object({ this_update: Time, next_update: Time, entries: count }, closed)),

@@ -1,6 +1,7 @@
 /** Leaf and chain out of certificates in any order, and what can be said about them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { certificateFacts, isSelfSigned, issuedBy, rfc3339 } from '../../core/facts.ts';
+import { tryOr } from '../../core/try-or.ts';
 import type { TrustAnchors } from '../trust.ts';
 import { diagnosis, shellWord } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
@@ -19,6 +20,8 @@ export interface Chain {
   readonly chain: readonly X509Certificate[];
   /** Of the leaf, where the files hold it, the root too. */
   readonly issuer: X509Certificate | null;
+  /** The self-signed certificate at the end of the chain, where the files have one above the leaf. */
+  readonly root: X509Certificate | null;
   readonly problems: readonly Diagnosis[];
 }
 
@@ -44,7 +47,7 @@ export function orderChain(
   const linked = [leaf];
   let top = leaf;
   while (!isSelfSigned(top) && linked.length < LONGEST_CHAIN) {
-    const issuer = [...rest].find((candidate) => issuedBy(top, candidate));
+    const issuer = [...rest].find((candidate) => certified(top, candidate));
     if (!issuer) break;
     rest.delete(issuer);
     linked.push(issuer);
@@ -63,8 +66,14 @@ export function orderChain(
   }
   problems.push(...gapProblems(top, [...rest], file, format, roots));
   // RFC 8446 §4.4.2: the trust anchor may be left out. One that is the leaf itself is what the server pinned.
-  const chain = linked.length > 1 && isSelfSigned(top) ? linked.slice(0, -1) : linked;
-  return { leaf, chain, issuer: linked[1] ?? null, problems: [...problems, ...usageProblems(leaf, file)] };
+  const root = linked.length > 1 && isSelfSigned(top) ? top : null;
+  const chain = root ? linked.slice(0, -1) : linked;
+  return { leaf, chain, root, issuer: linked[1] ?? null, problems: [...problems, ...signatureProblems(leaf, file)] };
+}
+
+/** Whether it may certify is another question, to which checkIssued says no without a word. */
+function certified(subject: X509Certificate, issuer: X509Certificate): boolean {
+  return subject.issuer === issuer.subject && tryOr(() => subject.verify(issuer.publicKey), false);
 }
 
 /** What CAs call those of their CAs that are no roots: `Smallstep Intermediate CA`, `Corp Issuing CA 2`. */
@@ -114,7 +123,8 @@ function gapProblems(
   ];
 }
 
-function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
+/** What a server that asks for a client certificate may refuse. */
+export function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
   const problems: Diagnosis[] = [];
   const { subject } = certificateFacts(leaf);
   const usages = leaf.keyUsage as string[] | undefined; // Node gives the extended key usage under this name
@@ -141,18 +151,20 @@ function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
         ];
     problems.push(diagnosis('CA_CERTIFICATE', file, message, hint));
   }
-  const signature = certificateFacts(leaf).signature;
-  if (/md5|md2|sha1\b|sha-?1With|SHA1/i.test(signature)) {
-    problems.push(
-      diagnosis(
-        'WEAK_SIGNATURE',
-        file,
-        `${subject} is signed with ${signature}, which many servers refuse`,
-        'ask the CA to issue it again with SHA-256',
-      ),
-    );
-  }
   return problems;
+}
+
+function signatureProblems(leaf: X509Certificate, file: string): Diagnosis[] {
+  const { subject, signature } = certificateFacts(leaf);
+  if (!/md5|md2|sha1\b|sha-?1With|SHA1/i.test(signature)) return [];
+  return [
+    diagnosis(
+      'WEAK_SIGNATURE',
+      file,
+      `${subject} is signed with ${signature}, which many servers refuse`,
+      'ask the CA to issue it again with SHA-256',
+    ),
+  ];
 }
 
 /** Changes with time, so asked for again and never kept with the identity. */

@@ -179,8 +179,8 @@ function faultOf(code: DecodeCode, detail: string, file: string, what: 'key' | '
     return unusable(
       'PASSPHRASE_MISSING',
       file,
-      `${file} needs a passphrase and the entry has none`,
-      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] } to the entry',
+      `${file} needs a passphrase, and there is none for it`,
+      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] }',
     );
   }
   const [message, hint] = faults[code];

@@ -2,10 +2,10 @@
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { CodedError, nativeCode } from '../../core/errors.ts';
-import { type CertificateFacts, certificateFacts } from '../../core/facts.ts';
+import { certificateFacts } from '../../core/facts.ts';
 import { Secret } from '../../core/secret.ts';
 import { loadTrust, type TrustAnchors } from '../trust.ts';
-import { type CertificateFormat, orderChain } from './chain.ts';
+import { type CertificateFormat, type Chain, orderChain, usageProblems } from './chain.ts';
 import { decryptKey, decodePfx } from './decoder.ts';
 import { type DiagnosisCode, diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { ClientIdentity, Diagnosis } from './identity.ts';
@@ -43,8 +43,9 @@ export async function loadIdentity(
   const main = source.pfx ?? source.cert;
   const file = main === null ? null : 'path' in main ? main.path : main.label;
   try {
-    const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
-    return { identity: identityOf(found, problems, roots), problems, file };
+    const pair = await loadPair(source, problems, roots);
+    problems.push(...usageProblems(pair.leaf, pair.certFile));
+    return { identity: identityOf(pair), problems, file };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const { code, message, hint } = error;
@@ -54,6 +55,30 @@ export async function loadIdentity(
       file,
     };
   }
+}
+
+/** A key and the certificates above it, whatever they are for. */
+export interface Pair extends Chain {
+  readonly key: KeyObject;
+  readonly certFile: string;
+}
+
+/**
+ * @param problems gets what does not make them impossible
+ * @throws CodedError of a DiagnosisCode
+ */
+export async function loadPair(
+  source: IdentitySource,
+  problems: Diagnosis[],
+  roots: Pick<TrustAnchors, 'certificates'>,
+): Promise<Pair> {
+  const found = source.pfx ? await fromPfx(source, source.pfx, problems) : await fromFiles(source, problems);
+  const { key, keyFile, certificates, certFile, format } = found;
+  const ordered = orderChain(certificates, key, certFile, format, roots);
+  if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
+  problems.push(...ordered.problems);
+  refuseWeak(ordered, key, certFile);
+  return { ...ordered, key, certFile };
 }
 
 interface Found {
@@ -106,7 +131,7 @@ function keyMissing(source: IdentitySource, certRead: ReadFile, keyRead: ReadFil
     return unusable(
       'KEY_MISSING',
       certRead.file,
-      `${certRead.file} holds no private key and the entry names none`,
+      `${certRead.file} holds no private key, and no key file is named`,
       'name the key file under key:',
     );
   return unusable(
@@ -161,8 +186,8 @@ async function passphraseFor(
     throw unusable(
       'PASSPHRASE_MISSING',
       file,
-      `the key in ${file} is encrypted and the entry has no passphrase`,
-      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] } to the entry',
+      `the key in ${file} is encrypted, and there is no passphrase for it`,
+      'add passphrase: { env: NAME }, { file: PATH } or { command: [...] }',
     );
   return readPassphrase(source.passphrase);
 }
@@ -173,18 +198,8 @@ export async function openKey(part: KeyPart, passphrase: Secret | null, file: st
   return decryptKey(part, passphrase ?? new Secret(''), file);
 }
 
-function identityOf(
-  { key, keyFile, certificates, certFile, format }: Found,
-  problems: Diagnosis[],
-  roots: Pick<TrustAnchors, 'certificates'>,
-): ClientIdentity {
-  const ordered = orderChain(certificates, key, certFile, format, roots);
-  if (!ordered) throw mismatch(key, keyFile, certificates, certFile);
-  problems.push(...ordered.problems);
-  const { leaf, chain, issuer } = ordered;
-  const certPem = chain.map((certificate) => certificate.toString()).join('');
-  const keyPem = new Secret(key.export({ type: 'pkcs8', format: 'pem' }).toString());
-  refuseWeak(certPem, keyPem, certificateFacts(leaf), certFile);
+function identityOf({ key, leaf, chain, issuer }: Pair): ClientIdentity {
+  const keyPem = new Secret(pemOf(key));
   const hash = createHash('sha256').update(createPublicKey(key).export({ type: 'spki', format: 'der' }));
   for (const certificate of chain) hash.update(certificate.raw);
   return Object.freeze({
@@ -193,10 +208,12 @@ function identityOf(
     chain,
     issuer,
     facts: chain.map(certificateFacts),
-    certPem,
+    certPem: chain.map(String).join(''),
     keyPem: () => keyPem.reveal(),
   });
 }
+
+const pemOf = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
 function mismatch(
   key: KeyObject,
@@ -216,9 +233,10 @@ function mismatch(
 }
 
 /** OpenSSL refuses small keys when the context is made: better told now than at the first request. */
-function refuseWeak(certPem: string, keyPem: Secret, { subject, key }: CertificateFacts, file: string): void {
+function refuseWeak({ leaf, chain }: Chain, privateKey: KeyObject, file: string): void {
+  const { subject, key } = certificateFacts(leaf);
   try {
-    tls.createSecureContext({ cert: certPem, key: keyPem.reveal() });
+    tls.createSecureContext({ cert: chain.map(String).join(''), key: pemOf(privateKey) });
   } catch (error) {
     const code = nativeCode(error) ?? 'unknown error';
     if (/KEY_TOO_SMALL/.test(code)) {

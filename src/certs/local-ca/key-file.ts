@@ -1,7 +1,7 @@
 /** The file of the local CA's key: 0600, encrypted where the settings have a passphrase. */
 import type { KeyObject } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
-import { CodedError, MtlsdError, nativeCode } from '../../core/errors.ts';
+import { badConfiguration, CodedError, MtlsdError, nativeCode } from '../../core/errors.ts';
 import { octal } from '../../core/files/own-folder.ts';
 import type { Secret } from '../../core/secret.ts';
 import { sealKey } from '../identity/decoder.ts';
@@ -26,10 +26,10 @@ export async function readKeyFile(file: string, passphrase: Secret | null, anew:
   try {
     const { keys } = partsOf({ ...detect(bytes), file, bytes, problems: [] }, 'key');
     const [part] = keys;
-    if (!part) throw refused(`${file} holds no private key`, anew);
+    if (!part) throw badConfiguration(`${file} holds no private key`, anew);
     const encrypted = part.form !== 'plain';
     if (encrypted && passphrase === null)
-      throw refused(
+      throw badConfiguration(
         `${file} is encrypted, and mtlsd.yaml has no passphrase for it`,
         'set ca.passphrase: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, ...] }',
       );
@@ -38,8 +38,8 @@ export async function readKeyFile(file: string, passphrase: Secret | null, anew:
     if (error instanceof MtlsdError || !(error instanceof CodedError)) throw error;
     const { code, message, hint } = error;
     if (code === 'PASSPHRASE_WRONG')
-      throw refused(`ca.passphrase does not open the key in ${file}`, `${hint}; without it, ${anew}`, error);
-    throw refused(message, anew, error);
+      throw badConfiguration(`ca.passphrase does not open the key in ${file}`, `${hint}; without it, ${anew}`, error);
+    throw badConfiguration(message, anew, error);
   }
 }
 
@@ -53,34 +53,30 @@ export async function readCaPassphrase(source: PassphraseSource | null): Promise
   if (source === null) return null;
   const passphrase = await readPassphrase(source).catch((error: unknown) => {
     if (!(error instanceof CodedError)) throw error;
-    throw refused(`ca.passphrase: ${error.message}`, error.hint);
+    throw badConfiguration(`ca.passphrase: ${error.message}`, error.hint);
   });
   if (passphrase.reveal() !== '') return passphrase;
-  throw refused(
+  throw badConfiguration(
     'ca.passphrase: it is empty',
     'write a passphrase where ca.passphrase says, or take it out of mtlsd.yaml',
   );
-}
-
-export function refused(message: string, hint: string, cause?: unknown): MtlsdError {
-  return new MtlsdError('BAD_CONFIGURATION', message, { hint, cause });
 }
 
 /** null where it isn't there. The open file is checked, not its name, so that nothing is swapped in between. */
 async function readOwnFile(file: string): Promise<Buffer | null> {
   const handle = await open(file, constants.O_RDONLY).catch((error: unknown) => {
     if (nativeCode(error) === 'ENOENT') return null;
-    throw refused(`${file} can't be read`, `check that you own it: ls -l ${file}`, error);
+    throw badConfiguration(`${file} can't be read`, `check that you own it: ls -l ${file}`, error);
   });
   if (!handle) return null;
   try {
     const { mode, uid } = await handle.stat();
     if (process.platform !== 'win32') {
       if (uid !== process.getuid?.()) {
-        throw refused(`${file} belongs to another user`, `run mtlsd as its owner, or: chown it to yourself`);
+        throw badConfiguration(`${file} belongs to another user`, `run mtlsd as its owner, or: chown it to yourself`);
       }
       if (mode & 0o077) {
-        throw refused(
+        throw badConfiguration(
           `${file} can be used by others (mode ${octal(mode)}), who could pose as any server to your clients`,
           `if nobody could have read it: chmod 600 ${file}; else remove it and ca.pem, and trust the new CA`,
         );

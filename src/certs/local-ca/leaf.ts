@@ -1,8 +1,8 @@
 /** The certificate that stands in for a server towards the client. */
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { LocalCa } from './local-ca.ts';
 import { mintDer } from './mint.ts';
+import type { Signer } from './signer.ts';
 
 const HOUR_MS = 3_600_000;
 /**
@@ -26,14 +26,12 @@ export interface LeafBytes {
  * A leaf for one host, signed by the local CA. Its validity never leaves the CA's.
  * @param host canonical name, or IP address without brackets
  */
-export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): LeafBytes {
+export function mintLeafDer(ca: Signer, host: string, publicKey: KeyObject, now = Date.now()): LeafBytes {
   const { validFromDate, validToDate } = ca.certificate;
   const notBefore = new Date(Math.max(now - SKEW_MS, validFromDate.getTime()));
   const notAfter = new Date(Math.min(now + LIFE_MS, validToDate.getTime()));
   const der = mintDer({
-    // Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it.
-    // OpenSSL (3.0) holds an address there to the constraints of host names.
-    ...(host.length <= LONGEST_COMMON_NAME && !(ca.constrained && isIP(host)) ? { subject: { commonName: host } } : {}),
+    ...(mayNameSubject(ca, host) ? { subject: { commonName: host } } : {}),
     issuer: ca.issuer,
     publicKey,
     notBefore,
@@ -44,7 +42,16 @@ export function mintLeafDer(ca: LocalCa, host: string, publicKey: KeyObject, now
   return { der, notBefore, notAfter };
 }
 
+/**
+ * Names are verified by subjectAltName alone (RFC 9525 §2); the common name is for people who look at it. OpenSSL (3.0) holds
+ * an address there to the constraints of host names.
+ */
+function mayNameSubject({ constrains }: Signer, host: string): boolean {
+  if (constrains === 'subjects' || (constrains === 'hosts' && isIP(host))) return false;
+  return host.length <= LONGEST_COMMON_NAME;
+}
+
 /** The same as a certificate that can be read. */
-export function mintLeaf(ca: LocalCa, host: string, publicKey: KeyObject, now = Date.now()): X509Certificate {
+export function mintLeaf(ca: Signer, host: string, publicKey: KeyObject, now = Date.now()): X509Certificate {
   return new X509Certificate(mintLeafDer(ca, host, publicKey, now).der);
 }

@@ -3,13 +3,16 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { writeAtomically } from '../../core/files/atomic-write.ts';
-import type { LocalCa } from './local-ca.ts';
+import type { LocalCa } from './state.ts';
 
 /**
  * Writes `ca.pem` and `bundle.pem`, 0644 whatever the umask; made 0755 where the folder is missing.
  * @throws MtlsdError BAD_CONFIGURATION where the folder can't be written
  */
-export async function publishCa({ certPath, bundlePath }: LocalCa, dir: string): Promise<void> {
+export async function publishCa(
+  { certPath, bundlePath }: Pick<LocalCa, 'certPath' | 'bundlePath'>,
+  dir: string,
+): Promise<void> {
   try {
     if (await mkdir(dir, { recursive: true })) await chmod(dir, 0o755);
     for (const [name, source] of [

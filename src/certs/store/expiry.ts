@@ -4,10 +4,19 @@
  * `renew`, before the last sixth, since a renewal is tried earlier and warns when it fails.
  * After a pause it warns once, for the nearest of the thresholds that passed.
  */
+import type { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { certificateFacts } from '../../core/facts.ts';
 import { writeAtomically } from '../../core/files/atomic-write.ts';
-import type { StoreEntry, StoreSnapshot } from './snapshot.ts';
+
+/** An entry of the store, or the local CA. */
+export interface Expiring {
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly identity: { readonly leaf: X509Certificate } | null;
+  /** null for what does not renew itself. */
+  readonly renew: object | null;
+}
 
 export interface ExpiryNotice {
   readonly event: 'certificate.expiring' | 'certificate.expired';
@@ -52,7 +61,7 @@ type Notified = Record<string, { threshold: number; until: number }>;
 
 export class ExpiryWatch {
   readonly #options: ExpiryOptions;
-  #entries: readonly StoreEntry[] = [];
+  #entries: readonly Expiring[] = [];
   #told: Notified | null = null;
   #timer: NodeJS.Timeout | null = null;
   #queue: Promise<void> = Promise.resolve();
@@ -62,9 +71,9 @@ export class ExpiryWatch {
     this.#options = options;
   }
 
-  /** Looks at this store from now on; call it after each swap. Resolves when all due warnings are given. */
-  update(snapshot: Pick<StoreSnapshot, 'entries'>): Promise<void> {
-    this.#entries = snapshot.entries.filter((entry) => entry.enabled && entry.identity);
+  /** Looks at these from now on; call it after each change. Resolves when all due warnings are given. */
+  update(entries: readonly Expiring[]): Promise<void> {
+    this.#entries = entries.filter((entry) => entry.enabled && entry.identity);
     return this.#look();
   }
 
@@ -137,12 +146,12 @@ function deadlinesOf(from: Date, to: Date, renews: boolean): Deadline[] {
   return THRESHOLDS.map((threshold) => ({ threshold, atMs: end - Math.min(threshold * DAY_MS, longestMs) }));
 }
 
-function deadlinesOfEntry({ identity, renew }: StoreEntry): Deadline[] {
+function deadlinesOfEntry({ identity, renew }: Expiring): Deadline[] {
   return identity ? deadlinesOf(identity.leaf.validFromDate, identity.leaf.validToDate, renew !== null) : [];
 }
 
 function noticeFor(
-  { name, identity }: StoreEntry,
+  { name, identity }: Expiring,
   deadlines: readonly Deadline[],
   told: Notified,
   now: number,

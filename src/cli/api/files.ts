@@ -6,6 +6,7 @@ import { createMetrics } from '../../admin/metrics.ts';
 import { createAdminApp } from '../../admin/server.ts';
 import { createUsage } from '../../admin/usage.ts';
 import { withinReach } from '../../certs/decide.ts';
+import { ownReach } from '../../certs/local-ca/own-ca.ts';
 import { openStore } from '../../certs/store/store.ts';
 import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
 import { Secret } from '../../core/secret.ts';
@@ -21,7 +22,7 @@ export async function filesApi(home: string): Promise<Api> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const store = await openStore({ file: join(home, 'certificates.yaml'), watch: false });
   // A mistake in mtlsd.yaml concerns a decision alone, which the settings have a part in.
-  const settings = await loadSettings({ home }, process.env).catch(asMtlsdError);
+  const limits = await caLimits(home).catch(asMtlsdError);
   const token = new Secret(randomBytes(32).toString('base64url'));
   const recorder = createRecorder({ maxRecords: 1, maxBytes: 1 });
   const app = await createAdminApp({
@@ -36,9 +37,8 @@ export async function filesApi(home: string): Promise<Api> {
       throw notRunning(home);
     },
     within(decision, authority) {
-      if (settings instanceof MtlsdError) throw settings;
-      const { reach, outside } = settings.ca;
-      return withinReach(decision, authority, { permits: reach.permits, outside });
+      if (limits instanceof MtlsdError) throw limits;
+      return withinReach(decision, authority, limits.reach, limits.outside);
     },
     recorder,
     fieldPolicy: 'none',
@@ -89,4 +89,10 @@ export async function filesApi(home: string): Promise<Api> {
       await store.close();
     },
   };
+}
+
+/** What the local CA may sign for, without its key. */
+async function caLimits(home: string) {
+  const { reach, outside, own } = (await loadSettings({ home }, process.env)).ca;
+  return { reach: own ? await ownReach(own.cert) : reach, outside };
 }

@@ -18,7 +18,7 @@ interface Options {
 export function caCommand(): Command {
   return new Command('ca')
     .description(
-      'The local CA, which signs the certificates that the daemon shows to clients. It was made for this installation alone.',
+      'The local CA, which signs the certificates that the daemon shows to clients. It was made for this installation alone, unless ca.cert in mtlsd.yaml names your own.',
     )
     .addHelpText(
       'after',

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import type { StatusAnswer } from '../../admin/routes/status.ts';
 import { asMtlsdError } from '../../core/errors.ts';
 import { homeDirectory } from '../../home.ts';
 import { anyApi } from '../api/any.ts';
-import { withApi } from '../api/api.ts';
+import { type Api, withApi } from '../api/api.ts';
 import { failed, type CheckResult } from '../doctor/check.ts';
 import { checkClients, checkShell } from '../doctor/clients.ts';
 import { checkConfiguration } from '../doctor/configuration.ts';
@@ -62,9 +63,14 @@ async function examine(home: string, clients: boolean): Promise<CheckResult[]> {
     return findings;
   const shown = progress('asking the clients on this machine …');
   findings.push(...(await guarded('settings of clients', checkConfiguration)));
-  findings.push(...(await guarded('clients', () => checkClients(home))));
+  findings.push(...(await guarded('clients', () => withApi(anyApi(home), (api) => clientsOf(api, home)))));
   shown.done();
   return findings;
+}
+
+async function clientsOf(api: Api, home: string): Promise<CheckResult[]> {
+  const { ca } = (await api.call<StatusAnswer>('GET', '/api/v1/status')).body;
+  return checkClients(home, ca.tests_trust);
 }
 
 /** What can't be looked at is a finding too, and no end of the rest. */

@@ -42,7 +42,14 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
     ['upstream', status.upstream_proxy.length === 0 ? null : status.upstream_proxy.join(', ')],
     ['admin API', run?.admin ?? null],
     ['home', status.home],
-    ['local CA', `${ca.subject}, until ${ca.not_after.slice(0, 10)}\nSHA-256 ${ca.fingerprint256}`],
+    [
+      'local CA',
+      [
+        `${ca.subject}, until ${ca.not_after.slice(0, 10)}`,
+        `SHA-256 ${ca.fingerprint256}`,
+        ...(ca.signer === ca.subject ? [] : [`${ca.signer} below it signs`]),
+      ].join('\n'),
+    ],
     ['store', states.filter((state) => state !== null).join(', ')],
     ['expiring', store.expiring.length === 0 ? null : expiringText(store.expiring)],
     [

@@ -3,6 +3,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { expiresSoon } from '../../certs/store/expiry.ts';
 import { asMtlsdError } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { octal } from '../../core/files/own-folder.ts';
@@ -61,23 +62,37 @@ const SECRETS = [
 ] as const;
 
 export async function checkCa(home: string): Promise<CheckResult[]> {
-  const path = join(home, 'ca/ca.pem');
-  const pem = await readFile(path, 'utf8').catch(() => null);
+  const pem = await readFile(join(home, 'ca/ca.pem'), 'utf8').catch(() => null);
   if (pem === null) return [failed('local CA', `there is none in ${home}`, 'mtlsd start makes it')];
-  const anew = `remove ${join(home, 'ca')}, start the daemon, and let clients trust the new one`;
+  const own = await ownCaNamed(home);
+  const next = own
+    ? `renew it, and replace ${own}`
+    : `remove ${join(home, 'ca')}, start the daemon, and let clients trust the new one`;
   try {
     const certificate = new X509Certificate(pem);
-    const key = await readFile(join(home, 'ca/ca.key'), 'latin1');
     const { subject, not_after } = certificateFacts(certificate);
-    // The passphrase may be in the daemon's environment alone.
-    const encrypted = key.includes('ENCRYPTED');
-    if (!encrypted && !certificate.checkPrivateKey(createPrivateKey(key)))
-      return [failed('local CA', 'its key is not the key of its certificate', anew)];
-    if (certificate.validToDate.getTime() < Date.now()) return [failed('local CA', `it expired at ${not_after}`, anew)];
-    return [ok('local CA', `${subject}, until ${not_after.slice(0, 10)}${encrypted ? ', its key encrypted' : ''}`)];
+    const { validFromDate: from, validToDate: to } = certificate;
+    // The passphrase, and a key of the user's own, may be where the daemon alone can read them.
+    const key = own ? null : await readFile(join(home, 'ca/ca.key'), 'latin1');
+    const encrypted = key?.includes('ENCRYPTED') ?? false;
+    if (key !== null && !encrypted && !certificate.checkPrivateKey(createPrivateKey(key)))
+      return [failed('local CA', 'its key is not the key of its certificate', next)];
+    if (to.getTime() < Date.now()) return [failed('local CA', `it expired at ${not_after}`, next)];
+    const what = `${subject}, until ${not_after.slice(0, 10)}`;
+    if (expiresSoon(from, to, false)) return [warning('local CA', `it expires soon: ${what}`, next)];
+    return [ok('local CA', `${what}${encrypted ? ', its key encrypted' : own ? `, above the CA in ${own}` : ''}`)];
   } catch (error) {
-    return [failed('local CA', `it can't be read: ${asMtlsdError(error).message}`, anew)];
+    return [failed('local CA', `it can't be read: ${asMtlsdError(error).message}`, next)];
   }
+}
+
+/** A mistake in mtlsd.yaml is another finding. */
+async function ownCaNamed(home: string): Promise<string | null> {
+  const { loadSettings } = await import('../../settings/load.ts');
+  return loadSettings({ home }, process.env).then(
+    ({ ca }) => ca.own?.cert ?? null,
+    () => null,
+  );
 }
 
 export async function checkDaemon(home: string): Promise<CheckResult[]> {

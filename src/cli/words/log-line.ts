@@ -41,7 +41,10 @@ const failure = ({ code, message, hint }: { code: string; message: string; hint?
 const expiry = ({ name, subject, days_left, not_after }: LogFields<'certificate.expiring'>): Words => ({
   about: name,
   outcome: `${days_left < 0 ? 'expired' : 'expires'} ${inDays(days_left)}, at ${not_after}: ${subject}`,
-  next: `get a new certificate, and: mtlsd cert set ${name} --cert FILE --key FILE`,
+  next:
+    name === 'local CA'
+      ? 'make a new one, or renew the files of ca.cert'
+      : `get a new certificate, and: mtlsd cert set ${name} --cert FILE --key FILE`,
 });
 
 const connection = (line: LogFields<'tls.connected'>): Words => {
@@ -64,6 +67,10 @@ const WORDS: { readonly [E in LogEvent]: (line: LogFields<E>) => Words } = {
       count(line.certificates, 'certificate'),
       `home ${line.home}`,
     ].join(', '),
+  }),
+  'ca.changed': ({ why, subject, fingerprint256 }) => ({
+    about: 'local CA',
+    outcome: `${why}: ${subject} signs, SHA-256 ${fingerprint256}`,
   }),
   'daemon.stopped': ({ reason }) => ({ about: '', outcome: reason }),
   'daemon.warning': ({ message }) => ({ about: '', outcome: message }),

@@ -5,7 +5,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../../core/extensions.ts';
 import { certificateFacts, rfc3339 } from '../../core/facts.ts';
-import { hasNameConstraints, violationOf } from './constraints.ts';
+import { hasNameConstraints, violationOf } from '../../core/name-constraints.ts';
 import { couldHaveIssued, type Path, partsOf } from './path.ts';
 import type { Finding, ProblemCode } from './problems.ts';
 
@@ -189,7 +189,7 @@ function caFindings(path: Path, certificate: X509Certificate, parts: Certificate
     found.push(finding('PATH_LENGTH_EXCEEDED', depth, certificate, message));
   }
   const [leaf] = path.certificates;
-  const violation = leaf ? violationOf(certificate, leaf) : null;
+  const violation = leaf ? violationOf(certificate, certificateFacts(leaf).sans) : null;
   if (violation) {
     const verb = violation.code === 'EXCLUDED_VIOLATION' ? 'exclude' : 'do not permit';
     found.push(

@@ -44,7 +44,7 @@ export interface Expectation {
   readonly minVersion: string;
   readonly revocation: RevocationRules;
   /** The local CA: a server that shows a leaf of it is refused in every mode. */
-  readonly refuseIssuedBy?: X509Certificate;
+  readonly refuseIssuedBy?: readonly X509Certificate[];
 }
 
 export interface Verdict {
@@ -198,8 +198,8 @@ function about(code: string, message = problemMeaning(code)): Finding {
   return { code, depth: null, subject: null, message };
 }
 
-function localCaFindings(chain: readonly X509Certificate[], ca: X509Certificate | undefined): Finding[] {
-  const depth = ca ? chain.findIndex((certificate) => isOf(certificate, ca)) : -1;
+function localCaFindings(chain: readonly X509Certificate[], cas: readonly X509Certificate[] = []): Finding[] {
+  const depth = chain.findIndex((certificate) => cas.some((ca) => isOf(certificate, ca)));
   const certificate = chain[depth];
   if (!certificate) return [];
   const { subject } = certificateFacts(certificate);

@@ -1,5 +1,8 @@
 /** The page for a browser that uses the proxy and does not trust the local CA yet: the CA, the steps, and a test. */
 import { createHash, type X509Certificate } from 'node:crypto';
+import type { CaState } from '../../certs/local-ca/state.ts';
+import { authorityOf } from '../../core/authority.ts';
+import { isSelfSigned } from '../../core/facts.ts';
 import { OWN_NAME } from '../../core/own-name.ts';
 import { mobileconfig } from './mobileconfig.ts';
 
@@ -9,26 +12,40 @@ export interface LandingFile {
   readonly body: Buffer;
 }
 
+export type LandingCa = Pick<CaState, 'anchors' | 'reach'>;
+
+const APPLE = 'mtlsd-ca.mobileconfig';
+
 /**
  * All that is served over plain HTTP, by path.
  * @param answer a line that tells `mtlsd doctor` who answers
  */
-export function landingFiles(certificate: X509Certificate, answer: string): ReadonlyMap<string, LandingFile> {
-  const der = { fields: ['Content-Type', 'application/x-x509-ca-cert'], body: certificate.raw };
-  const pem = ['Content-Type', 'application/x-pem-file', 'Content-Disposition', 'attachment; filename="mtlsd-ca.pem"'];
-  const page = pageOf(certificate, answer);
+export function landingFiles(ca: LandingCa, answer: string): ReadonlyMap<string, LandingFile> {
+  const page = pageOf(ca, answer);
   return new Map([
     ['/', { fields: ['Content-Type', 'text/html; charset=utf-8', ...POLICY], body: Buffer.from(page) }],
     ['/check.js', { fields: ['Content-Type', 'text/javascript; charset=utf-8'], body: Buffer.from(CHECK) }],
-    ['/mtlsd-ca.pem', { fields: pem, body: Buffer.from(certificate.toString()) }],
-    ['/mtlsd-ca.crt', der],
-    ['/mtlsd-ca.cer', der],
+    ...ca.anchors.flatMap(filesOf),
     [
-      '/mtlsd-ca.mobileconfig',
-      { fields: ['Content-Type', 'application/x-apple-aspen-config'], body: Buffer.from(mobileconfig(certificate)) },
+      `/${APPLE}`,
+      { fields: ['Content-Type', 'application/x-apple-aspen-config'], body: Buffer.from(mobileconfig(ca.anchors)) },
     ],
   ]);
 }
+
+/** One certificate a file: most programs install no more of one. */
+function filesOf(certificate: X509Certificate, index: number): [string, LandingFile][] {
+  const name = nameOf('mtlsd-ca', index);
+  const der = { fields: ['Content-Type', 'application/x-x509-ca-cert'], body: certificate.raw };
+  const pem = ['Content-Type', 'application/x-pem-file', 'Content-Disposition', `attachment; filename="${name}.pem"`];
+  return [
+    [`/${name}.pem`, { fields: pem, body: Buffer.from(certificate.toString()) }],
+    [`/${name}.crt`, der],
+    [`/${name}.cer`, der],
+  ];
+}
+
+const nameOf = (file: string, index: number): string => (index === 0 ? file : file.replace('mtlsd-ca', 'mtlsd-ca-new'));
 
 const STYLE = `body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
 code{overflow-wrap:anywhere}summary{font-weight:600;cursor:pointer;padding:.4rem 0}
@@ -77,7 +94,7 @@ interface Platform {
 
 // biome-ignore format: a table reads best as a table
 const PLATFORMS: readonly Platform[] = [
-  { name: 'iPhone and iPad', file: 'mtlsd-ca.mobileconfig', steps: [
+  { name: 'iPhone and iPad', file: APPLE, steps: [
     'Open the file in Safari and allow the download of the profile.',
     'Settings, General, VPN &amp; Device Management: select the profile, then Install.',
     'Settings, General, About, Certificate Trust Settings: turn on full trust for the CA.' ] },
@@ -111,29 +128,37 @@ const PLATFORMS: readonly Platform[] = [
     'Run <code>sudo update-ca-trust</code>' ] },
 ];
 
-function pageOf({ fingerprint256 }: X509Certificate, answer: string): string {
-  const platforms = PLATFORMS.map(
-    ({ name, file, steps }) =>
-      `<details><summary>${name}</summary><p>File: <a href="/${file}">${file}</a></p><ol>${steps.map((step) => `<li>${step}</li>`).join('')}</ol></details>`,
-  );
+function pageOf({ anchors, reach }: LandingCa, answer: string): string {
+  const [first] = anchors;
+  const testable = reach.permits(authorityOf(OWN_NAME, 443));
+  const paragraphs = (...texts: (string | false)[]): string =>
+    texts.map((text) => (text === false ? '' : `<p>${text}</p>\n`)).join('');
+  const platforms = PLATFORMS.map(({ name, file, steps }) => {
+    const files = file === APPLE ? [file] : anchors.map((_, index) => nameOf(file, index));
+    const links = files.map((each) => `<a href="/${each}">${each}</a>`).join(', ');
+    const list = steps.map((step) => `<li>${step}</li>`).join('');
+    const again = files.slice(1).map((each) => `<li>Do the same with ${each}.</li>`);
+    return `<details><summary>${name}</summary><p>File: ${links}</p><ol>${list}${again.join('')}</ol></details>`;
+  });
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Trust the CA of mtlsd</title><style>${STYLE}</style></head>
 <body><main><h1>Trust the CA of mtlsd</h1>
 <p>This browser uses the proxy mtlsd. mtlsd answers for https websites with certificates of its own CA. Until this device trusts that CA,
 the browser shows a warning for each of them.</p>
-<p role="status">Not tested: this page needs JavaScript to test it.</p>
-<p><button type="button">Test again</button></p>
-<h2>1. Compare the fingerprint</h2>
+${paragraphs(
+  anchors.length > 1 &&
+    'This CA is being replaced by a new one. Install both. The test on this page is about the new one.',
+  !isSelfSigned(first) &&
+    'This CA is an intermediate. Some systems accept a root CA only: ask whoever runs this mtlsd for the root.',
+)}<p role="status">${testable ? 'Not tested: this page needs JavaScript to test it.' : `Not tested: this CA may not sign for ${OWN_NAME}.`}</p>
+${testable ? '<p><button type="button">Test again</button></p>\n' : ''}<h2>1. Compare the fingerprint</h2>
 <p>Whoever has the key of this CA can pose as any website to you. Install it only if you know who runs this mtlsd. This page comes over
 plain HTTP, so compare the SHA-256 fingerprint with what <code>mtlsd ca show</code> prints on the machine that runs mtlsd, and with what
 your device shows for the file:</p>
-<p><code>${fingerprint256}</code></p>
-<h2>2. Install the CA</h2>
+${anchors.map(({ fingerprint256 }, index) => `<p>${anchors.length > 1 ? `${nameOf('mtlsd-ca', index)}: ` : ''}<code>${fingerprint256}</code></p>\n`).join('')}<h2>2. Install the CA</h2>
 ${platforms.join('\n')}
-<h2>3. Test it</h2>
-<p>Select “Test again” above. Some browsers must be restarted first.</p>
-<p><small>${answer}</small></p>
-</main><script src="/check.js" type="module"></script></body></html>
+${testable ? '<h2>3. Test it</h2>\n<p>Select “Test again” above. Some browsers must be restarted first.</p>\n' : ''}<p><small>${answer}</small></p>
+</main>${testable ? '<script src="/check.js" type="module"></script>' : ''}</body></html>
 `;
 }

@@ -2,7 +2,6 @@
  * The ways in: listen, admit, limit, drain. A connection that is admitted becomes HTTP on the proxy's own port, SOCKS, or a
  * local port of one origin; what comes of it is a client connection, whose requests become exchanges.
  */
-import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { decide } from '../../certs/decide.ts';
@@ -26,11 +25,12 @@ import { clientOf, type ConnectContext, handleConnect, handleSocks } from './con
 import { originFormOf, parseAbsoluteForm } from './forward.ts';
 import { boundAddress, listenOn, type ListenPlace } from './ports.ts';
 import type { TunnelContext } from './tunnel.ts';
+import type { LandingCa } from '../landing/page.ts';
 import { localConnection, type LocalPort, refuseForeignPage, relayLocal } from './local.ts';
 
 export interface ProxyServerOptions {
-  /** The local CA's certificate, for browsers that don't trust it yet. */
-  readonly ca: X509Certificate;
+  /** What clients have to trust, for browsers that don't yet. */
+  readonly ca: () => LandingCa;
   readonly listen: readonly ListenPlace[];
   /** Whether a port that is taken is replaced by any free one. */
   readonly anyPort: boolean;

@@ -24,7 +24,7 @@ export interface DialerOptions {
   readonly openTcp: (authority: Authority) => Promise<TcpConnection & { readonly via: string | null }>;
   readonly contextFor: (identity: ClientIdentity | null, policy: Policy) => SecureContext;
   /** Origins that show a leaf of our own local CA are refused. */
-  readonly localCa: X509Certificate;
+  readonly localCa: () => readonly X509Certificate[];
   readonly tlsTimeoutMs: number;
   readonly onRecord: (record: ConnectionRecord) => void;
   readonly onKeylog: ((line: Buffer) => void) | null;
@@ -76,7 +76,7 @@ export function createDialer(options: DialerOptions): Dial {
     const serverName = plan.policy.serverName ?? plan.authority.host;
     let verdict: Verdict | null = null;
     const judge = (socket: TLSSocket, opensslError: string | null, staple: Buffer | null): Verdict =>
-      draft.judged(socket, serverName, options.localCa, opensslError, chains, staple);
+      draft.judged(socket, serverName, options.localCa(), opensslError, chains, staple);
     const { socket, failure, staple } = await handshake({
       transport: tcp.socket,
       secureContext: options.contextFor(identity, withReportedVersions(plan.policy)),

@@ -150,7 +150,7 @@ export class RecordDraft {
   judged(
     socket: TLSSocket,
     host: string,
-    localCa: X509Certificate,
+    localCa: readonly X509Certificate[],
     opensslError: string | null,
     chains: ChainReader,
     staple: Buffer | null,

@@ -9,19 +9,23 @@ import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mintLeaf } from '../../../../src/certs/local-ca/leaf.ts';
 import { leafCache } from '../../../../src/certs/local-ca/leaf-cache.ts';
-import { type LocalCa, openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
-import { issuerOf, mint } from '../../../../src/certs/local-ca/mint.ts';
+import { openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
+import { mint } from '../../../../src/certs/local-ca/mint.ts';
+import { type Signer, signerOf } from '../../../../src/certs/local-ca/signer.ts';
 import { certificateParts, OID } from '../../../../src/core/extensions.ts';
 import { certificateFacts } from '../../../../src/core/facts.ts';
 import { createPki, DAY, HOUR } from '../../../support/pki.ts';
 
 let home: string;
-let ca: LocalCa;
+let ca: Signer;
+let caFile: string;
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
 beforeAll(async () => {
   home = mkdtempSync(path.join(tmpdir(), 'mtlsd-leaf-'));
-  ca = await openLocalCa(path.join(home, 'ca'));
+  const { current, certPath } = await openLocalCa(path.join(home, 'ca'));
+  ca = current.signer;
+  caFile = certPath;
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
@@ -69,8 +73,7 @@ describe('a leaf', () => {
 
   test('repeats the name of a CA that others made byte for byte, and its key identifier', async () => {
     const own = await (await createPki()).root({ subject: 'C=DE, O=Größe & Söhne, CN=own', key: 'rsa2048' });
-    const issuer = issuerOf(own.x509, createPrivateKey(own.keyPem));
-    const leaf = mintLeaf({ ...ca, certificate: own.x509, issuer }, 'api.example', publicKey);
+    const leaf = mintLeaf(signerOf([own.x509], createPrivateKey(own.keyPem)), 'api.example', publicKey);
     expect(leaf.checkIssued(own.x509) && leaf.verify(own.x509.publicKey)).toBe(true);
     expect(certificateFacts(leaf).signature).toBe('sha256WithRSAEncryption');
   });
@@ -87,7 +90,7 @@ describe('a leaf', () => {
       '-purpose',
       'sslserver',
       '-CAfile',
-      ca.certPath,
+      caFile,
       ...files,
     ]);
     expect(said.toString()).toBe(files.map((file) => `${file}: OK\n`).join(''));
@@ -121,7 +124,7 @@ describe('mint', () => {
 
 describe('leafCache', () => {
   test('a client that trusts the local CA gets through, by name and by address', async () => {
-    const cache = leafCache(ca);
+    const cache = leafCache(() => ca);
     for (const host of ['api.example', '127.0.0.1']) {
       const server = tls.createServer({ SNICallback: (_, done) => done(null, cache.contextFor(host)) });
       server.listen(0, '127.0.0.1');
@@ -131,7 +134,7 @@ describe('leafCache', () => {
         host: '127.0.0.1',
         port,
         servername: 'api.example',
-        ca: ca.certPem,
+        ca: ca.certificate.toString(),
         checkServerIdentity: (_, certificate) => tls.checkServerIdentity(host, certificate),
       });
       await once(socket, 'secureConnect');
@@ -144,14 +147,14 @@ describe('leafCache', () => {
   });
 
   test('mints once for a host', () => {
-    const cache = leafCache(ca);
+    const cache = leafCache(() => ca);
     expect(cache.contextFor('a.example')).toBe(cache.contextFor('a.example'));
     expect(cache.contextFor('b.example')).not.toBe(cache.contextFor('a.example'));
     expect(cache).toMatchObject({ size: 2, minted: 2 });
   });
 
   test('keeps so many and lets the least recently used go', () => {
-    const cache = leafCache(ca, { max: 2 });
+    const cache = leafCache(() => ca, { max: 2 });
     const a = cache.contextFor('a.example');
     const b = cache.contextFor('b.example');
     cache.contextFor('a.example');
@@ -163,7 +166,7 @@ describe('leafCache', () => {
 
   test('renews well before the end', () => {
     let now = Date.now();
-    const cache = leafCache(ca, { now: () => now });
+    const cache = leafCache(() => ca, { now: () => now });
     const first = cache.contextFor('a.example');
     now += 59 * DAY;
     expect(cache.contextFor('a.example')).toBe(first);
@@ -173,7 +176,7 @@ describe('leafCache', () => {
 
   test('mints again when the clock was set back before the beginning of the leaf', () => {
     let now = Date.now() + 2 * DAY;
-    const cache = leafCache(ca, { now: () => now });
+    const cache = leafCache(() => ca, { now: () => now });
     const first = cache.contextFor('a.example');
     now -= HOUR / 2;
     expect(cache.contextFor('a.example')).toBe(first);

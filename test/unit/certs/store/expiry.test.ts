@@ -51,7 +51,7 @@ describe('an expiring certificate', () => {
   test('is told of at each threshold and at its end, once each', async () => {
     const entries = [await entryFor('a', 40)];
     const { watch, told, notices } = watchIn(path.join(folderFor(), 'expiry.json'));
-    await watch.update({ entries });
+    await watch.update(entries);
     expect(told).toEqual([]);
     await pass(45, watch);
     watch.close();
@@ -65,14 +65,14 @@ describe('an expiring certificate', () => {
 
   test('that lives a short time is told of in its last third: of 24 hours once, of 45 days from 15 days on', async () => {
     const short = watchIn(path.join(folderFor(), 'expiry.json'));
-    await short.watch.update({ entries: [await entryFor('a', 1, 1)] });
+    await short.watch.update([await entryFor('a', 1, 1)]);
     await pass(15 / 24, short.watch);
     expect(short.told).toEqual([]);
     await pass(2, short.watch);
     short.watch.close();
     expect(short.told).toEqual(['a 1 0', 'a 0 -1']);
     const month = watchIn(path.join(folderFor(), 'expiry.json'));
-    await month.watch.update({ entries: [await entryFor('b', 42, 45)] });
+    await month.watch.update([await entryFor('b', 42, 45)]);
     await pass(45, month.watch);
     month.watch.close();
     expect(month.told).toEqual(['b 30 14', 'b 14 13', 'b 7 6', 'b 1 0', 'b 0 -1']);
@@ -80,7 +80,7 @@ describe('an expiring certificate', () => {
 
   test('that renews itself warns in the last sixth of its lifetime', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
-    await watch.update({ entries: [await entryFor('a', 1, 1, true)] });
+    await watch.update([await entryFor('a', 1, 1, true)]);
     await pass(19 / 24, watch);
     expect(told).toEqual([]);
     await pass(3 / 24, watch);
@@ -92,10 +92,10 @@ describe('an expiring certificate', () => {
     const stateFile = path.join(folderFor(), 'expiry.json');
     const entries = [await entryFor('a', 10)];
     const first = watchIn(stateFile);
-    await first.watch.update({ entries });
+    await first.watch.update(entries);
     first.watch.close();
     const second = watchIn(stateFile);
-    await second.watch.update({ entries });
+    await second.watch.update(entries);
     expect([first.told, second.told]).toEqual([['a 14 10'], []]);
     await pass(4, second.watch);
     second.watch.close();
@@ -104,14 +104,14 @@ describe('an expiring certificate', () => {
 
   test('found late is told of once, by the nearest threshold', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
-    await watch.update({ entries: [await entryFor('a', 0.5), await entryFor('b', -3)] });
+    await watch.update([await entryFor('a', 0.5), await entryFor('b', -3)]);
     watch.close();
     expect(told).toEqual(['a 1 0', 'b 0 -3']);
   });
 
   test('is told of again when it was told because the clock was ahead', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
-    await watch.update({ entries: [await entryFor('a', 20)] });
+    await watch.update([await entryFor('a', 20)]);
     vi.setSystemTime(start + 400 * DAY);
     await pass(1 / 24, watch);
     vi.setSystemTime(start);
@@ -122,9 +122,9 @@ describe('an expiring certificate', () => {
 
   test('that was renewed is another certificate', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
-    await watch.update({ entries: [await entryFor('a', 5)] });
-    await watch.update({ entries: [await entryFor('a', 400)] });
-    await watch.update({ entries: [await entryFor('a', 6)] });
+    await watch.update([await entryFor('a', 5)]);
+    await watch.update([await entryFor('a', 400)]);
+    await watch.update([await entryFor('a', 6)]);
     watch.close();
     expect(told).toEqual(['a 7 5', 'a 7 6']);
   });
@@ -132,12 +132,10 @@ describe('an expiring certificate', () => {
   test('of a disabled entry, or of one that can not be loaded, is not told of', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
     const entry = await entryFor('a', 5);
-    await watch.update({
-      entries: [
-        { ...entry, enabled: false },
-        { ...entry, identity: null },
-      ],
-    });
+    await watch.update([
+      { ...entry, enabled: false },
+      { ...entry, identity: null },
+    ]);
     watch.close();
     expect(told).toEqual([]);
   });
@@ -147,10 +145,10 @@ describe('an expiring certificate', () => {
     const stateFile = path.join(folder, 'expiry.json');
     writeFileSync(stateFile, '{ half');
     const damaged = watchIn(stateFile);
-    await damaged.watch.update({ entries: [await entryFor('a', 5)] });
+    await damaged.watch.update([await entryFor('a', 5)]);
     damaged.watch.close();
     const nowhere = watchIn(path.join(folder, 'missing', 'expiry.json'));
-    await nowhere.watch.update({ entries: [await entryFor('a', 5)] });
+    await nowhere.watch.update([await entryFor('a', 5)]);
     nowhere.watch.close();
     expect([damaged.told, nowhere.told]).toEqual([['a 7 5'], ['a 7 5']]);
     expect(Object.values(JSON.parse(readFileSync(stateFile, 'utf8')) as object)).toMatchObject([{ threshold: 7 }]);

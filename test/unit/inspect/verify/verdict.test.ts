@@ -209,7 +209,7 @@ describe('judge', () => {
   test('refuses a leaf of the local CA in every mode, and whatever is allowed', async () => {
     const local = await pki.root({ cn: 'mtlsd local CA' });
     const leaf = await local.issue();
-    const every = { refuseIssuedBy: local.x509, allow: ['LOCAL_CA_LEAF'], anchors: [local.x509] };
+    const every = { refuseIssuedBy: [local.x509], allow: ['LOCAL_CA_LEAF'], anchors: [local.x509] };
     for (const mode of ['enforce', 'report'] as const) {
       for (const chain of [[leaf.x509], [leaf.x509, local.x509], [local.x509]]) {
         const verdict = judge(observe(chain), expectation({ ...every, mode }));

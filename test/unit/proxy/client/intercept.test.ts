@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { leafCache } from '../../../../src/certs/local-ca/leaf-cache.ts';
-import { type LocalCa, openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
+import { openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
+import type { Signer } from '../../../../src/certs/local-ca/signer.ts';
 import { parseAuthority } from '../../../../src/core/authority.ts';
 import { intercept } from '../../../../src/proxy/client/intercept.ts';
 
 let home: string;
-let ca: LocalCa;
+let ca: Signer;
 let server: Server;
 
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'mtlsd-intercept-'));
-  ca = await openLocalCa(join(home, 'ca'));
+  ca = (await openLocalCa(join(home, 'ca'))).current.signer;
 });
 afterAll(() => {
   server.close();
@@ -27,7 +28,13 @@ function ask(host: string, session?: Buffer): Promise<{ subject: string; session
   const { promise, resolve, reject } = Promise.withResolvers<{ subject: string; session: Buffer | undefined }>();
   let ticket: Buffer | undefined;
   const { port } = server.address() as AddressInfo;
-  const socket = connect({ port, host: '127.0.0.1', servername: host, ca: ca.certPem, ...(session && { session }) });
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    servername: host,
+    ca: ca.certificate.toString(),
+    ...(session && { session }),
+  });
   socket.on('session', (given: Buffer) => (ticket = given));
   socket.on('secureConnect', () => socket.write(`${host}\n`));
   socket.on('data', (bytes) => {
@@ -40,7 +47,7 @@ function ask(host: string, session?: Buffer): Promise<{ subject: string; session
 }
 
 test('handshakes and resumptions go on when the cache closes the context that they began with', async () => {
-  const leaves = leafCache(ca, { max: 1 });
+  const leaves = leafCache(() => ca, { max: 1 });
   let hosts: string[] = [];
   server = createServer((socket) => {
     const interception = { contextFor: leaves.contextFor, handshakeTimeoutMs: 10_000, onKeylog: null };

@@ -13,8 +13,8 @@ interface Payload {
 }
 
 /** Read by Python's plistlib, so that the product is not checked against itself. */
-const read = (certificate: X509Certificate): Payload & { PayloadContent: Payload[] } =>
-  JSON.parse(execFileSync('python3', ['-c', READ], { input: mobileconfig(certificate), encoding: 'utf8' }));
+const read = (...certificates: [X509Certificate, ...X509Certificate[]]): Payload & { PayloadContent: Payload[] } =>
+  JSON.parse(execFileSync('python3', ['-c', READ], { input: mobileconfig(certificates), encoding: 'utf8' }));
 
 describe.runIf(hasTool('python3'))('the CA as a configuration profile', () => {
   test('is a property list with the certificate as a trusted root', async () => {
@@ -37,7 +37,7 @@ describe.runIf(hasTool('python3'))('the CA as a configuration profile', () => {
     const root = await (await createPki()).root();
     const { x509 } = await root.intermediate();
     expect(read(x509).PayloadContent[0]?.PayloadType).toBe('com.apple.security.pkcs1');
-    expect(mobileconfig(x509)).toBe(mobileconfig(new X509Certificate(x509.raw)));
+    expect(mobileconfig([x509])).toBe(mobileconfig([new X509Certificate(x509.raw)]));
     expect(read(x509).PayloadUUID).not.toBe(read(root.x509).PayloadUUID);
   });
 });

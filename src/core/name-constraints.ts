@@ -1,9 +1,8 @@
 /** Name constraints (RFC 5280 §4.2.1.10) of DNS names and IP addresses: enough to name the CA and the name that clash. */
 import type { X509Certificate } from 'node:crypto';
 import { BlockList } from 'node:net';
-import { children } from '../../core/der.ts';
-import { certificateParts, OID } from '../../core/extensions.ts';
-import { certificateFacts } from '../../core/facts.ts';
+import { children } from './der.ts';
+import { certificateParts, OID } from './extensions.ts';
 
 export interface Violation {
   readonly code: 'PERMITTED_VIOLATION' | 'EXCLUDED_VIOLATION';
@@ -12,43 +11,52 @@ export interface Violation {
 
 const TAG_DNS = 0x82;
 const TAG_IP = 0x87;
+const TAG_DIRECTORY_NAME = 0xa4;
 const TAG_EXCLUDED = 0xa1;
 
 export function hasNameConstraints(certificate: X509Certificate): boolean {
   return certificateParts(certificate).extensions.has(OID.nameConstraints);
 }
 
-/** The first name of the leaf that the CA's constraints leave out or exclude; null where none does, or none is known. */
-export function violationOf(ca: X509Certificate, leaf: X509Certificate): Violation | null {
+/** Whether they are about subjects too. */
+export function constrainsDirectoryNames(ca: X509Certificate): boolean {
+  const { permitted, excluded } = subtreesOf(ca);
+  return [...permitted, ...excluded].some(({ tag }) => tag === TAG_DIRECTORY_NAME);
+}
+
+/**
+ * The first name that the CA's constraints leave out or exclude; null where none does, or none is known.
+ * @param names `DNS:…`, `IP:…`; others are not looked at
+ */
+export function violationOf(ca: X509Certificate, names: readonly string[]): Violation | null {
+  const { permitted, excluded } = subtreesOf(ca);
+  for (const text of names) {
+    const tag = text.startsWith('DNS:') ? TAG_DNS : text.startsWith('IP:') ? TAG_IP : 0;
+    const value = text.slice(text.indexOf(':') + 1);
+    const within = (subtree: Subtree): boolean => subtree.tag === tag && covers(subtree, value);
+    if (excluded.some(within)) return { code: 'EXCLUDED_VIOLATION', name: text };
+    const ofItsKind = permitted.filter((subtree) => subtree.tag === tag);
+    if (ofItsKind.length > 0 && !ofItsKind.some(within)) return { code: 'PERMITTED_VIOLATION', name: text };
+  }
+  return null;
+}
+
+function subtreesOf(ca: X509Certificate): { permitted: Subtree[]; excluded: Subtree[] } {
   const extension = certificateParts(ca).extensions.get(OID.nameConstraints);
-  if (!extension) return null;
   const permitted: Subtree[] = [];
   const excluded: Subtree[] = [];
-  for (const list of children(extension.value)) {
+  for (const list of extension ? children(extension.value) : []) {
     for (const subtree of children(list.raw)) {
       const [base] = children(subtree.raw);
       if (base) (list.tag === TAG_EXCLUDED ? excluded : permitted).push(base);
     }
   }
-  for (const name of namesOf(leaf)) {
-    const within = (subtree: Subtree): boolean => subtree.tag === name.tag && covers(subtree, name.value);
-    if (excluded.some(within)) return { code: 'EXCLUDED_VIOLATION', name: name.text };
-    const ofItsKind = permitted.filter((subtree) => subtree.tag === name.tag);
-    if (ofItsKind.length > 0 && !ofItsKind.some(within)) return { code: 'PERMITTED_VIOLATION', name: name.text };
-  }
-  return null;
+  return { permitted, excluded };
 }
 
 interface Subtree {
   readonly tag: number;
   readonly value: Buffer;
-}
-
-function namesOf(leaf: X509Certificate): { tag: number; value: string; text: string }[] {
-  return certificateFacts(leaf).sans.flatMap((text) => {
-    const tag = text.startsWith('DNS:') ? TAG_DNS : text.startsWith('IP:') ? TAG_IP : 0;
-    return tag === 0 ? [] : [{ tag, value: text.slice(text.indexOf(':') + 1), text }];
-  });
 }
 
 function covers(subtree: Subtree, name: string): boolean {
