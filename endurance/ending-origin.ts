@@ -1,7 +1,9 @@
 /** An origin that ends every connection at one stage, in one way. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { reset } from '../fuzz/wire/script.ts';
 import { frame, FRAME, frameReader, headers, PREFACE } from '../test/support/h2-frames.ts';
 
 export type Version = 'h1' | 'h2';
@@ -17,12 +19,10 @@ export interface EndingOrigin {
   close(): Promise<void>;
 }
 
-export function end(as: End, raw: Socket): void {
-  // In a turn of its own: TLS above it may be reading.
-  setImmediate(() => {
-    if (as === 'reset') raw.resetAndDestroy();
-    else raw.end(() => raw.destroy());
-  });
+/** @param socket the TLS socket above it, where there is one */
+export function end(as: End, raw: Socket, socket: Duplex = raw): void {
+  if (as === 'reset') return reset(socket, raw);
+  setImmediate(() => raw.end(() => raw.destroy())); // TLS above it may be reading
 }
 
 export async function endingOrigin(
@@ -40,8 +40,8 @@ export async function endingOrigin(
         const raw = sockets.get(socket.remotePort ?? 0);
         if (!raw) return void socket.destroy();
         socket.once('close', () => raw.destroy());
-        if (stage === 'settled') return end(as, raw);
-        (version === 'h1' ? speakH1 : speakH2)(socket, stage, () => end(as, raw));
+        if (stage === 'settled') return end(as, raw, socket);
+        (version === 'h1' ? speakH1 : speakH2)(socket, stage, () => end(as, raw, socket));
       });
   server.on('connection', (raw: Socket) => {
     const port = raw.remotePort ?? 0;

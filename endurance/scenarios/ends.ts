@@ -117,7 +117,7 @@ async function leave(
     tls.write(Buffer.concat([head, body]));
     await quiet(tls);
   }
-  end(as, raw);
+  end(as, raw, tls);
 }
 
 /** A client that asks, and takes what comes. */

@@ -118,9 +118,14 @@ export async function openTunnel(
   const raw = await connectThrough(daemon.proxyPort, authority);
   raw.setNoDelay(true);
   const tls = connectTls({ socket: raw, ca: caOf(daemon), servername: 'localhost', ALPNProtocols: [alpn] });
-  await once(tls, 'secureConnect');
-  tls.on('error', () => {}).resume();
   raw.on('error', () => {});
+  try {
+    await once(tls, 'secureConnect');
+  } catch (error) {
+    raw.destroy();
+    throw error;
+  }
+  tls.on('error', () => {}).resume();
   return { raw, tls };
 }
 

@@ -8,6 +8,8 @@ export function connectThrough(proxyPort: number, authority: string, fields = ''
   return new Promise((resolve, reject) => {
     const socket = connect(proxyPort, '127.0.0.1');
     socket.once('error', reject);
+    const closed = Object.assign(new Error('closed before the answer'), { code: 'ECONNRESET' });
+    socket.once('close', () => reject(closed));
     socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${fields}\r\n`);
     let head = '';
     socket.on('data', function read(chunk: Buffer) {
