@@ -21,7 +21,7 @@ export interface EndingOrigin {
 
 /** @param socket the TLS socket above it, where there is one */
 export function end(as: End, raw: Socket, socket: Duplex = raw): void {
-  if (as === 'reset') return reset(socket, raw);
+  if (as === 'reset') return void reset(socket, raw);
   setImmediate(() => raw.end(() => raw.destroy())); // TLS above it may be reading
 }
 

@@ -82,7 +82,7 @@ async function listen(tls: TlsOptions | null, speak: Speak): Promise<HostilePeer
   };
   const server: Server = tls
     ? createTlsServer(tls, (socket: TLSSocket) => {
-        socket.on('error', () => {});
+        socket.on('error', () => {}).setMaxListeners(0); // each input on it waits for its close
         const tcp = below.get(socket.remotePort ?? 0);
         if (!tcp) return void socket.destroy();
         socket.once('close', () => tcp.destroy());

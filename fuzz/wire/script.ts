@@ -63,11 +63,10 @@ export function quiet(socket: Duplex, ms = QUIET_MS): Promise<void> {
  * exit. The daemon itself calls resetAndDestroy nowhere.
  * @param raw of a TLS socket, the TCP socket below it: it alone can be reset
  */
-export function reset(socket: Duplex, raw: Socket): void {
-  setImmediate(() => {
-    if (socket.writableEnded || raw.writableEnded) socket.destroy();
-    else raw.resetAndDestroy();
-  });
+export async function reset(socket: Duplex, raw: Socket): Promise<void> {
+  await new Promise(setImmediate);
+  if (socket.writableEnded || raw.writableEnded) socket.destroy();
+  else raw.resetAndDestroy();
 }
 
 export async function endAs(end: End, socket: Duplex, raw: Socket): Promise<void> {

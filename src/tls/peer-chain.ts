@@ -28,33 +28,37 @@ export function peerChain(socket: TLSSocket): X509Certificate[] {
 
 /** How long a chain that OpenSSL accepts is taken to be sent with its leaf: bounds what reading it loses. */
 const SEEN_MS = 10 * 60_000;
+/** One that it refuses is what somebody works on: shorter, so that the record shows the work. */
+const SEEN_REFUSED_MS = 60_000;
 /** Leaves remembered; a browser visits as many hosts in a day. */
 const MOST_SEEN = 500;
 
 export interface ChainReader {
   /**
    * @param place the authority, and what else tells servers apart
-   * @param accepted OpenSSL accepts what the server sent on this connection, and nothing is to be looked for on the chain but
-   *   what to show of it. Anything else is read again: nothing is verified from memory.
+   * @param opensslError OpenSSL's verdict on this connection; null where it accepts the chain
+   * @param again whatever was seen before: something is looked for on the chain beyond what to show of it
    */
-  read(socket: TLSSocket, place: string, accepted: boolean): X509Certificate[];
+  read(socket: TLSSocket, place: string, opensslError: string | null, again: boolean): X509Certificate[];
 }
 
 /**
- * Reads chains and spares reading one again that was seen with the same leaf a moment ago, since each reading loses 4.4 KB for
- * each certificate above the leaf for the life of the process (Node 24.21; docs/decisions/0002-reading-chains.md).
+ * Reads chains and spares reading one again that was seen with the same leaf and the same verdict a moment ago, since each
+ * reading loses 4.4 KB for each certificate above the leaf for the life of the process (Node 24.21). Who has the leaf's key could
+ * send that chain again, so that nothing passes that would not pass otherwise (docs/decisions/0002-reading-chains.md).
  */
 export function chainReader(now: () => number = () => performance.now()): ChainReader {
   const seen = new Lru<string, { readonly chain: X509Certificate[]; readonly until: number }>(MOST_SEEN);
   return {
-    read(socket, place, accepted) {
-      const leaf = accepted ? sessionLeaf(socket) : null;
+    read(socket, place, opensslError, again) {
+      const leaf = again ? null : sessionLeaf(socket);
       if (!leaf) return peerChain(socket);
-      const key = `${place} ${leaf.toString('base64')}`;
+      const key = `${place} ${opensslError} ${leaf.toString('base64')}`;
       const known = seen.get(key);
       if (known && known.until > now()) return known.chain;
       const chain = peerChain(socket);
-      if (chain.length > 1 && chain[0]?.raw.equals(leaf)) seen.set(key, { chain, until: now() + SEEN_MS });
+      const until = now() + (opensslError === null ? SEEN_MS : SEEN_REFUSED_MS);
+      if (chain.length > 1 && chain[0]?.raw.equals(leaf)) seen.set(key, { chain, until });
       else seen.delete(key);
       return chain;
     },

@@ -157,8 +157,8 @@ export class RecordDraft {
   ): Verdict {
     const { policy } = this.#plan;
     // Pins and CRLs are held against the chain of this connection, and not against one that was seen before.
-    const accepted = opensslError === null && policy.pins.length === 0 && policy.revocation.sources.length === 0;
-    const sent = (this.#sent ??= chains.read(socket, this.#plan.authority.text, accepted)); // it can be read once
+    const again = policy.pins.length > 0 || policy.revocation.sources.length > 0;
+    const sent = (this.#sent ??= chains.read(socket, this.#plan.authority.text, opensslError, again)); // it can be read once
     this.#verdict = judge(
       {
         chain: sent,

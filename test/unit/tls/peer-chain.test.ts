@@ -20,14 +20,14 @@ async function showing<T>(served: Issued, version: 'TLSv1.2' | 'TLSv1.3', look: 
 }
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('on %s', (version) => {
-  test('an accepted chain with the same leaf is read once in ten minutes; anything else each time', async () => {
+  test('a chain with the same leaf and verdict is read once in ten minutes, a refused one once in one', async () => {
     const root = await (await createPki()).root();
     const below = await root.intermediate({ cn: 'below' });
     const first = await below.issue({ cn: 'first' });
     const second = await below.issue({ cn: 'second' });
     let now = 0;
     const reader = chainReader(() => now);
-    const names = (served: Issued, accepted: boolean, place = 'a:443') =>
+    const names = (served: Issued, opensslError: string | null, place = 'a:443', again = false) =>
       showing(served, version, (socket) => {
         let read = 0;
         const original = socket.getPeerX509Certificate.bind(socket);
@@ -35,14 +35,21 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('on %s', (version) => {
           read += 1;
           return original();
         };
-        return { chain: reader.read(socket, place, accepted).map(({ subject }) => subject), read };
+        return { chain: reader.read(socket, place, opensslError, again).map(({ subject }) => subject), read };
       });
-    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
-    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 0 });
-    expect(await names(first, false)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
-    expect(await names(second, true)).toEqual({ chain: ['CN=second', 'CN=below'], read: 1 });
-    expect(await names(first, true, 'b:443')).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    const untrusted = 'SELF_SIGNED_CERT_IN_CHAIN';
+    expect(await names(first, null)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, null)).toEqual({ chain: ['CN=first', 'CN=below'], read: 0 });
+    expect(await names(first, null, 'a:443', true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, untrusted)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, untrusted)).toEqual({ chain: ['CN=first', 'CN=below'], read: 0 });
+    expect(await names(first, 'CERT_HAS_EXPIRED')).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(second, null)).toEqual({ chain: ['CN=second', 'CN=below'], read: 1 });
+    expect(await names(first, null, 'b:443')).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    now = 2 * 60_000;
+    expect(await names(first, untrusted)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, null)).toEqual({ chain: ['CN=first', 'CN=below'], read: 0 });
     now = 11 * 60_000;
-    expect(await names(first, true)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
+    expect(await names(first, null)).toEqual({ chain: ['CN=first', 'CN=below'], read: 1 });
   });
 });
