@@ -98,7 +98,7 @@ const ENDING_MS = 2_000;
 
 /**
  * node:http2 stops reading while a write is under way. When the peer resets the connection just then, the write never ends
- * (Node 24.21: it stays in the queue of TLS), nothing is read, and so nobody sees the reset: all streams would wait.
+ * (Node 24.21: it stays in the queue of TLS), nothing is read, and so nobody sees the reset: all streams would wait, and a session without any would stay in its pool.
  */
 function readOn(socket: Socket): void {
   const { _handle: handle } = socket as { _handle?: { readStart?: () => number } | null };
@@ -134,7 +134,7 @@ export function watchSession(session: Http2Session, socket: Socket, idleMs: numb
   const reaper = setInterval(() => {
     if (ending) socket.destroy();
     ending = session.destroyed;
-    if (streams() > 0 && socket.bytesRead === bytesRead) readOn(socket);
+    if (socket.bytesRead === bytesRead) readOn(socket);
     bytesRead = socket.bytesRead;
     // New requests count as activity of the session: 'timeout' does not come while they do.
     busyFor = streams() === 0 ? 0 : busyFor + ENDING_MS;

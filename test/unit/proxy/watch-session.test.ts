@@ -23,10 +23,12 @@ function watched(streams: number, answers: boolean, receivesMore = true) {
     },
   });
   let bytesRead = 0;
-  const socket = Object.assign(new EventEmitter(), { destroy: () => {} });
+  let reads = 0;
+  const _handle = { readStart: () => void (reads += 1) };
+  const socket = Object.assign(new EventEmitter(), { destroy: () => {}, _handle });
   Object.defineProperty(socket, 'bytesRead', { get: () => (receivesMore ? ++bytesRead : 17) });
   watchSession(session as unknown as Http2Session, socket as unknown as Socket, 60_000, () => streams);
-  return { pings: () => pings, destroyed: () => destroyed };
+  return { pings: () => pings, destroyed: () => destroyed, reads: () => reads };
 }
 
 test('a peer that answers no PING is given up, though requests keep coming', () => {
@@ -51,3 +53,12 @@ test('a silent peer that has answered is not asked again for five minutes, as se
   vi.advanceTimersByTime(60_000);
   expect([pings(), destroyed()]).toEqual([2, false]);
 });
+
+test.each([0, 1])(
+  'a session that stands still is read on with %i streams: Node may have stopped, and not see a reset',
+  (streams) => {
+    const { reads } = watched(streams, true, false);
+    vi.advanceTimersByTime(4_000);
+    expect(reads()).toBe(1);
+  },
+);
