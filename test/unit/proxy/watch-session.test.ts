@@ -24,8 +24,8 @@ function watched(streams: number, answers: boolean, receivesMore = true) {
   });
   let bytesRead = 0;
   let reads = 0;
-  const _handle = { readStart: () => void (reads += 1) };
-  const socket = Object.assign(new EventEmitter(), { destroy: () => {}, _handle });
+  const handle = { readStart: () => void (reads += 1) };
+  const socket = Object.assign(new EventEmitter(), { destroy: () => {}, ['_handle']: handle });
   Object.defineProperty(socket, 'bytesRead', { get: () => (receivesMore ? ++bytesRead : 17) });
   watchSession(session as unknown as Http2Session, socket as unknown as Socket, 60_000, () => streams);
   return { pings: () => pings, destroyed: () => destroyed, reads: () => reads };
