@@ -1,5 +1,4 @@
 /** A verified TLS connection to a CA, for a command that has no daemon to make one. */
-import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
@@ -10,7 +9,7 @@ import { MtlsdError, nativeCode } from '../core/errors.ts';
 import type { Settings } from '../settings/load.ts';
 import { chooseProxies, openThrough } from '../upstream-proxies.ts';
 import type { Api } from './api/api.ts';
-import { CliError } from './errors.ts';
+import { readOrFail } from './read-file.ts';
 
 /** Longer than a connection takes whose answer is worth waiting for. */
 const connectTimeoutMs = 10_000;
@@ -26,9 +25,7 @@ export async function trustForCa(api: Api, home: string, files: readonly string[
     : (await api.call<Required<TrustFields>>('GET', '/api/v1/trust')).body;
   const anchors = ca.map(async (name) => {
     const file = own ? resolve(name) : resolve(home, name);
-    const pem = await readFile(file, 'latin1').catch((error: unknown) => {
-      throw new CliError(`${file} can't be read: ${nativeCode(error) ?? 'unknown error'}`, 'check the path');
-    });
+    const pem = (await readOrFail(file)).toString('latin1');
     return { pem, file };
   });
   return loadTrust({ system, ca: await Promise.all(anchors) });

@@ -1,12 +1,12 @@
 /** The options that say what an entry is made of, for adding and for changing one. */
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { EntryPatch } from '../admin/schemas/certificate.ts';
+import type { EntryAnswer, EntryPatch } from '../admin/schemas/certificate.ts';
 import { Secret } from '../core/secret.ts';
-import { ApiError } from './api/api.ts';
+import { type Api, ApiError } from './api/api.ts';
 import { CliError, usage } from './errors.ts';
 import { askSecret, isInteractive, readStdin } from './prompt.ts';
+import { readOrFail } from './read-file.ts';
 
 export interface FileOptions {
   readonly cert?: string;
@@ -49,7 +49,7 @@ export async function fileFields(options: FileOptions): Promise<{ fields: FileFi
   if (upload) {
     if (cert !== undefined) fields.cert_pem = await pemText(cert);
     if (key !== undefined) fields.key_pem = await pemText(key);
-    if (pfx !== undefined) fields.pfx_base64 = (await content(pfx)).toString('base64');
+    if (pfx !== undefined) fields.pfx_base64 = (await readOrFail(pfx)).toString('base64');
   } else {
     if (cert !== undefined) fields.cert = resolve(cert);
     if (key !== undefined) fields.key = resolve(key);
@@ -78,41 +78,37 @@ export function renewFields({
   return renewStep === undefined ? {} : { renew: { step: renewStep } };
 }
 
-async function content(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw new CliError(`${file} can't be read: ${(error as NodeJS.ErrnoException).code}`, 'check the path');
-  }
-}
-
 async function pemText(file: string): Promise<string> {
-  const bytes = await content(file);
-  const text = bytes.toString('latin1');
+  const text = (await readOrFail(file)).toString('latin1');
   if (text.includes('-----BEGIN ')) return text;
   throw new CliError(`${file} is not PEM`, 'leave out --upload, so that the daemon reads the file where it is', 2);
 }
 
 /**
- * Sends it; where a passphrase is missing and a person is there, asks and sends it again.
- * @param send with the passphrase, where there is one
+ * Writes an entry. Where a passphrase is missing and the command runs on a terminal, it asks for the passphrase and sends again.
+ * @param others fields beside those of the files
  */
-export async function withPassphrase<T>(
-  passphrase: Secret | null,
-  hasSource: boolean,
-  file: string | undefined,
-  send: (passphrase: Secret | null) => Promise<T>,
-): Promise<T> {
+export async function sendEntry(
+  api: Api,
+  [method, path]: readonly [method: 'POST' | 'PATCH', path: string],
+  { check, pfx, key, cert }: FileOptions & { readonly check: boolean },
+  { fields, passphrase: given }: Awaited<ReturnType<typeof fileFields>>,
+  others: EntryPatch,
+): Promise<EntryAnswer> {
+  const send = async (passphrase: Secret | null): Promise<EntryAnswer> => {
+    const body = { ...fields, ...others, ...(passphrase && { passphrase: passphrase.reveal() }) };
+    return (await api.call<EntryAnswer>(method, `${path}${check ? '' : '?check=false'}`, { body })).body;
+  };
   try {
-    return await send(passphrase);
+    return await send(given);
   } catch (error) {
     const wants = error instanceof ApiError && /^PASSPHRASE_(MISSING|WRONG)$/.test(error.code);
-    if (!wants || passphrase !== null || hasSource) throw error;
+    if (!wants || given !== null || fields.passphrase !== undefined) throw error;
     if (!isInteractive())
       throw new CliError(
         error.message,
         'give --passphrase-env, --passphrase-file, --passphrase-command or --passphrase-stdin, or run it on a terminal to be asked',
       );
-    return send(await askSecret(`Passphrase of ${file ?? 'the file'}: `));
+    return send(await askSecret(`Passphrase of ${pfx ?? key ?? cert ?? 'the file'}: `));
   }
 }

@@ -1,16 +1,14 @@
+import { CodedError } from '../core/errors.ts';
+
 /** What a command fails with: what and why in the message, what next in the hint. */
-export class CliError extends Error {
-  readonly hint: string | null;
+export class CliError extends CodedError {
   /** 1 failed, 2 wrong usage. */
   readonly exitCode: 1 | 2;
-  /** More lines, one for each thing found. */
-  readonly details: readonly string[];
 
-  constructor(message: string, hint: string | null = null, exitCode: 1 | 2 = 1, details: readonly string[] = []) {
-    super(message);
-    this.hint = hint;
+  /** @param details more lines, one for each thing found */
+  constructor(message: string, hint = '', exitCode: 1 | 2 = 1, details: readonly string[] = [], code = 'FAILED') {
+    super(code, message, hint, { details });
     this.exitCode = exitCode;
-    this.details = details;
   }
 }
 
@@ -21,20 +19,19 @@ export function report(error: unknown): number {
   const { message, hint, exitCode, details } = asCliError(error);
   const lines = message.split('\n').map((line) => `mtlsd: ${line}`);
   for (const detail of details) lines.push(`  ${detail}`);
-  if (hint !== null && hint !== '') lines.push(`next: ${hint}`);
+  if (hint !== '') lines.push(`next: ${hint}`);
   process.stderr.write(`${lines.join('\n')}\n`);
   return exitCode;
 }
 
 function asCliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
-  if (!(error instanceof Error)) return new CliError(String(error));
-  const { code, hint } = error as { code?: unknown; hint?: unknown };
-  if (typeof hint !== 'string') return new CliError(error.message);
+  if (!(error instanceof CodedError)) return new CliError(error instanceof Error ? error.message : String(error));
+  const { code, hint } = error;
   const wrongUsage = code === 'BAD_CONFIGURATION' || code === 'BAD_AUTHORITY';
   // Lines with a place each say themselves what to do.
   const general = error.message.includes('\n') || hint === 'correct the file at the place named';
-  return new CliError(error.message, general && code === 'BAD_CONFIGURATION' ? null : hint, wrongUsage ? 2 : 1);
+  return new CliError(error.message, general && code === 'BAD_CONFIGURATION' ? '' : hint, wrongUsage ? 2 : 1);
 }
 
 export const notRunning = (home: string): CliError =>

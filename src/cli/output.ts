@@ -16,6 +16,11 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** An answer of the API: as it is with `--json`, else in words. */
+export function printAnswer<T>(json: boolean | undefined, answer: T, words: (answer: T) => string): void {
+  printAnswer(json, answer, words);
+}
+
 /** Columns as wide as their widest cell; an empty cell is `-`, so that columns stay columns for other programs too. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header.map((title) => paint('bold', title)), ...rows].map((row) => row.map((cell) => cell || '-'));

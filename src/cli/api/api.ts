@@ -25,18 +25,18 @@ export interface Api {
 /** A refusal of the API, in its own words; of invalid values without a word about bodies and routes. */
 export class ApiError extends CliError {
   readonly status: number;
-  readonly code: string;
   constructor(status: number, problem: Partial<ProblemDetails>) {
     const details = (problem.problems ?? []).flatMap(problemLine);
     const invalid = problem.code === 'BAD_REQUEST' && details.length > 0;
+    const exitCode = status === 400 ? 2 : 1;
     super(
-      invalid ? `invalid: ${details.join('; ')}` : (problem.detail ?? `the admin API answered ${status}`),
-      invalid ? 'give the expected value; --help shows what the command takes' : (problem.hint ?? null),
-      status === 400 ? 2 : 1,
-      details.length > 1 && !invalid ? details : [],
+      problem.detail ?? `the admin API answered ${status}`,
+      problem.hint,
+      exitCode,
+      details.length > 1 ? details : [],
+      problem.code,
     );
     this.status = status;
-    this.code = problem.code ?? '';
   }
 }
 
@@ -57,7 +57,7 @@ function problemLine(problem: unknown): string[] {
   ];
 }
 
-export async function withApi<T>(open: Promise<Api>, use: (api: Api) => Promise<T>): Promise<T> {
+export async function withApi<A extends Api, T>(open: Promise<A>, use: (api: A) => Promise<T>): Promise<T> {
   const api = await open;
   try {
     return await use(api);

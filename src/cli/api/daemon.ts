@@ -1,11 +1,12 @@
 /** The API of the daemon that runs. */
-import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { readRunFile, type RunFile } from '../../run-file.ts';
 import { VERSION } from '../../version.ts';
 import { CliError, notRunning } from '../errors.ts';
-import { type Answer, answerOf, type Api, type CallOptions } from './api.ts';
+import { readOrFail } from '../read-file.ts';
+import { homeDirectory } from '../../home.ts';
+import { type Answer, answerOf, type Api, type CallOptions, withApi } from './api.ts';
 
 /** @throws CliError where no daemon runs */
 export async function daemonApi(home: string): Promise<DaemonApi> {
@@ -14,21 +15,18 @@ export async function daemonApi(home: string): Promise<DaemonApi> {
   return apiOf(run, home);
 }
 
+/** @param home the value of `--home` */
+export const withDaemon = <T>(home: string | undefined, use: (api: DaemonApi) => Promise<T>): Promise<T> =>
+  withApi(daemonApi(homeDirectory(home, process.env)), use);
+
 /** @throws CliError where the token can't be read */
 export async function apiOf(run: RunFile, home: string): Promise<DaemonApi> {
   return new DaemonApi(run, await readToken(home), home);
 }
 
 async function readToken(home: string): Promise<string> {
-  const path = join(home, 'admin.token');
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    throw new CliError(
-      `${path} can't be read: ${(error as NodeJS.ErrnoException).code}`,
-      'run the command as the user that the daemon runs as',
-    );
-  }
+  const bytes = await readOrFail(join(home, 'admin.token'), 'run the command as the user that the daemon runs as');
+  return bytes.toString('utf8').trim();
 }
 
 /** Of the daemon `run` that listens for `home`. */

@@ -1,10 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { nativeCode } from '../../core/errors.ts';
-import { homeDirectory } from '../../home.ts';
 import type { Har } from '../../inspect/records/har.ts';
-import { withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
+import { withDaemon } from '../api/daemon.ts';
 import { CliError } from '../errors.ts';
 import { count, print } from '../output.ts';
 import { asCommandHint } from './show.ts';
@@ -34,7 +32,7 @@ export function harCommand(): Command {
     )
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      await withApi(daemonApi(homeDirectory(options.home, process.env)), async (api) => {
+      await withDaemon(options.home, async (api) => {
         const query = new URLSearchParams({
           ...(options.failed && { failed: 'true' }),
           ...(options.host !== undefined && { host: options.host }),

@@ -1,9 +1,7 @@
 import { Command, Option } from 'commander';
 import type { MatchAnswer } from '../../admin/schemas/match.ts';
-import { homeDirectory } from '../../home.ts';
-import { anyApi } from '../api/any.ts';
-import { withApi } from '../api/api.ts';
-import { print, printJson } from '../output.ts';
+import { withAnyApi } from '../api/any.ts';
+import { print, printAnswer } from '../output.ts';
 import { parseTarget } from '../target.ts';
 import { matchText } from '../words/match.ts';
 
@@ -42,10 +40,9 @@ export function matchCommand(): Command {
         ...(certificate && { certificate }),
         ...(verification && { verification }),
       });
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const { body } = await api.call<MatchAnswer>('GET', `/api/v1/match?${query.toString()}`);
-        if (json) printJson(body);
-        else print(matchText(body));
+        printAnswer(json, body, matchText);
       });
     });
 }

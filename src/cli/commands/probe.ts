@@ -1,8 +1,6 @@
 import { Command } from 'commander';
 import type { ProbeAnswer } from '../../admin/schemas/probe.ts';
-import { homeDirectory } from '../../home.ts';
-import { withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
+import { withDaemon } from '../api/daemon.ts';
 import { usage } from '../errors.ts';
 import { print, printJson, progress } from '../output.ts';
 import { parseTarget } from '../target.ts';
@@ -40,7 +38,7 @@ export function probeCommand(): Command {
       const { home, json, profile, certificate, ciphers, saveCa } = command.optsWithGlobals<Options>();
       const { authority, scheme } = parseTarget(url);
       if (scheme === 'http') throw usage(`${url} is plain HTTP, which has no TLS to look at`, 'give an https URL');
-      await withApi(daemonApi(homeDirectory(home, process.env)), async (api) => {
+      await withDaemon(home, async (api) => {
         const shown = progress(`probing ${authority.text} …`);
         const { body } = await api
           .call<ProbeAnswer>('POST', '/api/v1/probe', {

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { ConnectionRecord, ExchangeRecord } from '../../inspect/records/types.ts';
-import { homeDirectory } from '../../home.ts';
-import { type Api, ApiError, withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
-import { print, printJson } from '../output.ts';
+import { type Api, ApiError } from '../api/api.ts';
+import { withDaemon } from '../api/daemon.ts';
+import { print, printAnswer, printJson } from '../output.ts';
 import { connectionText, exchangeText, fieldsText } from '../words/record.ts';
 import type { ExchangeFields } from '../../admin/schemas/records.ts';
 import { CliError, usage } from '../errors.ts';
@@ -19,7 +18,7 @@ export function showCommand(): Command {
     .action(async (id: string, _options, command: Command) => {
       const { home, ...options } = command.optsWithGlobals<Options & { home?: string }>();
       if (options.withSecrets && !options.fields) throw usage('--with-secrets is for header fields', 'add --fields');
-      await withApi(daemonApi(homeDirectory(home, process.env)), (api) => showRecord(api, id, options));
+      await withDaemon(home, (api) => showRecord(api, id, options));
     });
 }
 
@@ -35,8 +34,7 @@ export async function showRecord(api: Api, id: string, options: Options): Promis
   const path = encodeURIComponent(id);
   if (id.startsWith('c-')) {
     const { body } = await api.call<ConnectionRecord>('GET', `/api/v1/connections/${path}`);
-    if (json) printJson(body);
-    else print(connectionText(body));
+    printAnswer(json, body, connectionText);
     return;
   }
   const { body } = await api.call<ExchangeRecord>('GET', `/api/v1/exchanges/${path}`);

@@ -1,8 +1,6 @@
 import { Command } from 'commander';
 import type { StatusAnswer } from '../../admin/routes/status.ts';
-import { homeDirectory } from '../../home.ts';
-import { withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
+import { withDaemon } from '../api/daemon.ts';
 import { count, inDays, localTime, paint, pairs, print, printJson } from '../output.ts';
 import type { RunFile } from '../../run-file.ts';
 
@@ -13,7 +11,7 @@ export function statusCommand(): Command {
     .addHelpText('after', '\nExamples:\n  mtlsd status\n  mtlsd status --json | jq .store.expiring')
     .action(async (_options, command: Command) => {
       const { home, json } = command.optsWithGlobals<{ home?: string; json?: boolean }>();
-      await withApi(daemonApi(homeDirectory(home, process.env)), async (api) => {
+      await withDaemon(home, async (api) => {
         const { body } = await api.call<StatusAnswer>('GET', '/api/v1/status');
         if (json) printJson({ ...body, admin: api.daemon?.admin });
         else print(statusText(body, api.daemon));

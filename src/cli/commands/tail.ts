@@ -2,8 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { homeDirectory } from '../../home.ts';
 import { fits, hasFailed } from '../../inspect/records/filter.ts';
 import type { ExchangeRecord } from '../../inspect/records/types.ts';
-import { withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
+import { daemonApi, withDaemon } from '../api/daemon.ts';
 import { CliError } from '../errors.ts';
 import { EventParser, type StreamEvent } from '../../core/event-stream.ts';
 import { print } from '../output.ts';
@@ -41,7 +40,7 @@ export function tailCommand(): Command {
       const options = command.optsWithGlobals<Options>();
       const home = homeDirectory(options.home, process.env);
       const { id, json = false } = options;
-      if (id !== undefined) await withApi(daemonApi(home), (api) => showRecord(api, id, { json }));
+      if (id !== undefined) await withDaemon(home, (api) => showRecord(api, id, { json }));
       else await tail(home, options);
     });
 }

@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { Anchor } from '../../admin/routes/anchors.ts';
 import type { TrustFields } from '../../certs/store/schema.ts';
-import { homeDirectory } from '../../home.ts';
-import { anyApi } from '../api/any.ts';
-import { type Api, withApi } from '../api/api.ts';
+import { withAnyApi } from '../api/any.ts';
+import type { Api } from '../api/api.ts';
 import { CliError } from '../errors.ts';
 import { print, printJson } from '../output.ts';
 import { parsePattern } from '../target.ts';
@@ -35,7 +34,7 @@ function listCommand(): Command {
     .option('--json', 'as JSON')
     .action(async (_options, command: Command) => {
       const { home, json } = command.optsWithGlobals<{ home?: string; json?: boolean }>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const { body: trust } = await api.call<TrustFields>('GET', '/api/v1/trust');
         const anchors = await anchorsOf(api);
         if (json) printJson({ system: trust.system ?? true, anchors });
@@ -53,7 +52,7 @@ function removeCommand(): Command {
     .addHelpText('after', "\nExample:\n  mtlsd trust remove 'CN=Corp Root CA' --host api.corp.example")
     .action(async (wanted: string, _options, command: Command) => {
       const { home, host } = command.optsWithGlobals<{ home?: string; host?: string }>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const anchor = oneOf(await anchorsOf(api), wanted);
         const places = host === undefined ? [...(anchor.everywhere ? [null] : []), ...anchor.rules] : [host];
         for (const place of places) {

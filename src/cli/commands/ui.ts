@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { homeDirectory } from '../../home.ts';
-import { withApi } from '../api/api.ts';
-import { daemonApi } from '../api/daemon.ts';
+import { withDaemon } from '../api/daemon.ts';
 import { CliError } from '../errors.ts';
 import { openFile } from '../open-file.ts';
 import { pairs, print, printJson } from '../output.ts';
@@ -24,7 +23,7 @@ export function uiCommand(): Command {
     .action(async (_options, command: Command) => {
       const { home: flag, open, json } = command.optsWithGlobals<Options>();
       const home = homeDirectory(flag, process.env);
-      await withApi(daemonApi(home), async (api) => {
+      await withDaemon(home, async (api) => {
         const admin = api.daemon?.admin ?? '';
         if (admin.startsWith('unix:'))
           throw new CliError(

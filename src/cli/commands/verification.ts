@@ -1,9 +1,7 @@
 import { Command } from 'commander';
 import type { RuleFields, VerificationFields } from '../../certs/store/schema.ts';
-import { homeDirectory } from '../../home.ts';
-import { anyApi } from '../api/any.ts';
-import { withApi } from '../api/api.ts';
-import { print, printJson } from '../output.ts';
+import { withAnyApi } from '../api/any.ts';
+import { print, printAnswer } from '../output.ts';
 import { rulePath } from '../rules.ts';
 import { hostOf, parsePattern } from '../target.ts';
 import { ruleText, verificationText } from '../words/rule.ts';
@@ -41,15 +39,13 @@ function showCommand(): Command {
     .action(async (argument: string | undefined, _options, command: Command) => {
       const { home, json, host: option } = command.optsWithGlobals<Options>();
       const host = argument === undefined && option === undefined ? undefined : hostOf(argument, option);
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         if (host === undefined) {
           const { body } = await api.call<VerificationFields>('GET', '/api/v1/verification');
-          if (json) printJson(body);
-          else print(verificationText(body));
+          printAnswer(json, body, verificationText);
         } else {
           const { body } = await api.call<RuleFields>('GET', rulePath(parsePattern(host)));
-          if (json) printJson(body);
-          else print(ruleText(body));
+          printAnswer(json, body, ruleText);
         }
       });
     });
@@ -65,7 +61,7 @@ function removeCommand(): Command {
     .action(async (argument: string | undefined, _options, command: Command) => {
       const { home, host: option } = command.optsWithGlobals<Options>();
       const host = hostOf(argument, option);
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         await api.call('DELETE', rulePath(parsePattern(host)));
         print(`removed the rule for ${host}`);
       });

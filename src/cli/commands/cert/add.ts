@@ -1,11 +1,10 @@
 import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { type Api, withApi } from '../../api/api.ts';
-import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import { withAnyApi } from '../../api/any.ts';
+import type { Api } from '../../api/api.ts';
+import { type FileOptions, fileFields, renewFields, sendEntry, withFileOptions } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
-import { inDays, paint, print, printJson } from '../../output.ts';
+import { inDays, paint, printAnswer } from '../../output.ts';
 import { hostOf, parsePattern } from '../../target.ts';
 import { placeText, problemsText } from '../../words/entry.ts';
 
@@ -51,30 +50,19 @@ Examples:
       const options = command.optsWithGlobals<Options>();
       if (options.pfx === undefined && options.cert === undefined)
         throw usage('no certificate is given', 'give --pfx FILE, or --cert FILE and --key FILE');
-      const { fields, passphrase } = await fileFields(options);
+      const files = await fileFields(options);
       const place = parsePattern(hostOf(argument, options.host));
-      await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {
-        const { body } = await withPassphrase(
-          passphrase,
-          fields.passphrase !== undefined,
-          options.pfx ?? options.key ?? options.cert,
-          (secret) =>
-            api.call<EntryAnswer>('POST', `/api/v1/certificates${options.check ? '' : '?check=false'}`, {
-              body: {
-                ...fields,
-                ...(secret && { passphrase: secret.reveal() }),
-                host: place.host,
-                ...(place.port !== undefined && { port: place.port }),
-                ...(options.name !== undefined && { name: options.name }),
-                ...(options.profile !== undefined && { profile: options.profile }),
-                ...(options.withholdUnverified && { withhold_unverified: true }),
-                ...renewFields(options),
-                ...(options.disabled && { enabled: false }),
-              },
-            }),
-        );
-        if (options.json) printJson(body);
-        else print(`added ${writtenText(body, api)}`);
+      await withAnyApi(options.home, async (api) => {
+        const body = await sendEntry(api, ['POST', '/api/v1/certificates'], options, files, {
+          host: place.host,
+          ...(place.port !== undefined && { port: place.port }),
+          ...(options.name !== undefined && { name: options.name }),
+          ...(options.profile !== undefined && { profile: options.profile }),
+          ...(options.withholdUnverified && { withhold_unverified: true }),
+          ...renewFields(options),
+          ...(options.disabled && { enabled: false }),
+        });
+        printAnswer(options.json, body, () => `added ${writtenText(body, api)}`);
       });
     });
 }

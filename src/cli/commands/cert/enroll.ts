@@ -12,11 +12,11 @@ import { createFile } from '../../../core/files/atomic-write.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { homeDirectory } from '../../../home.ts';
 import { loadSettings } from '../../../settings/load.ts';
-import { anyApi } from '../../api/any.ts';
-import { type Api, withApi } from '../../api/api.ts';
+import { withAnyApi } from '../../api/any.ts';
+import type { Api } from '../../api/api.ts';
 import { connectToCa, trustForCa } from '../../ca-connection.ts';
 import { CliError, usage } from '../../errors.ts';
-import { print, printJson } from '../../output.ts';
+import { printAnswer } from '../../output.ts';
 import { askSecret, isInteractive } from '../../prompt.ts';
 import { hostOf, parsePattern } from '../../target.ts';
 import { writtenText } from './add.ts';
@@ -75,7 +75,7 @@ Examples:
       const place = parsePattern(hostOf(argument, options.host));
       const via = await viaOf(options);
       const { commonName, names } = namesOf(options, via);
-      await withApi(anyApi(home), async (api) => {
+      await withAnyApi(home, async (api) => {
         const trust = await trustForCa(api, home, options.trust ?? []);
         const connect = await connectToCa(trust, await loadSettings({ home }, process.env));
         const files = await freeFiles(api, home, options, place);
@@ -97,8 +97,11 @@ Examples:
             },
           },
         });
-        if (options.json) printJson(body);
-        else print(`enrolled ${writtenText(body, api)}  renewed by itself from ${via.url.host}\n`);
+        printAnswer(
+          options.json,
+          body,
+          () => `enrolled ${writtenText(body, api)}  renewed by itself from ${via.url.host}\n`,
+        );
       });
     });
 }

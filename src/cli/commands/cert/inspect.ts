@@ -1,6 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { OwnCertificate, OwnRevocation } from '../../../admin/own-revocation.ts';
@@ -11,14 +10,14 @@ import type { PassphraseSource } from '../../../certs/identity/passphrase.ts';
 import { loadTrust } from '../../../certs/trust.ts';
 import { Secret } from '../../../core/secret.ts';
 import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { withApi } from '../../api/api.ts';
+import { withAnyApi } from '../../api/any.ts';
 import { trustForCa } from '../../ca-connection.ts';
 import { type FileOptions, withFileOptions } from '../../entry-options.ts';
-import { CliError, usage } from '../../errors.ts';
+import { usage } from '../../errors.ts';
 import { plainConnection } from '../../plain-connection.ts';
-import { pairs, paint, print, printJson } from '../../output.ts';
+import { paint, pairs, print, printJson } from '../../output.ts';
 import { askSecret, isInteractive, readStdin } from '../../prompt.ts';
+import { readOrFail } from '../../read-file.ts';
 import { factsText, problemsText } from '../../words/entry.ts';
 
 export function inspectCommand(): Command {
@@ -61,7 +60,7 @@ async function sourceOf(file: string | undefined, options: FileOptions): Promise
       main.length === 0 ? 'no file is given' : `${main.join(' and ')} are both given`,
       'give one file, and --key FILE where it lacks its key',
     );
-  const isPfx = pfx !== undefined || (file !== undefined && (await kindOf(file)) === 'pfx');
+  const isPfx = pfx !== undefined || (file !== undefined && detect(await readOrFail(file)).kind === 'pfx');
   return {
     cert: isPfx ? null : { path: main[0] ?? '' },
     pfx: isPfx ? { path: main[0] ?? '' } : null,
@@ -69,14 +68,6 @@ async function sourceOf(file: string | undefined, options: FileOptions): Promise
     alias: options.alias ?? null,
     passphrase: await passphraseOf(options),
   };
-}
-
-async function kindOf(file: string): Promise<string> {
-  try {
-    return detect(await readFile(file)).kind;
-  } catch (error) {
-    throw new CliError(`${file} can't be read: ${(error as NodeJS.ErrnoException).code}`, 'check the path');
-  }
 }
 
 async function passphraseOf(options: FileOptions): Promise<PassphraseSource | null> {
@@ -90,7 +81,7 @@ async function passphraseOf(options: FileOptions): Promise<PassphraseSource | nu
 async function anchorsOf(home: string): Promise<readonly X509Certificate[]> {
   if (existsSync(join(home, 'certificates.yaml'))) {
     try {
-      return (await withApi(anyApi(home), (api) => trustForCa(api, home, []))).certificates;
+      return (await withAnyApi(home, (api) => trustForCa(api, home, []))).certificates;
     } catch {
       // `doctor` says what is wrong with it
     }

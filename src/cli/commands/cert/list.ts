@@ -1,9 +1,8 @@
 import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { type Api, withApi } from '../../api/api.ts';
-import { print, printJson } from '../../output.ts';
+import { withAnyApi } from '../../api/any.ts';
+import type { Api } from '../../api/api.ts';
+import { print, printAnswer, printJson } from '../../output.ts';
 import { entryTable, entryText } from '../../words/entry.ts';
 
 interface Options {
@@ -24,7 +23,7 @@ export function listCommand(): Command {
     )
     .action(async (_options, command: Command) => {
       const { home, json, quiet } = command.optsWithGlobals<Options>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const entries = await allEntries(api);
         if (json) printJson(entries);
         else if (quiet) print(entries.map(({ name }) => `${name}\n`).join(''));
@@ -55,10 +54,9 @@ export function showCommand(): Command {
     .addHelpText('after', '\nExample:\n  mtlsd cert show partner-api')
     .action(async (name: string, _options, command: Command) => {
       const { home, json } = command.optsWithGlobals<Options>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const { body } = await api.call<EntryAnswer>('GET', entryPath(name));
-        if (json) printJson(body);
-        else print(entryText(body));
+        printAnswer(json, body, entryText);
       });
     });
 }

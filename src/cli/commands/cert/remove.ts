@@ -1,8 +1,6 @@
 import { Command } from 'commander';
 import type { EntryAnswer } from '../../../admin/schemas/certificate.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { withApi } from '../../api/api.ts';
+import { withAnyApi } from '../../api/any.ts';
 import { CliError } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';
@@ -24,7 +22,7 @@ export function removeCommand(): Command {
     .addHelpText('after', '\nExample:\n  mtlsd cert remove partner-api')
     .action(async (names: string[], _options, command: Command) => {
       const { home, yes } = command.optsWithGlobals<Options>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         for (const name of names) {
           const { body, headers } = await api.call<EntryAnswer>('GET', entryPath(name));
           const uploaded = [body.cert, body.key, body.pfx].some(
@@ -53,7 +51,7 @@ export function switchCommand(verb: 'enable' | 'disable'): Command {
     .addHelpText('after', `\nExample:\n  mtlsd cert ${verb} partner-api`)
     .action(async (names: string[], _options, command: Command) => {
       const { home, json } = command.optsWithGlobals<Options>();
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const entries = [];
         for (const name of names) {
           const { body } = await api.call<EntryAnswer>('PATCH', entryPath(name), {

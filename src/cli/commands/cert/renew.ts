@@ -1,9 +1,7 @@
 import { Command } from 'commander';
 import type { RenewalAnswer } from '../../../admin/routes/renewal.ts';
-import { homeDirectory } from '../../../home.ts';
-import { withApi } from '../../api/api.ts';
-import { daemonApi } from '../../api/daemon.ts';
-import { localTime, pairs, paint, print, printJson } from '../../output.ts';
+import { withDaemon } from '../../api/daemon.ts';
+import { localTime, paint, pairs, printAnswer } from '../../output.ts';
 import { entryPath } from './list.ts';
 
 interface Options {
@@ -21,13 +19,12 @@ export function renewCommand(): Command {
     .addHelpText('after', '\nExamples:\n  mtlsd cert renew corp --dry-run\n  mtlsd cert renew corp')
     .action(async (name: string, _options, command: Command) => {
       const { home, dryRun, json } = command.optsWithGlobals<Options>();
-      await withApi(daemonApi(homeDirectory(home, process.env)), async (api) => {
+      await withDaemon(home, async (api) => {
         const { body } = await api.call<RenewalAnswer>(
           'POST',
           `${entryPath(name)}/renew${dryRun ? '?dry_run=true' : ''}`,
         );
-        if (json) printJson(body);
-        else print(renewalText(name, body));
+        printAnswer(json, body, () => renewalText(name, body));
       });
     });
 }

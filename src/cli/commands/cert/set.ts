@@ -1,11 +1,9 @@
 import { Command } from 'commander';
-import type { EntryAnswer, EntryPatch } from '../../../admin/schemas/certificate.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { withApi } from '../../api/api.ts';
-import { type FileOptions, fileFields, renewFields, withFileOptions, withPassphrase } from '../../entry-options.ts';
+import type { EntryPatch } from '../../../admin/schemas/certificate.ts';
+import { withAnyApi } from '../../api/any.ts';
+import { type FileOptions, fileFields, renewFields, sendEntry, withFileOptions } from '../../entry-options.ts';
 import { usage } from '../../errors.ts';
-import { print, printJson } from '../../output.ts';
+import { printAnswer } from '../../output.ts';
 import { parsePattern } from '../../target.ts';
 import { writtenText } from './add.ts';
 import { entryPath } from './list.ts';
@@ -55,27 +53,17 @@ Examples:
     )
     .action(async (name: string, _options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      const { fields, passphrase } = await fileFields(options);
-      const changes: EntryPatch = {
-        ...fields,
+      const files = await fileFields(options);
+      const others: EntryPatch = {
         ...otherFields(options),
         ...renewFields(options),
         ...(options.renew === false && { renew: null }),
       };
-      if (Object.keys(changes).length === 0 && passphrase === null)
+      if (Object.keys({ ...files.fields, ...others }).length === 0 && files.passphrase === null)
         throw usage('nothing to change is given', 'mtlsd cert set --help lists what can be');
-      await withApi(anyApi(homeDirectory(options.home, process.env)), async (api) => {
-        const { body } = await withPassphrase(
-          passphrase,
-          fields.passphrase !== undefined,
-          options.pfx ?? options.key ?? options.cert,
-          (secret) =>
-            api.call<EntryAnswer>('PATCH', `${entryPath(name)}${options.check ? '' : '?check=false'}`, {
-              body: { ...changes, ...(secret && { passphrase: secret.reveal() }) },
-            }),
-        );
-        if (options.json) printJson(body);
-        else print(`changed ${writtenText(body, api)}`);
+      await withAnyApi(options.home, async (api) => {
+        const body = await sendEntry(api, ['PATCH', entryPath(name)], options, files, others);
+        printAnswer(options.json, body, () => `changed ${writtenText(body, api)}`);
       });
     });
 }

@@ -3,9 +3,7 @@ import type { Anchor } from '../../../admin/routes/anchors.ts';
 import { readAnchorFile } from '../../../certs/store/anchors.ts';
 import { loadTrust } from '../../../certs/trust.ts';
 import { certificateFacts } from '../../../core/facts.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { withApi } from '../../api/api.ts';
+import { withAnyApi } from '../../api/any.ts';
 import { CliError } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';
@@ -51,7 +49,7 @@ Examples:
       )
         throw new CliError('nothing was changed');
       const place = host === undefined ? null : parsePattern(host);
-      await withApi(anyApi(homeDirectory(home, process.env)), async (api) => {
+      await withAnyApi(home, async (api) => {
         const { body } = await api.call<Anchor>('POST', '/api/v1/trust/anchors', {
           body: {
             cert_pem: pem,

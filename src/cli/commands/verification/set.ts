@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { RuleFields, VerificationFields } from '../../../certs/store/schema.ts';
-import { homeDirectory } from '../../../home.ts';
-import { anyApi } from '../../api/any.ts';
-import { type Api, withApi } from '../../api/api.ts';
+import { withAnyApi } from '../../api/any.ts';
+import type { Api } from '../../api/api.ts';
 import { usage } from '../../errors.ts';
 import { print, printJson } from '../../output.ts';
 import { broaderRule, ruleAt, rulePath } from '../../rules.ts';
@@ -66,7 +65,7 @@ Examples:
       const options = command.optsWithGlobals<Options>();
       if (mode !== undefined && mode !== 'enforce' && mode !== 'report')
         throw usage(`invalid mode ${JSON.stringify(mode)}`, 'give enforce or report');
-      await withApi(anyApi(homeDirectory(options.home, process.env)), (api) =>
+      await withAnyApi(options.home, (api) =>
         options.host === undefined ? setMode(api, mode, options) : setRule(api, options.host, mode, options),
       );
     });
