@@ -18,7 +18,8 @@ export function printJson(value: unknown): void {
 
 /** An answer of the API: as it is with `--json`, else in words. */
 export function printAnswer<T>(json: boolean | undefined, answer: T, words: (answer: T) => string): void {
-  printAnswer(json, answer, words);
+  if (json) printJson(answer);
+  else print(words(answer));
 }
 
 /** Columns as wide as their widest cell; an empty cell is `-`, so that columns stay columns for other programs too. */

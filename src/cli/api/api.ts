@@ -28,12 +28,11 @@ export class ApiError extends CliError {
   constructor(status: number, problem: Partial<ProblemDetails>) {
     const details = (problem.problems ?? []).flatMap(problemLine);
     const invalid = problem.code === 'BAD_REQUEST' && details.length > 0;
-    const exitCode = status === 400 ? 2 : 1;
     super(
-      problem.detail ?? `the admin API answered ${status}`,
-      problem.hint,
-      exitCode,
-      details.length > 1 ? details : [],
+      invalid ? `invalid: ${details.join('; ')}` : (problem.detail ?? `the admin API answered ${status}`),
+      invalid ? 'give the expected value; --help shows what the command takes' : problem.hint,
+      status === 400 ? 2 : 1,
+      details.length > 1 && !invalid ? details : [],
       problem.code,
     );
     this.status = status;
