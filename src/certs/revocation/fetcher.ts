@@ -123,8 +123,9 @@ export class CrlFetcher {
       this.#options.book.put(url, held);
       source.failures = 0;
       source.lastError = null;
-      await this.#keep(url, bytes, crls);
-      this.#schedule(source, dueAt(crls, Date.now()));
+      // What stays beside it is not in it, and is what the next run has to begin with.
+      if (held.length === crls.length) await this.#keep(url, bytes, crls);
+      this.#schedule(source, Math.max(dueAt(crls, Date.now()), Date.now() + MINUTE_MS));
       this.#options.onUpdated(url, crls);
     } catch (error) {
       if (source.abort.signal.aborted) return;
@@ -150,24 +151,28 @@ export class CrlFetcher {
 
   /**
    * The new ones, and those before them that they don't replace for sure: a CRL whose issuer is not known here can't be verified
-   * until a server shows that CA, and until then it must not push out one that could.
+   * until a server shows that CA, and until then it must not push out one that could; nor may one of another CA.
    * @throws CrlUnusable for one that is forged, or older than what is here
    */
   #accepted(url: string, crls: readonly Crl[]): readonly Crl[] {
     const before = this.#options.book.get(url);
-    return crls.flatMap((crl) => {
-      const same = before.filter((each) => each.issuer.equals(crl.issuer) && each.scope === crl.scope);
-      const issuers = this.#issuersOf(crl);
-      if (issuers.length === 0) return [crl, ...same.slice(-1)];
-      if (!issuers.some((issuer) => crl.isOf(issuer)))
-        throw new CrlUnusable(`the CRL of ${url} is not signed by its issuer`);
-      const newer = same.find((each) => each.thisUpdate > crl.thisUpdate && issuers.some((one) => each.isOf(one)));
+    const likeOf = (crl: Crl) => (each: Crl) => each.issuer.equals(crl.issuer) && each.scope === crl.scope;
+    const accepted = crls.flatMap((crl) => {
+      const same = before.filter(likeOf(crl));
+      if (this.#issuersOf(crl).length === 0) return [crl, ...same.slice(-1)];
+      if (!this.#isVerified(crl)) throw new CrlUnusable(`the CRL of ${url} is not signed by its issuer`);
+      const newer = same.find((each) => each.thisUpdate > crl.thisUpdate && this.#isVerified(each));
       if (newer)
         throw new CrlUnusable(
           `the CRL of ${url} is of ${rfc3339(crl.thisUpdate)}, older than the one that is here, of ${rfc3339(newer.thisUpdate)}`,
         );
       return [crl];
     });
+    return [...accepted, ...before.filter((each) => !crls.some(likeOf(each)) && this.#isVerified(each))];
+  }
+
+  #isVerified(crl: Crl): boolean {
+    return this.#issuersOf(crl).some((issuer) => crl.isOf(issuer));
   }
 
   #fileOf(url: string): string {
@@ -194,12 +199,12 @@ export class CrlFetcher {
   }
 }
 
-/** Now where there is none; else ahead of the end of the first that ends, and once a day at least. */
+/** Now where there is none; else ahead of the end of the first that ends, which may be over, and once a day at least. */
 function dueAt(crls: readonly Crl[], now: number): number {
   if (crls.length === 0) return now;
   const dues = crls.map(({ thisUpdate, nextUpdate }) => {
     const life = Math.max(nextUpdate.getTime() - thisUpdate.getTime(), 0);
     return nextUpdate.getTime() - life * SPARE * (1 - Math.random() / 3);
   });
-  return Math.min(Math.max(Math.min(...dues), now + MINUTE_MS), now + DAY_MS);
+  return Math.min(...dues, now + DAY_MS);
 }
