@@ -1,10 +1,7 @@
 /** A clock that jumps while the daemon runs: validity follows it at once, and waits do not. libfaketime moves it. */
-import { execFileSync } from 'node:child_process';
-import { renameSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { temporaryDirectory } from '../support/daemon.ts';
+import { movableClock } from '../support/clock.ts';
 import { ask, toldOf } from '../support/exchange.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
 import { createCode } from '../support/page.ts';
@@ -13,25 +10,8 @@ import { createScene, type Scene } from '../support/scene.ts';
 import { hasTool } from '../support/tools.ts';
 import { throughTunnel } from '../support/tunnel.ts';
 
-const dir = temporaryDirectory();
-const clockFile = join(dir, 'clock');
-
-function setClock(offset: string): void {
-  writeFileSync(`${clockFile}.new`, offset);
-  renameSync(`${clockFile}.new`, clockFile);
-}
-
-/** The monotonic clock and the times of files stay real, as when an administrator sets the clock. */
-const underTheClock = (): NodeJS.ProcessEnv => ({
-  LD_PRELOAD: execFileSync('faketime', ['-f', '+0', 'printenv', 'LD_PRELOAD'], { encoding: 'utf8' }).trim(),
-  FAKETIME_TIMESTAMP_FILE: clockFile,
-  FAKETIME_NO_CACHE: '1',
-  FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  FAKETIME_DISABLE_SHM: '1',
-  NO_FAKE_STAT: '1',
-});
-
 describe.skipIf(!hasTool('faketime'))('a clock that jumps', () => {
+  const clock = movableClock();
   let scene: Scene;
   /** Its certificate has twelve hours left. */
   let short: Origin;
@@ -39,9 +19,8 @@ describe.skipIf(!hasTool('faketime'))('a clock that jumps', () => {
   let cookie: string;
 
   beforeAll(async () => {
-    setClock('+0');
     scene = await createScene({
-      env: underTheClock(),
+      env: clock.env,
       client: { notBefore: ahead(-300 * DAY), notAfter: ahead(20 * HOUR) },
       settings: 'timeouts: { response: 20s, keep_alive: 1m }\n',
       demands: false,
@@ -106,7 +85,7 @@ describe.skipIf(!hasTool('faketime'))('a clock that jumps', () => {
     expect(await asked('/pooled-short', short)).toMatchObject({ status: 200, reused: true });
     const slow = ask(scene.daemon, `localhost:${scene.origin.port}`, { path: '/held' });
     await expect.poll(() => held).not.toBeNull();
-    setClock('+1d');
+    clock.set('+1d');
 
     expect(await asked('/day-later-short', short)).toEqual({
       status: 502,
@@ -127,7 +106,7 @@ describe.skipIf(!hasTool('faketime'))('a clock that jumps', () => {
   });
 
   test('back again: leaves are minted again, servers are verified by the new time, warnings are given again', async () => {
-    setClock('+0');
+    clock.set('+0');
     expect(await leafIsValid(0, '127.0.0.1')).toBe(true);
     expect(await asked('/back')).toMatchObject({ status: 200, problems: [] });
     expect(await asked('/back-short', short)).toMatchObject({ status: 200, reused: false, problems: [] });

@@ -2,21 +2,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CrlServer, startCrlServer } from '../support/crl-server.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { ask, toldOf } from '../support/exchange.ts';
 import { nginxOrigin } from '../support/nginx.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
 import { ago, type Authority, createPki, DAY, HOUR, type Issued } from '../support/pki.ts';
 import { answers, freePort } from '../support/ports.ts';
-import { crlOf, type StapleKind, stapleOf } from '../support/revocation.ts';
+import { crlOf, MUST_STAPLE, type StapleKind, stapleOf } from '../support/revocation.ts';
 import { hasTool } from '../support/tools.ts';
-
-/** id-pe-tlsfeature with status_request (RFC 7633). */
-const MUST_STAPLE = new Uint8Array([0x30, 0x03, 0x02, 0x01, 0x05]);
 
 const dir = temporaryDirectory();
 let root: Authority;
@@ -128,48 +125,44 @@ describe('a CRL in a file', () => {
 });
 
 describe('a CRL of a URL', () => {
-  let crlServer: Server;
+  let crlServer: CrlServer;
   let url: string;
-  let serve: (end: (status: number, body: string) => void) => void;
-  let asked = 0;
 
   beforeAll(async () => {
-    crlServer = createServer((_request, response) => {
-      asked++;
-      serve((status, body) => response.writeHead(status).end(body));
-    }).listen(0, '127.0.0.1');
-    await once(crlServer, 'listening');
-    url = `http://127.0.0.1:${(crlServer.address() as AddressInfo).port}/root.crl`;
+    crlServer = await startCrlServer();
+    ({ url } = crlServer);
   });
-  afterAll(() => {
-    crlServer.closeAllConnections();
-    crlServer.close();
-  });
+  afterAll(() => crlServer.close());
 
   test('is fetched ahead, kept over a restart, and refuses the pooled connections of a server that it lists', async () => {
-    let body = await crlOf(root);
-    serve = (end) => end(200, body);
+    crlServer.serve(await crlOf(root));
     await daemon.replaceStore(storeWith(url));
     await daemon.event('crl.updated', (line) => line.url === url);
     expect(await outcome()).toMatchObject({ status: 200, codes: [] });
     // Another daemon of the same home later: the server is gone, the CRL is here.
-    body = await crlOf(root, { revoked: [server.x509], thisUpdate: ago(HOUR / 2) });
+    crlServer.serve(await crlOf(root, { revoked: [server.x509], thisUpdate: ago(HOUR / 2) }));
     await daemon.replaceStore(storeWith(`${url}?again`));
     await daemon.event('crl.updated', (line) => line.url === `${url}?again`);
     expect(await outcome()).toMatchObject({ status: 502, codes: ['CERT_REVOKED'] });
-    serve = (end) => end(503, '');
+    crlServer.serve((response) => response.writeHead(503).end());
     await daemon.stop();
-    const before = asked;
+    const before = crlServer.asked.length;
     daemon = await startDaemon({ home: daemon.home });
     expect(await outcome()).toMatchObject({ status: 502, codes: ['CERT_REVOKED'] });
-    expect(asked).toBe(before);
+    expect(crlServer.asked.length).toBe(before);
   });
 
-  test.each([
-    ['refuses', (end: (status: number, body: string) => void) => end(404, ''), /answered 404/],
-    ['lies', (end: (status: number, body: string) => void) => end(200, 'garbage'), /holds no CRL/],
-  ])('whose server %s, is told, and nothing stands still', async (name, how, why) => {
-    serve = how;
+  const forged = async (): Promise<string> => {
+    const namesake = await (await createPki()).root({ key: 'rsa2048', cn: 'Revoking Root' });
+    return crlOf(namesake, { revoked: [server.x509] });
+  };
+
+  test.each<[name: string, body: () => Promise<string> | Parameters<CrlServer['serve']>[0], why: RegExp]>([
+    ['refuses', () => (response: ServerResponse) => response.writeHead(404).end(), /answered 404/],
+    ['lies', () => 'garbage', /holds no CRL/],
+    ['forges', forged, /is not signed by its issuer/],
+  ])('whose server %s, is told, and nothing stands still', async (name, body, why) => {
+    crlServer.serve(await body());
     await daemon.replaceStore(storeWith(`${url}?${name}`));
     const line = await daemon.event('crl.failed', (each) => each.url === `${url}?${name}`);
     expect(line.message).toMatch(why);
@@ -179,7 +172,7 @@ describe('a CRL of a URL', () => {
 
   test('whose server hangs, holds up neither store nor requests, nor the end of the daemon', async () => {
     const asking = new Promise<void>((resolve) => {
-      serve = () => resolve();
+      crlServer.serve(() => resolve());
     });
     await daemon.replaceStore(storeWith(`${url}?hangs`));
     await asking;
@@ -244,8 +237,7 @@ describe('an OCSP staple', () => {
   }
 
   test('that the certificate demands and the server does not send, is a problem', async () => {
-    const { Extension } = await import('@peculiar/x509');
-    const demanding = await root.issue({ extensions: [new Extension('1.3.6.1.5.5.7.1.24', false, MUST_STAPLE)] });
+    const demanding = await root.issue({ extensions: [MUST_STAPLE] });
     const other = await nodeOrigin({ key: demanding.keyPem, cert: demanding.certPem });
     await daemon.replaceStore(storeWith(''));
     expect(await outcome(other.port)).toMatchObject({ status: 502, codes: ['OCSP_VERIFY_NEEDED'] });

@@ -38,6 +38,13 @@ export async function crlOf(
   return crl.toString('pem').replaceAll(/(BEGIN|END) CRL/g, '$1 X509 CRL');
 }
 
+/** id-pe-tlsfeature with status_request (RFC 7633): the server has to staple. */
+export const MUST_STAPLE = new x509.Extension(
+  '1.3.6.1.5.5.7.1.24',
+  false,
+  new Uint8Array([0x30, 0x03, 0x02, 0x01, 0x05]),
+);
+
 export type StapleKind = 'good' | 'revoked' | 'unknown' | 'stale' | 'forged';
 
 /** The file of an OCSP response about the certificate; the issuer has an RSA key. */

@@ -98,5 +98,15 @@ export interface Revocation {
   readonly reason: string;
 }
 
+/** As long as what a CA signed can be used: by our clock, which may be set. */
+export interface Span {
+  readonly from: Date;
+  readonly until: Date;
+}
+
 /** Clocks differ by minutes: what is signed this far ahead of ours is valid already. */
 export const SKEW_MS = 5 * 60_000;
+
+export function spanOf(thisUpdate: Date, until: Date): Span {
+  return { from: new Date(thisUpdate.getTime() - SKEW_MS), until };
+}

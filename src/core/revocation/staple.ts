@@ -6,7 +6,7 @@ import { hash, X509Certificate } from 'node:crypto';
 import { children, type Element, oidText, TAG, timeOf } from '../der.ts';
 import { certificateParts, publicKeyInfo, serialNumber } from '../extensions.ts';
 import { rfc3339 } from '../facts.ts';
-import { isSignedBy, reasonName, type Revocation, type Signed, signedOf, SKEW_MS } from './signed.ts';
+import { isSignedBy, reasonName, type Revocation, type Signed, signedOf, type Span, spanOf } from './signed.ts';
 
 /** `stale`: its time is over, or has not come. `invalid`: it is no answer about this certificate, or nobody entitled signed it. */
 export type StapleStatus = 'good' | 'revoked' | 'unknown' | 'stale' | 'invalid' | 'absent';
@@ -18,6 +18,8 @@ export interface Staple {
   readonly thisUpdate: Date | null;
   readonly nextUpdate: Date | null;
   readonly revocation: Revocation | null;
+  /** How long it is good; null where it is not. */
+  readonly span: Span | null;
 }
 
 const BASIC = '1.3.6.1.5.5.7.48.1.1';
@@ -62,7 +64,7 @@ export function readStaple(
 }
 
 function nothing(status: StapleStatus, message: string): Staple {
-  return { status, message, thisUpdate: null, nextUpdate: null, revocation: null };
+  return { status, message, thisUpdate: null, nextUpdate: null, revocation: null, span: null };
 }
 
 /** @throws RangeError saying why it can't be used */
@@ -142,19 +144,19 @@ function judged(answer: Element, time: Date): Staple {
     const [at, why] = children(need(status).raw);
     const reason = reasonName(why ? children(why.raw)[0]?.value[0] : 0);
     // Also when its time is over: what was revoked stays so.
-    return { status: 'revoked', message: null, ...times, revocation: { at: timeOf(need(at)), reason } };
+    return { status: 'revoked', message: null, ...times, revocation: { at: timeOf(need(at)), reason }, span: null };
   }
-  const told = (kind: StapleStatus, message: string | null): Staple => ({
+  const told = (kind: StapleStatus, message: string | null, span: Span | null = null): Staple => ({
     status: kind,
     message,
     ...times,
     revocation: null,
+    span,
   });
-  const now = time.getTime();
-  if (thisUpdate.getTime() > now + SKEW_MS)
+  const span = spanOf(thisUpdate, nextUpdate ?? new Date(thisUpdate.getTime() + WITHOUT_END_MS));
+  if (span.from > time)
     return told('stale', `the OCSP staple is valid from ${rfc3339(thisUpdate)}; check the clock of this machine`);
-  const end = nextUpdate?.getTime() ?? thisUpdate.getTime() + WITHOUT_END_MS;
-  if (end < now) return told('stale', `the OCSP staple was valid until ${rfc3339(new Date(end))}`);
-  if (need(status).tag === 0x80) return told('good', null);
+  if (span.until < time) return told('stale', `the OCSP staple was valid until ${rfc3339(span.until)}`);
+  if (need(status).tag === 0x80) return told('good', null, span);
   return told('unknown', "the CA's responder does not know the certificate");
 }

@@ -7,7 +7,7 @@ import type { X509Certificate } from 'node:crypto';
 import { demandsStaple, serialNumber, crlUrls } from '../../core/extensions.ts';
 import { certificateFacts, isSelfSigned, printable, rfc3339 } from '../../core/facts.ts';
 import type { NamedCrl } from '../../core/revocation/book.ts';
-import { type Revocation, SKEW_MS } from '../../core/revocation/signed.ts';
+import { type Revocation, type Span, spanOf } from '../../core/revocation/signed.ts';
 import { readStaple, type Staple, type StapleStatus } from '../../core/revocation/staple.ts';
 import { type Path, partsOf } from './path.ts';
 import type { Finding, ProblemCode } from './problems.ts';
@@ -54,9 +54,11 @@ export interface RevocationFacts {
 export interface RevocationVerdict {
   readonly findings: readonly Finding[];
   readonly facts: RevocationFacts | null;
+  /** Outside of one of these it would be another. */
+  readonly spans: readonly Span[];
 }
 
-const NOT_LOOKED_AT: RevocationVerdict = { findings: [], facts: null };
+const NOT_LOOKED_AT: RevocationVerdict = { findings: [], facts: null, spans: [] };
 
 /** @param staple null where the server sent none */
 export function revocationOf(path: Path, staple: Buffer | null, rules: RevocationRules, time: Date): RevocationVerdict {
@@ -67,6 +69,7 @@ export function revocationOf(path: Path, staple: Buffer | null, rules: Revocatio
   const stapled = readStaple(staple, leaf, aboveLeaf ?? null, time);
   const findings: Finding[] = [];
   const crls: CrlFacts[] = [];
+  const spans: Span[] = [];
   let everyGood = true;
   // What is trusted by itself is trusted whatever its issuer says.
   const below = path.anchored ? path.certificates.slice(0, -1) : path.certificates;
@@ -77,8 +80,10 @@ export function revocationOf(path: Path, staple: Buffer | null, rules: Revocatio
     const byStaple = depth === 0 ? stapled : null;
     const revoked = answer.revocation ?? byStaple?.revocation ?? null;
     if (revoked) finding('CERT_REVOKED', revokedText(revoked, answer.revocation ? answer.source : 'the OCSP staple'));
-    const good = !revoked && (answer.status === 'good' || byStaple?.status === 'good');
+    const span = longest(answer.span, byStaple?.span ?? null);
+    const good = !revoked && span !== null;
     everyGood &&= good;
+    if (mode === 'required' && good) spans.push(span);
     if (mode === 'required' && !revoked && !good) {
       const because = depth === 0 && answer.source === null ? fromStaple(stapled) : null;
       finding(because?.code ?? answer.code, `${because?.message ?? answer.message}${where(certificate)}`);
@@ -86,13 +91,14 @@ export function revocationOf(path: Path, staple: Buffer | null, rules: Revocatio
     if (mode === 'required' || answer.source !== null)
       crls.push({ depth, subject, status: answer.status, source: answer.source, message: answer.message });
   }
-  if (!isAnchor && demands(leaf) && stapled.status !== 'good' && stapled.status !== 'revoked') {
+  if (!isAnchor && demands(leaf) && stapled.status !== 'revoked') {
     const message = `the certificate demands an OCSP staple: ${stapled.message ?? 'there is none'}`;
-    findings.push({ code: 'OCSP_VERIFY_NEEDED', depth: 0, subject: certificateFacts(leaf).subject, message });
+    if (stapled.span) spans.push(stapled.span);
+    else findings.push({ code: 'OCSP_VERIFY_NEEDED', depth: 0, subject: certificateFacts(leaf).subject, message });
   }
   const revoked = findings.some(({ code }) => code === 'CERT_REVOKED');
   const status = revoked ? 'revoked' : everyGood ? 'good' : 'unknown';
-  return { findings, facts: { mode, status, staple: stapleFacts(stapled), crls } };
+  return { findings, facts: { mode, status, staple: stapleFacts(stapled), crls }, spans };
 }
 
 /** Whether a CRL available now lists a certificate of the path; for connections that were judged by older ones. */
@@ -108,6 +114,8 @@ interface Answer {
   readonly source: string | null;
   readonly revocation: Revocation | null;
   readonly message: string | null;
+  /** How long it is good; null where it is not. */
+  readonly span: Span | null;
   /** What mode required says where it is not known to be good. */
   readonly code: ProblemCode;
 }
@@ -123,6 +131,7 @@ export function askCrls(
     source,
     revocation: null,
     message,
+    span: null,
     code,
   });
   const parts = partsOf(certificate);
@@ -140,20 +149,28 @@ export function askCrls(
   for (const { crl, source } of own) {
     // Also one whose time is over: what was revoked stays so.
     const revocation = crl.find(serial);
-    if (revocation && revocation.reason !== 'removeFromCRL')
-      return { status: 'revoked', source, revocation, message: revokedText(revocation, source), code: 'CERT_REVOKED' };
+    if (revocation && revocation.reason !== 'removeFromCRL') {
+      const message = revokedText(revocation, source);
+      return { status: 'revoked', source, revocation, message, span: null, code: 'CERT_REVOKED' };
+    }
   }
   let answer = unknown('UNABLE_TO_GET_CRL', `no CRL at hand covers ${certificateFacts(certificate).subject}`);
   for (const { crl, source } of own.filter((each) => each.crl.covers(parts))) {
-    if (crl.thisUpdate.getTime() > time.getTime() + SKEW_MS) {
+    const span = spanOf(crl.thisUpdate, crl.nextUpdate);
+    if (span.from > time) {
       const message = `the CRL ${source} is valid from ${rfc3339(crl.thisUpdate)}, and it is ${now(time)}`;
       answer = unknown('CRL_NOT_YET_VALID', message, source);
-    } else if (crl.nextUpdate < time) {
+    } else if (span.until < time) {
       const message = `the CRL ${source} was valid until ${rfc3339(crl.nextUpdate)}, and it is ${now(time)}`;
       answer = unknown('CRL_HAS_EXPIRED', message, source);
-    } else return { status: 'good', source, revocation: null, message: null, code: 'UNABLE_TO_GET_CRL' };
+    } else return { status: 'good', source, revocation: null, message: null, span, code: 'UNABLE_TO_GET_CRL' };
   }
   return answer;
+}
+
+function longest(one: Span | null, other: Span | null): Span | null {
+  if (!one || !other) return one ?? other;
+  return one.until > other.until ? one : other;
 }
 
 /** Of each part of a CRL the newest: a certificate may have been taken off it. */

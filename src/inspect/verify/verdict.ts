@@ -10,6 +10,7 @@ import type { X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import type { Problem } from '../../core/errors.ts';
 import { certificateFacts, nameAttributes, printable } from '../../core/facts.ts';
+import type { Span } from '../../core/revocation/signed.ts';
 import { tryOr } from '../../core/try-or.ts';
 import { hasUncheckedConstraints, pathFindings, strengthFindings, verified } from './checks.ts';
 import { type Path, pathsFrom } from './path.ts';
@@ -61,6 +62,8 @@ export interface Verdict {
   readonly path: readonly X509Certificate[];
   /** null where it was not looked at. */
   readonly revocation: RevocationFacts | null;
+  /** Outside of one of these, what is said of revocation would be another. */
+  readonly spans: readonly Span[];
 }
 
 /** Node's own code for HOSTNAME_MISMATCH. */
@@ -124,6 +127,7 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
     proceed,
     path: best.path?.certificates ?? [],
     revocation: best.revocation,
+    spans: best.spans,
   };
 }
 
@@ -157,26 +161,27 @@ interface Best {
   readonly path: Path | null;
   readonly findings: Finding[];
   readonly revocation: RevocationFacts | null;
+  readonly spans: readonly Span[];
 }
 
 /** The path with the fewest problems that no rule lets through, since any one good path is enough (RFC 5280 §6). */
 function bestPath(observed: Observed, expectation: Expectation, time: Date): Best {
   const { chain, opensslError, staple } = observed;
-  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')], revocation: null };
-  let best: Best = { path: null, findings: [], revocation: null };
+  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')], revocation: null, spans: [] };
+  let best: Best = { path: null, findings: [], revocation: null, spans: [] };
   let fewest = Number.POSITIVE_INFINITY;
   const paths = pathsFrom(chain, expectation.anchors);
   for (const path of paths) {
     // What OpenSSL accepts is settled; only strength is asked again, as it may have been told to overlook it.
     const settled = opensslError === null;
     const broken = settled && paths.length === 1 ? [] : pathFindings(path, time);
-    const { findings: revoked, facts } = revocationOf(path, staple, expectation.revocation, time);
+    const { findings: revoked, facts, spans } = revocationOf(path, staple, expectation.revocation, time);
     const findings = [...(settled ? [] : broken), ...strengthFindings(path), ...revoked];
     // A path that OpenSSL can't have meant must not hide that the one it meant is revoked.
     const unmeant = settled ? broken.length * 1000 : 0;
     const weight =
       unmeant + findings.filter((finding) => !isAllowed(finding, expectation.allow)).length + findings.length / 1000;
-    if (weight < fewest) [best, fewest] = [{ path, findings, revocation: facts }, weight];
+    if (weight < fewest) [best, fewest] = [{ path, findings, revocation: facts, spans }, weight];
     if (fewest === 0) break;
   }
   return { ...best, findings: withCodeOf(opensslError, best.findings) };

@@ -25,7 +25,7 @@ export interface SettlementRules {
 export interface Standing {
   /** Whether a CRL that came since lists a certificate of the server. */
   readonly revoked: () => boolean;
-  /** Whether a certificate of either side that was valid then is not now: it ended, or the clock was set. */
+  /** Whether what the verdict rests on is valid no longer, as it ended or the clock was set: certificates of either side, CRL, staple. */
   readonly lapsed: () => boolean;
 }
 

@@ -56,6 +56,7 @@ export class RecordDraft {
     proceed: false,
     path: [],
     revocation: null,
+    spans: [],
   };
   /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
   requested: boolean | null = null;
@@ -184,13 +185,14 @@ export class RecordDraft {
 
   get standing(): Standing {
     const { policy } = this.#plan;
-    const { path, revocation } = this.#verdict;
+    const { path, revocation, spans } = this.#verdict;
     const asked = revocation !== null && revocation.status !== 'revoked';
     // At the start of the dial: one that ends during the handshake has lapsed, and one that ended before was let through.
     const presented = this.sent ? (this.#identity?.chain ?? []) : [];
     const valid = [...path, ...presented].filter((certificate) => isValidAt(certificate, this.#started));
-    const from = Math.max(...valid.map(({ validFromDate }) => validFromDate.getTime()));
-    const until = Math.min(...valid.map(({ validToDate }) => validToDate.getTime()));
+    const all = [...valid.map(({ validFromDate: from, validToDate: until }) => ({ from, until })), ...spans];
+    const from = Math.max(...all.map((span) => span.from.getTime()));
+    const until = Math.min(...all.map((span) => span.until.getTime()));
     return {
       revoked: () => asked && isRevoked(path, policy.revocation),
       lapsed: () => {
