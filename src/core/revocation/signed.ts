@@ -105,7 +105,7 @@ export interface Span {
 }
 
 /** Clocks differ by minutes: what is signed this far ahead of ours is valid already. */
-export const SKEW_MS = 5 * 60_000;
+const SKEW_MS = 5 * 60_000;
 
 export function spanOf(thisUpdate: Date, until: Date): Span {
   return { from: new Date(thisUpdate.getTime() - SKEW_MS), until };
