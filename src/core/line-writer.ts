@@ -17,6 +17,8 @@ export interface LineWriterOptions {
   readonly fd: number;
   /** The line that tells how many are missing, and why: `ENOSPC`, or `the reader is too slow`. */
   readonly lostLine: (count: number, why: string) => string;
+  /** Once when writing fails, again after it has worked in between. */
+  readonly onFailure: (error: NodeJS.ErrnoException) => void;
 }
 
 /** In characters, a queue and a batch under way together: a third of a second of the heaviest load, and 12 MB at worst. */
@@ -40,13 +42,14 @@ interface Batch {
   readonly tells: number;
 }
 
-export function lineWriter({ fd: given, lostLine }: LineWriterOptions): LineWriter {
+export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions): LineWriter {
   const fd = neverBlocking(given);
   let state: State = 'idle';
   let queue = '';
   let batch: Batch | null = null;
   let lost = 0;
   let why = '';
+  let reported = false;
   let retryMs = RETRY_MS.first;
   /** The last byte written was within a line, whose rest is lost. */
   let torn = false;
@@ -92,9 +95,12 @@ export function lineWriter({ fd: given, lostLine }: LineWriterOptions): LineWrit
         setTimeout(() => send(current), retryMs).unref();
         retryMs = Math.min(retryMs * 2, RETRY_MS.longest);
       } else if (error) {
+        if (!reported) onFailure(error);
+        reported = true;
         fail(current, error.code ?? error.message);
       } else {
         retryMs = RETRY_MS.first;
+        reported = false;
         if (written > 0) torn = current.bytes[current.offset + written - 1] !== LINE_FEED;
         current.offset += written;
         if (current.offset < current.bytes.length) return send(current);

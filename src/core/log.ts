@@ -1,4 +1,6 @@
+import { write } from 'node:fs';
 import { pino, type Logger } from 'pino';
+import { systemSentence } from './files/system-fault.ts';
 import { lineWriter } from './line-writer.ts';
 import { isoTime } from './time.ts';
 
@@ -65,6 +67,11 @@ export function createLog({ level, format, destination = 1 }: LogOptions): Log {
     lostLine(dropped, why) {
       const message = `${dropped} log lines were dropped: ${why}`;
       return lineOf('warn', JSON.stringify({ event: 'daemon.warning', message, dropped }));
+    },
+    onFailure(error) {
+      const said = `mtlsd: ${systemSentence(error, 'the log', 'written')}\nnext: make its output writable; until then the daemon drops log lines and tries again every second\n`;
+      // Standard error may be gone or full as well: nothing waits for it.
+      write(2, said, () => undefined);
     },
   });
   const logger: Logger = pino(

@@ -1,6 +1,6 @@
 /** The first line of each of the commonest failures names its cause. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { curl, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
 import { createPki } from '../support/pki.ts';
-import { hasTool } from '../support/tools.ts';
+import { hasTool, isRoot } from '../support/tools.ts';
 
 describe('the first line', () => {
   const files = temporaryDirectory();
@@ -83,13 +83,49 @@ describe('the first line', () => {
       code: 'ENOSPC',
       syscall: 'write',
     });
-    expect(asHomeFault(full, '/home/u/.config/mtlsd')).toMatchObject({
-      message: 'no space left on the disk of /home/u/.config/mtlsd',
-      hint: 'free some space: df -h /home/u/.config/mtlsd',
+    expect(asHomeFault(full, files)).toMatchObject({
+      message: `no space left on the disk of ${files}`,
+      hint: `free some space: df -h ${files}`,
     });
     const denied = Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'mkdir', path: '/root/x' });
     expect(asHomeFault(denied, '/root/x')).toMatchObject({ message: "/root/x can't be made: permission denied" });
     const other = new Error('what');
     expect(asHomeFault(other, '/')).toBe(other);
+  });
+
+  /** In a mount namespace of its own, so that nothing is left mounted. */
+  test.runIf(process.platform === 'linux' && isRoot())('a full disk: cert add, start and the log', () => {
+    const disk = join(files, 'disk');
+    mkdirSync(disk);
+    const run = (commands: string): string =>
+      execFileSync(
+        'unshare',
+        ['--mount', 'bash', '-c', `mount -t tmpfs -o size=400k none ${disk} && mkdir -m 700 ${disk}/home\n${commands}`],
+        { encoding: 'utf8', env: { ...process.env, MTLSD_HOME: `${disk}/home` } },
+      );
+    const mtlsd = `${process.execPath} ${new URL('../../bin/mtlsd.js', import.meta.url).pathname}`;
+    const fill = `dd if=/dev/zero of=${disk}/fill bs=1k 2>/dev/null`;
+    const pair = `--cert ${join(files, 'alice.crt')} --key ${join(files, 'alice.key')}`;
+    const full = /^mtlsd: no space left on the disk of (\S.*)\nnext: (.*)\n/;
+
+    for (const upload of ['', ' --upload']) {
+      const said = run(`${mtlsd} cert add a.example ${pair} >/dev/null; ${fill}
+        hint=$(${mtlsd} cert add b.example ${pair}${upload} 2>&1 >/dev/null); printf '%s\\n' "$hint"
+        case "$hint" in *"df -h"*) \${hint##*free some space: } >/dev/null || echo "the hint fails";; esac
+        ${mtlsd} cert list --quiet`);
+      const [, what, next] = full.exec(said) ?? [];
+      expect(what).toMatch(upload === '' ? /certificates\.yaml/ : /the home folder/);
+      expect(next).toMatch(/^free some space/);
+      expect(said).not.toContain('the hint fails');
+      expect(said.trim().split('\n').at(-1)).toBe('a.example');
+    }
+    expect(run(`${fill}; ${mtlsd} start --listen 127.0.0.1:0 --admin 127.0.0.1:0 2>&1 >/dev/null; true`)).toMatch(full);
+    const home = join(files, 'roomy');
+    mkdirSync(home, { mode: 0o700 });
+    const log = run(`${fill}
+      MTLSD_HOME=${home} ${mtlsd} start --listen 127.0.0.1:0 --admin 127.0.0.1:0 >> ${disk}/log 2> ${home}/stderr &
+      until ${mtlsd} health --home ${home} >/dev/null 2>&1; do kill -0 $! || exit 1; done
+      kill $!; wait $!; echo "exit $?"; cat ${home}/stderr`);
+    expect(log).toMatch(/^exit 0\nmtlsd: no space left on the disk of the log\nnext: make its output writable/);
   });
 });

@@ -67,7 +67,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
         throw new AdminError(
           'BUSY',
           `${subscribers} others are listening already`,
-          'end one of them: each mtlsd tail and each page is one',
+          'close one of them: each open page and each program that reads events counts',
         );
       reply.hijack();
       const { raw } = reply;

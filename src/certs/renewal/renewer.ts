@@ -301,7 +301,7 @@ export class Renewer {
       ? `${fault.message}; the certificate expired ${notAfter.toISOString().replace('.000Z', 'Z')}`
       : fault.message;
     const hint = expired
-      ? 'many CAs do not renew an expired certificate: get a new one with mtlsd cert enroll, or replace its files'
+      ? `many CAs do not renew an expired certificate: get a new one, then: mtlsd cert set ${entry.name} ${entry.renew.target.kind === 'pfx' ? '--pfx FILE' : '--cert FILE --key FILE'}`
       : fault.hint;
     const known = this.#history?.get(entry.name);
     await this.#remember(entry.name, {

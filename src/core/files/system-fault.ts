@@ -1,4 +1,5 @@
 /** What the operating system refused, as one sentence that names the cause first. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { CodedError, nativeCode } from '../errors.ts';
 
@@ -31,7 +32,8 @@ export function systemHint(error: unknown, file: string): string | null {
   switch (nativeCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return `free some space: df -h ${file}`;
+      // df refuses a path that does not exist, as a lock that could not be made.
+      return `free some space: df -h ${existsSync(file) ? file : path.dirname(file)}`;
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -212,7 +212,7 @@ describe('a renewal that fails', () => {
     await bench.renewer.update([entry]);
     expect(await failure).toMatchObject({
       message: expect.stringMatching(/answered 403 without a word; the certificate expired 20\d\d-/) as string,
-      hint: expect.stringMatching(/mtlsd cert enroll/) as string,
+      hint: expect.stringMatching(/then: mtlsd cert set me --cert FILE --key FILE$/) as string,
     });
   });
 });
