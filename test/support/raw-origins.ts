@@ -50,11 +50,17 @@ export function rawOrigin(tls: TlsOptions | null, answer: AnswerH1): Promise<Raw
   });
 }
 
-export function rawH2Origin(tls: TlsOptions, answer: AnswerH2): Promise<RawOrigin> {
+/** @param hello what it sends first; empty for an origin that speaks by `answer` alone */
+export function rawH2Origin(
+  tls: TlsOptions,
+  answer: AnswerH2,
+  hello: Buffer = frame(FRAME.settings, 0, 0),
+): Promise<RawOrigin> {
   return listening({ ...tls, ALPNProtocols: ['h2'] }, (socket, requests) => {
-    socket.write(frame(FRAME.settings, 0, 0));
+    if (hello.length > 0) socket.write(hello);
     const read = frameReader(({ type, flags, stream, payload }) => {
-      if (type === FRAME.settings && (flags & FLAG.ack) === 0) socket.write(frame(FRAME.settings, FLAG.ack, 0));
+      if (hello.length > 0 && type === FRAME.settings && (flags & FLAG.ack) === 0)
+        socket.write(frame(FRAME.settings, FLAG.ack, 0));
       if (type === FRAME.ping && (flags & FLAG.ack) === 0) socket.write(frame(FRAME.ping, FLAG.ack, 0, payload));
       if (type !== FRAME.headers) return;
       requests.push(String(stream));

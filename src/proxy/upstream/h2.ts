@@ -20,7 +20,9 @@ import { StreamFailure, type UpstreamEvents, type UpstreamRequest, type Upstream
 /** Unused for so long, a session is closed; a server that closes it first says so with GOAWAY, and nothing is lost. */
 const IDLE_MS = 60_000;
 /** What a server that names no limit is asked for at most on one session (RFC 9113 §6.5.2 recommends no less). */
-const MAX_STREAMS = 100;
+export const MAX_STREAMS = 100;
+/** The value that means no limit (RFC 9113 §6.5.2), and Node's for a server that names none. */
+const NO_LIMIT = 0xffff_ffff;
 /** A server that never sends its SETTINGS is none of HTTP/2 (RFC 9113 §3.4). */
 const SETTINGS_MS = 10_000;
 
@@ -30,7 +32,7 @@ export interface H2Options {
 }
 
 export interface H2Owner {
-  /** A stream ended, or the server's settings came: there may be room for another. */
+  /** A stream ended, or the server's settings came: there may be room for another, or less of it. */
   onRoom(session: H2Session): void;
   onClosed(session: H2Session): void;
 }
@@ -47,9 +49,16 @@ export class H2Session {
   #settings: 'awaited' | 'known' = 'awaited';
   #state: 'open' | 'closing' | 'closed' = 'open';
 
-  /** @param upstream a connection on which ALPN agreed on h2 */
-  constructor(upstream: UpstreamConnection, options: H2Options, owner: H2Owner) {
+  /** Streams that the server takes at once; until it says so, what is expected of it. */
+  #limit: number;
+
+  /**
+   * @param upstream a connection on which ALPN agreed on h2
+   * @param expected streams at once before the server's settings are there
+   */
+  constructor(upstream: UpstreamConnection, expected: number, options: H2Options, owner: H2Owner) {
     this.upstream = upstream;
+    this.#limit = expected;
     this.#options = options;
     this.#owner = owner;
     this.#inside = new Boundary(
@@ -77,6 +86,8 @@ export class H2Session {
       this.#inside.guard(() => {
         clearTimeout(timer);
         this.#settings = 'known';
+        const { maxConcurrentStreams: named = NO_LIMIT } = session.remoteSettings;
+        this.#limit = named === NO_LIMIT ? MAX_STREAMS : named;
         upstream.heard();
         owner.onRoom(this);
       }),
@@ -92,13 +103,21 @@ export class H2Session {
   }
 
   get room(): boolean {
-    const limit = this.#session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS;
+    return this.#usable && this.#streams.size < this.#limit;
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Another session would carry no more: this one has room or may have, or the server takes nothing now. */
+  get suffices(): boolean {
+    return this.#usable && (this.room || this.#settings === 'awaited' || this.#limit === 0);
+  }
+
+  get #usable(): boolean {
     return (
-      this.#state === 'open' &&
-      !this.#session.closed &&
-      !this.#session.destroyed &&
-      this.#streams.size < limit &&
-      !this.upstream.standing.lapsed()
+      this.#state === 'open' && !this.#session.closed && !this.#session.destroyed && !this.upstream.standing.lapsed()
     );
   }
 

@@ -8,7 +8,7 @@ import { MtlsdError } from '../../core/errors.ts';
 import { type UpstreamConnection, plainConnection } from './connection.ts';
 import type { Dial } from './dial.ts';
 import { H1Connection, type H1Options } from './h1.ts';
-import { H2Session } from './h2.ts';
+import { H2Session, MAX_STREAMS } from './h2.ts';
 import type { Route } from './route.ts';
 import type { TcpConnection } from './tcp.ts';
 import type { UpstreamEvents, UpstreamRequest } from './stream.ts';
@@ -67,6 +67,8 @@ export class Pool {
   readonly #waiting = new Set<Waiting>();
   /** What the origin was found not to speak. */
   #lacks: Version | null = null;
+  /** Streams that the origin takes at once on a session, as it said last: more would be refused before it says it again. */
+  #streams = MAX_STREAMS;
   /** Of a dial ahead that no request waited for: the request that comes would dial and be recorded a second time. */
   #failure: MtlsdError | null = null;
   #state: 'open' | 'closed' = 'open';
@@ -178,13 +180,30 @@ export class Pool {
       if (connection.ready) this.#idle.push(connection);
       else connection.close();
     }
-    const { waitMs, maxConnections } = this.#options;
+    const { waitMs } = this.#options;
     if (waitMs === 0 || this.#waiting.size === 0 || this.#dials.size > 0) return;
     const latest = performance.now() - waitMs;
     const late = [...this.#waiting].filter(({ since }) => since < latest);
-    const message = `all ${maxConnections} connections to ${this.route.authority.text} were busy for ${waitMs / 1000} s`;
-    const hint = 'raise limits.upstream_connections or timeouts.response in mtlsd.yaml';
+    const { message, hint } = this.#whyNone();
     this.#fail(late, new MtlsdError('RESPONSE_TIMEOUT', message, { hint, nothingSent: true }));
+  }
+
+  /** Of requests that waited for as long as they may. */
+  #whyNone(): { message: string; hint: string } {
+    const { waitMs, maxConnections } = this.#options;
+    const where = this.route.authority.text;
+    const time = `${waitMs / 1000} s`;
+    const again = 'send it again later, or over HTTP/1.1; ask the operator of the server';
+    for (const { limit, takesTunnels } of this.#h2) {
+      if (takesTunnels === null) return { message: `${where} sent no HTTP/2 settings for ${time}`, hint: again };
+      if (limit > 0) continue;
+      const message = `${where} allowed no HTTP/2 streams for ${time} (SETTINGS_MAX_CONCURRENT_STREAMS is 0)`;
+      return { message, hint: again };
+    }
+    return {
+      message: `all ${maxConnections} connections to ${where} were busy for ${time}`,
+      hint: 'raise limits.upstream_connections or timeouts.response in mtlsd.yaml',
+    };
   }
 
   #closeAll(): void {
@@ -262,8 +281,8 @@ export class Pool {
     const dialling = { h1: 0, h2: 0 };
     for (const { version } of this.#dials) dialling[version] += 1;
     // Whether the origin agrees on HTTP/2 is known only after the first dial, and then one session carries many.
-    const settling = [...this.#h2].some((session) => session.room);
-    if (missing.h2 > 0 && dialling.h2 === 0 && !settling) {
+    const suffices = [...this.#h2].some((session) => session.suffices);
+    if (missing.h2 > 0 && dialling.h2 === 0 && !suffices) {
       this.#dial('h2', false);
       room -= 1;
     }
@@ -331,8 +350,11 @@ export class Pool {
     if (version === 'h2' && negotiated === 'h1') this.#learn('h2');
     if (negotiated === 'h2') {
       this.#h2.add(
-        new H2Session(upstream, this.#options, {
-          onRoom: () => this.#serveWaiting(),
+        new H2Session(upstream, this.#streams, this.#options, {
+          onRoom: (session) => {
+            this.#streams = session.limit;
+            this.#serveWaiting();
+          },
           onClosed: (session) => {
             this.#h2.delete(session);
             if (session.takesTunnels === null) this.#failWithoutSettings();

@@ -115,7 +115,7 @@ async function lineTo(server: Server, alpn: 'h2' | 'http/1.1'): Promise<Line> {
           const upstream = new UpstreamConnection(socket, record);
           if (alpn === 'h2') {
             let sent = false;
-            const session = new H2Session(upstream, options, {
+            const session = new H2Session(upstream, 100, options, {
               // Its settings are there, and so is the word on tunnels.
               onRoom: () => {
                 if (sent) return;
