@@ -50,7 +50,7 @@ export interface Daemon {
   readonly admin: string;
   readonly home: string;
   readonly reportFault: ReportFault;
-  /** Reads certificates.yaml and all that it names again; the log tells what came of it. */
+  /** Reads certificates.yaml and all that it names again; the log has the outcome. */
   reload(): void;
   /** Drains and stops; the second call ends what is still under way. */
   stop(reason: string): Promise<void>;
@@ -59,7 +59,7 @@ export interface Daemon {
 /** @throws MtlsdError BAD_CONFIGURATION for anything invalid in files, flags or addresses */
 export async function startDaemon(settings: Settings, log: Log): Promise<Daemon> {
   const { home, timeoutsMs, limits } = settings;
-  // What was opened is closed again in reverse, whether the start fails half-way or the daemon is stopped.
+  // What was opened is closed in reverse order, after a failed start or at the stop.
   await using opened = new AsyncDisposableStack();
   await mkdir(home, { recursive: true, mode: 0o700 });
   await requireOwnFolder(home);
@@ -163,7 +163,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       pools.retire(next);
       pools.retireRevoked();
     } catch (error) {
-      // Not contained: a connection with a withdrawn certificate could stay in use, and only the end of the process ends it.
+      // Not contained: a connection with a withdrawn certificate could stay in use. Only the end of the process
+      // is sure to close it.
       setImmediate(() => {
         throw error;
       });
@@ -178,7 +179,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
       proxy?.storeChanged(next);
       usage.retain(next.entries);
       watchExpiry(next);
-      // The first time when everything else is up.
+      // At the first load this happens later, when everything else is up.
       if (previous) {
         void renewer.update(next.entries);
         crls?.update(crlUrlsOf(next.sections)).catch(faultIn('reload'));
@@ -200,7 +201,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     onFailed: contained('reload', reportFault, notices.crlFailed),
   });
   opened.defer(() => crls?.close());
-  // What an earlier run kept is available before the first connection.
+  // CRLs that an earlier run kept are available before the first connection.
   await crls.update(crlUrlsOf(store.current.sections));
   opened.defer(() => renewer.close());
   opened.defer(() => pools.close());
@@ -209,8 +210,8 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
   });
-  // One call after another, since nobody waits for it: log, memory and counts are 10 ms behind at most.
-  // Apart from the record, which is what log and events show.
+  // In batches: log, memory and counts are at most 10 ms late.
+  // Separate from the record, which log and events show.
   const fieldsOf = new WeakMap<ExchangeRecord, RecordedFields>();
   const onExchange = (record: ExchangeRecord): void => {
     const json = JSON.stringify(record);
@@ -320,7 +321,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     warn(`TLS session keys are written to ${settings.keylog}: whoever reads it can read the traffic`);
   if (settings.fieldPolicy === 'all')
     warn(
-      'records.fields is all: the API and the HAR export give cookies and credentials of requests to who has the token',
+      'records.fields is all: the API and the HAR export give cookies and credentials of requests to every client with the token',
     );
   log('info', 'daemon.ready', {
     version: VERSION,
@@ -336,7 +337,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   });
 
   void renewer.update(store.current.entries);
-  // Not before: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
+  // Only now: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
   setImmediate(publishCaFiles);
   const running = opened.move();
   let stopping: Promise<void> | null = null;

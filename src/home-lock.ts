@@ -13,7 +13,7 @@ import { lastRun } from './run-file.ts';
 const BUSY = 5;
 
 /**
- * @param onUnlockable called where the file system has no locks: then nothing tells two daemons apart
+ * @param onUnlockable called where the file system has no locks, so that a second daemon is not detected
  * @returns what releases it
  * @throws MtlsdError BAD_CONFIGURATION naming the daemon that runs
  */

@@ -1,2 +1,2 @@
-/** Where settings, certificates and the local CA are. By itself, since every command asks and few need the settings. */
+/** Where settings, certificates and the local CA are. A separate file, since every command needs it and few need the settings. */
 export { homeDirectory } from '../bin/health.js';

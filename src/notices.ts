@@ -1,4 +1,4 @@
-/** What the log and the metrics say of certificates and their store; names of fields are those of docs/log-events.md. */
+/** Log lines and metrics of certificates and their store; docs/log-events.md names the fields. */
 import type { Metrics } from './admin/metrics.ts';
 import type { CaChange, CaState } from './certs/local-ca/state.ts';
 import type { RenewalFailed, Renewed, RenewalNotice } from './certs/renewal/renewer.ts';

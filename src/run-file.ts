@@ -9,7 +9,7 @@ export interface RunFile {
   readonly pid: number;
   readonly version: string;
   readonly proxy: readonly string[];
-  /** `unix:PATH` each, where clients reach the proxy so. */
+  /** `unix:PATH` each. */
   readonly unix_sockets?: readonly string[];
   /** `http://127.0.0.1:8741` or `unix:PATH`. */
   readonly admin: string;
@@ -17,7 +17,7 @@ export interface RunFile {
 
 const pathIn = (home: string): string => join(home, 'run.json');
 
-/** @returns what removes it, and a Unix socket with it; it also does when the process exits without a stop */
+/** @returns what removes it, and a Unix socket with it; it also runs when the process exits without a stop */
 export async function writeRunFile(home: string, run: RunFile): Promise<() => void> {
   const path = pathIn(home);
   const text = `${JSON.stringify(run)}\n`;
@@ -31,7 +31,7 @@ export async function writeRunFile(home: string, run: RunFile): Promise<() => vo
   return remove;
 }
 
-/** The file may be another daemon's, where the home was removed and made again meanwhile. */
+/** The file may be another daemon's, where the home was removed and made again. */
 function holds(path: string, text: string): boolean {
   try {
     return readFileSync(path, 'utf8') === text;

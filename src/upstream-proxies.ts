@@ -28,7 +28,7 @@ export function upstreamProxyNames({ network, environmentProxy }: Settings): rea
 
 /**
  * Which other proxy an authority is reached by. Loopback and what connect_to names are reached directly.
- * @param warn of a client certificate that can be used, and that a proxy may still refuse
+ * @param warn of a usable client certificate that a proxy may still refuse
  * @throws MtlsdError BAD_CONFIGURATION where a file that they name can't be used
  */
 export async function chooseProxies(
@@ -77,7 +77,7 @@ export function openPlainThrough(proxyFor: ProxyChoice, tcp: TcpOptions) {
   };
 }
 
-/** Loaded and diagnosed as an entry's. Nothing reads it again while the daemon runs, so an expired one is refused here. */
+/** Loaded and diagnosed as an entry's. It is not read again while the daemon runs, so an expired one is refused here. */
 async function clientIdentity(files: ClientFiles, warn: (message: string) => void): Promise<ClientIdentity> {
   const at = (file: string | null): { path: string } | null => (file === null ? null : { path: file });
   const { identity, problems, file } = await loadIdentity({

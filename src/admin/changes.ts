@@ -1,6 +1,6 @@
 /**
  * Changes of the store on behalf of a client. If-Match and If-None-Match (RFC 9110 §13.1) are held against what is being
- * changed, not against the whole file: two who change different things don't get in each other's way.
+ * changed, not against the whole file: two clients that change different things do not conflict.
  */
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
@@ -13,18 +13,18 @@ import type { AdminContext } from './context.ts';
 import { AdminError } from './problem.ts';
 
 export interface Change {
-  /** Of what is about to change, in the store as it is; null where it isn't there. */
+  /** Of what is about to change, in the current store; null where it does not exist. */
   readonly etagOf: (store: StoreSnapshot) => string | null;
   readonly edit: StoreEdit;
   /** Only on the file as the snapshot shows it, as with a precondition. */
   readonly exact?: boolean;
 }
 
-/** Somebody who writes as fast as we do gets in between a few times, and not for ever. */
+/** Another writer can come first a few times, not always. */
 const MOST_TRIES = 5;
 
 /**
- * @returns the store with the change in force
+ * @returns the store with the change applied
  * @throws AdminError 412 where a precondition fails, 409 where the file can't be changed; CodedError of EditErrorCode
  */
 export async function changeStore(
@@ -43,7 +43,7 @@ export async function changeStore(
       return result.snapshot;
     } catch (error) {
       if (!(error instanceof CodedError) || error.code !== 'CONFLICT' || tries === MOST_TRIES) throw error;
-      // The file has moved on since the snapshot was made of it: look whether what is being changed has.
+      // The file changed after the snapshot was made: reload, and check the preconditions again.
       const reloaded = await store.reload();
       if (!reloaded.ok) throw rejected(reloaded.problems);
     }

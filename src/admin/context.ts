@@ -13,7 +13,7 @@ import type { Recorder } from '../inspect/records/recorder.ts';
 import type { Metrics } from './metrics.ts';
 import type { Usage } from './usage.ts';
 
-/** What daemon.ts hands to the admin room: the proxy's parts come as functions, since the rooms don't know each other. */
+/** What daemon.ts hands to the admin room: the proxy's parts come as functions, since the rooms must not import each other. */
 export interface AdminContext {
   readonly version: string;
   readonly token: Secret;
@@ -21,7 +21,7 @@ export interface AdminContext {
   readonly report: ReportFault;
   readonly home: string;
   readonly ca: Pick<LocalCa, 'current' | 'certPath' | 'bundlePath'>;
-  /** What becomes of a decision where the local CA may not sign for the host. */
+  /** The decision for a host that the local CA may not sign for. */
   readonly within: (decision: Decision, authority: Authority) => Decision;
   readonly recorder: Recorder;
   /** Which header fields of exchanges are kept. */
@@ -36,7 +36,7 @@ export interface AdminContext {
   readonly connect: (authority: Authority) => Promise<Socket>;
   /** The same for requests in the clear, which a proxy on the way takes as they are. */
   readonly connectPlain: ConnectPlain;
-  /** The proxy upstream by which an authority is reached; null for none. */
+  /** The upstream proxy for an authority; null for none. */
   readonly viaOf: (authority: Authority) => string | null;
   /** All of them, without credentials. */
   readonly upstreamProxies: readonly string[];
@@ -49,8 +49,8 @@ export interface AdminContext {
   readonly passwordRequired: boolean;
   readonly clientConnections: () => number;
   readonly ready: () => boolean;
-  /** Between two comments on a stream of events, so that both sides see a connection that died. */
+  /** Between two comments on a stream of events, so that both sides notice a dead connection. */
   readonly heartbeatMs?: number;
-  /** How long a stream of events waits for a subscriber that takes nothing. */
+  /** How long a stream of events waits for a subscriber that reads nothing. */
   readonly stallMs?: number;
 }

@@ -9,7 +9,7 @@ import type { Session, Sessions } from './session.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of the page that sent the request; null for anybody who came with the token, and on open paths. */
+    /** Of the page that sent the request; null for requests with the token, and on open paths. */
     session: Session | null;
   }
 }
@@ -24,7 +24,7 @@ const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/login',
 ]);
 
-/** Needs no token: nothing in them is secret, and `/login` alone changes something, by a secret of its own. */
+/** Needs no token: nothing in them is secret, and only `/login` changes something, by a separate secret. */
 export function isOpen(url: string): boolean {
   const [path = ''] = url.split('?');
   return OPEN_PATHS.has(path) || path.startsWith('/assets/');
@@ -82,7 +82,7 @@ export function createGuard(token: Secret, sessions: Sessions): Guard {
 
 /**
  * A cookie comes with what other pages make a browser send too. SameSite=Strict keeps other sites away, and every port of
- * this host is the same site: a page at 127.0.0.1:3000 is told apart by these fields alone, which no script can set
+ * this host is the same site: only these fields, which no script can set, identify a page at 127.0.0.1:3000
  * (https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header).
  */
 function refuseForeignPage({ method, headers }: FastifyRequest): void {

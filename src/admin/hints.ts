@@ -65,7 +65,7 @@ export function apiHint(hint: string): string {
   );
 }
 
-/** The same data with every `hint` in it as the API says it; the data itself where there is none to change. */
+/** The same data with every `hint` in the API's words; the same object where no hint changes. */
 export function withApiHints<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {

@@ -1,7 +1,7 @@
 /** The few answers that a browser shows without the page: one sentence, no script, no style. */
 import type { FastifyReply } from 'fastify';
 
-/** @param goOn loads the page at once; unlike a redirect it starts on this origin, so that a SameSite=Strict cookie comes along */
+/** @param goOn loads the page at once; unlike a redirect it starts on this origin, so that the browser sends a SameSite=Strict cookie */
 export function sendHtml(reply: FastifyReply, title: string, sentence: string, goOn = false): FastifyReply {
   const refresh = goOn ? '<meta http-equiv="refresh" content="0;url=/">' : '';
   return reply

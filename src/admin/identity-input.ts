@@ -1,4 +1,4 @@
-/** The files of a request, by path or by content: looked at before anything is kept, then kept and named. */
+/** The files of a request, by path or by content: checked first, then stored and named. */
 import path from 'node:path';
 import { type IdentitySource, loadIdentity } from '../certs/identity/load.ts';
 import type { PassphraseSource } from '../certs/identity/passphrase.ts';
@@ -36,7 +36,7 @@ function contradiction(what: string): AdminError {
 /**
  * What the entry would be loaded from.
  * @param before of the entry as it is, for what the fields leave alone
- * @returns null where the passphrase is in certificates.yaml, so that only the store itself can tell
+ * @returns null where the passphrase is in certificates.yaml, which only the store reads
  */
 export function sourceOf(fields: InputFields, before: EntrySource | null, home: string): IdentitySource | null {
   const changed = withoutOpposite(fields, before);
@@ -94,7 +94,7 @@ export async function refuseUnusable(source: IdentitySource): Promise<void> {
 export interface Kept<T> {
   /** The fields as the store has them. */
   readonly fields: Omit<T, 'cert_pem' | 'key_pem' | 'pfx_base64'>;
-  /** What was written, to be discarded where the store does not take it. */
+  /** What was written; discarded where the store refuses the entry. */
   readonly files: readonly string[];
 }
 

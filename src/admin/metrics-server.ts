@@ -1,4 +1,4 @@
-/** The metrics alone, on an address of their own, for anybody who reaches it: no token, and no other route of the admin API. */
+/** Serves only the metrics, on a separate address and without a token; no other route of the admin API. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,13 +18,13 @@ const LIMITS = { maxHeaderSize: 8_192, headersTimeout: 5_000, requestTimeout: 5_
 const MOST_CONNECTIONS = 32;
 
 /**
- * @param settle brings the counts up to the last exchange that has ended
+ * @param flush brings the counts up to the last exchange that has ended
  * @throws MtlsdError BAD_CONFIGURATION where the address can't be listened on
  */
 export async function startMetricsServer(
   metrics: Pick<Metrics, 'text' | 'contentType'>,
   { host, port }: { readonly host: string; readonly port: number },
-  settle: () => void,
+  flush: () => void,
 ): Promise<MetricsServer> {
   const server = createServer({ ...LIMITS, connectionsCheckingInterval: 1_000 }, (request, response) => {
     const { method, url } = request;
@@ -32,7 +32,7 @@ export async function startMetricsServer(
     if (url?.split('?')[0] !== '/metrics') return void response.writeHead(404, fields).end('see /metrics\n');
     if (method !== 'GET' && method !== 'HEAD')
       return void response.writeHead(405, { ...fields, Allow: 'GET, HEAD' }).end();
-    settle();
+    flush();
     metrics.text().then(
       (text) => response.writeHead(200, { ...fields, 'Content-Type': metrics.contentType }).end(text),
       () => response.writeHead(500, fields).end(),

@@ -1,4 +1,4 @@
-/** Counts for Prometheus: of records as they come, and gauges that are read when somebody asks. */
+/** Metrics for Prometheus: counters of records, and gauges that are read at each scrape. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { StoreSnapshot } from '../certs/store/snapshot.ts';
 import { FAULT_SCOPES, type FaultScope } from '../core/boundary.ts';
@@ -34,7 +34,7 @@ export interface Metrics {
 const DURATIONS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export function createMetrics(sources: MetricsSources): Metrics {
-  // Its own: two daemons in one process, as tests have them, would count together in prom-client's global one.
+  // Two daemons in one process, as in tests, would share the counts of prom-client's global registry.
   const registry = new Registry();
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter({ name: `mtlsd_${name}`, help, labelNames: [...labelNames], registers: [registry] });

@@ -38,7 +38,7 @@ export function openapiOptions(version: string): FastifyDynamicSwaggerOptions {
   };
 }
 
-/** `errorMessage` is for our own validation, and no keyword of JSON Schema; names of components stand in their key. */
+/** `errorMessage` is for our own validation, and no keyword of JSON Schema; the name of a component is its key. */
 function withoutOwnKeywords(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutOwnKeywords);
   if (typeof value !== 'object' || value === null) return value;

@@ -4,7 +4,7 @@ import { RenewalFault, type RenewalFaultCode } from '../certs/renewal/fault.ts';
 import type { EditErrorCode } from '../certs/store/edit-value.ts';
 import { CodedError, MtlsdError, nativeCode } from '../core/errors.ts';
 
-/** A file that changed between reading and writing is 412 only for who named what he read; else 409. */
+/** A file that changed between reading and writing is 412 only where the request named the version that it read; else 409. */
 const EDIT_STATUS = {
   CONFLICT: 409,
   NOT_FOUND: 404,

@@ -29,7 +29,7 @@ var OWN_NAME = ${JSON.stringify(OWN_NAME)};
 ${FUNCTIONS}`;
 }
 
-/** In mode `all` only these need an entry to go to the proxy, and the file tells no other host. */
+/** In mode `all` only these need an entry to go to the proxy, and the file lists no other host. */
 const isLocal = (host: string): boolean => !host.includes('.') || isLoopback(host);
 
 function placesOf(patterns: readonly HostPort[]): Places {

@@ -1,6 +1,6 @@
 /**
  * Undo of a removal: certificates.yaml as it was, with its comments and its order, and the uploaded files. It is possible
- * while the file is exactly as the removal left it, so that no later change is ever lost.
+ * while the file is exactly as the removal left it, so that no later change is lost.
  */
 import { readFile } from 'node:fs/promises';
 import { changeFile, conflict } from '../core/files/change-file.ts';
@@ -9,7 +9,7 @@ import type { Store } from '../certs/store/store.ts';
 import { AdminError } from './problem.ts';
 import type { KeptFile, Uploads } from './uploads.ts';
 
-/** Somebody who clicked the wrong row sees it within this time. Keys wait in memory meanwhile, as they do in the store. */
+/** A user notices a wrong click within this time. The keys stay in memory, as those of the store do. */
 const KEPT_MS = 10 * 60_000;
 const MOST_KEPT = 20;
 
@@ -30,7 +30,7 @@ export class Removed {
     this.#uploads = uploads;
   }
 
-  /** The text of the file where the snapshot in force was made of it; else null, and there will be no undo. */
+  /** The text of the file where the current snapshot was made of it; else null, and the removal can't be undone. */
   async textBefore(): Promise<string | null> {
     const text = await readFile(this.#store.file, 'utf8').catch(() => null);
     return text !== null && versionOf(text) === this.#store.current.version ? text : null;

@@ -17,7 +17,7 @@ export function placeAt(host: string, port: number | '*'): HostPort {
   );
 }
 
-/** The rule of this place, or the broader one that applies to it now, from which a rule of its own has to start. */
+/** The rule of this place, or the broader one that applies to it now: a new rule starts from a copy of it. */
 export function ruleFor(store: StoreSnapshot, place: HostPort): RuleFields | undefined {
   const own = ruleAt(store, place);
   if (own || place.port === '*' || place.host.startsWith('*')) return own;
@@ -26,7 +26,7 @@ export function ruleFor(store: StoreSnapshot, place: HostPort): RuleFields | und
   return broader && { ...broader, ...place };
 }
 
-/** The last of several is the one in force. */
+/** Of several, the last applies. */
 export function ruleAt({ sections }: StoreSnapshot, { host, port }: HostPort): RuleFields | undefined {
   return sections.verification.rules.findLast(
     (rule) => canonicalPattern(rule.host) === host && (rule.port ?? 443) === port,

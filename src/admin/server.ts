@@ -56,8 +56,8 @@ export interface AdminServer {
 /** An upload is a certificate with its chain and a key; a PFX of a hundred certificates is below this. */
 const BODY_LIMIT = 1024 * 1024;
 /**
- * Every client is on this machine, where the largest upload takes milliseconds: who needs longer has stopped. Fastify (5.12)
- * itself has no time-out for half a body.
+ * Every client is on this machine, where the largest upload takes milliseconds: a client that needs longer has stopped. Fastify
+ * (5.12) has no time-out for half a body.
  */
 const TIMEOUTS_MS = { head: 5_000, request: 15_000, idle: 30_000, checked: 1_000 };
 /** Pages and terminals hold one or two each; the descriptors are the proxy's. */
@@ -83,7 +83,7 @@ const ROUTES = [
 /** What the page is served and signed in by; they need the sessions too. */
 const PAGE_ROUTES = [pageRoutes, loginRoutes, sessionRoutes];
 
-/** On the app itself: a schema added by a plugin gives the plugin a validator of its own, Fastify's (5.12). */
+/** On the app itself: a schema added by a plugin gives the plugin Fastify's own validator (5.12). */
 const SHARED = [
   ProblemSchema,
   FactsSchema,
@@ -162,13 +162,13 @@ export async function createAdminApp(context: AdminContext) {
     http: { headersTimeout: TIMEOUTS_MS.head, connectionsCheckingInterval: TIMEOUTS_MS.checked },
     requestTimeout: TIMEOUTS_MS.request,
     keepAliveTimeout: TIMEOUTS_MS.idle,
-    // Streams of events would keep a stopping daemon for ever.
+    // Open streams of events would keep the daemon from stopping.
     forceCloseConnections: true,
     // A rule's host may have 253 characters, percent-encoded at that.
     routerOptions: { maxParamLength: 800 },
   })
     .setValidatorCompiler(compileValidator)
-    // What goes out is the record as it is: a serialiser made from the schema would drop what the schema forgot.
+    // A serialiser made from the schema would drop fields that the schema lacks.
     .setSerializerCompiler(() => (data) => JSON.stringify(data))
     .withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = MOST_CONNECTIONS;

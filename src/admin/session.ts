@@ -7,13 +7,13 @@ import type { Secret } from '../core/secret.ts';
 
 /** A person copies a code within this time. */
 const CODE_LIFE_MS = 60_000;
-/** Each `mtlsd ui` makes one; anybody who makes more has the token already. */
+/** Each `mtlsd ui` makes one; making more requires the token. */
 const MOST_CODES = 16;
 /** A working day and its evening. */
 const IDLE_MS = 12 * 3_600_000;
-/** Each browser profile is one; the one that was idle longest makes room. */
+/** Each browser profile has one; a new session replaces the one that was idle longest. */
 const MOST_SESSIONS = 64;
-/** Nobody mistypes a pasted code ten times; after that one guess in six seconds is left. */
+/** Ten mistyped codes are more than a person needs; after that, one guess in six seconds is allowed. */
 const GUESSES = 10;
 const GUESS_EVERY_MS = 6_000;
 
@@ -24,7 +24,7 @@ export interface Session {
   isLive(): boolean;
 }
 
-/** Where a guess comes from: a file that `mtlsd ui` wrote, or the page itself. Each has a limit of its own. */
+/** Where a guess comes from: a file that `mtlsd ui` wrote, or the page. Each has a separate limit. */
 export type GuessSource = 'file' | 'page';
 
 export type SignIn =
@@ -137,7 +137,7 @@ function createBucket(now: () => number) {
     filledMs += gained * GUESS_EVERY_MS;
   };
   return {
-    /** Until the next guess is heard; 0 for now. */
+    /** Until the next guess is allowed; 0 for now. */
     waitMs(): number {
       fill();
       return left > 0 ? 0 : filledMs + GUESS_EVERY_MS - now();

@@ -5,7 +5,7 @@ import { badConfiguration } from '../core/errors.ts';
 import { createFile } from '../core/files/atomic-write.ts';
 import { Secret } from '../core/secret.ts';
 
-/** Made on first start, 0600; 256 bits, so that nobody guesses it. */
+/** Made on first start, 0600; 256 bits are beyond guessing. */
 export async function adminToken(path: string): Promise<Secret> {
   const made = randomBytes(32).toString('base64url');
   if (await createFile(path, `${made}\n`, 0o600)) {

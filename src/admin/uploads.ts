@@ -1,6 +1,6 @@
 /**
- * What comes with a request in place of a path is kept in `files/` of the home folder: under a name of our own, so that
- * nothing in a request ever becomes part of a path; 0600; and removed when no entry names it any more.
+ * Uploaded content is stored in `files/` of the home folder, with mode 0600, under a name that the daemon makes: no part of a
+ * request becomes part of a path. A file is removed when no entry names it.
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -44,7 +44,7 @@ export class Uploads {
     return Promise.all(ours.map(async (name) => ({ name, content: await readFile(path.resolve(this.#home, name)) })));
   }
 
-  /** What is there still, since another entry names it, is left alone. */
+  /** A file that still exists, since another entry names it, is left as it is. */
   async putBack(files: readonly KeptFile[]): Promise<void> {
     for (const { name, content } of files) {
       if (!this.isOurs(name)) continue;
@@ -56,7 +56,7 @@ export class Uploads {
 
   async #write(name: string, content: Buffer | string): Promise<void> {
     const folder = await this.#folder();
-    // O_EXCL and no following: whatever has that name already is not ours.
+    // O_EXCL and O_NOFOLLOW: an existing file of that name is not ours.
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
     const handle = await open(path.join(folder, path.basename(name)), flags, 0o600);
     try {
@@ -73,7 +73,7 @@ export class Uploads {
     }
   }
 
-  /** Removes those of `before` that nothing in the store names any more. */
+  /** Removes those of `before` that the store no longer names. */
   sweep(before: EntrySource, store: StoreSnapshot): Promise<readonly string[]> {
     return this.sweepFiles(filesOf(before), store);
   }

@@ -6,11 +6,11 @@ export interface Usage {
   exchange(record: ExchangeRecord): void;
   /** RFC 3339; null where it was not sent since the daemon started. */
   lastUsed(name: string): string | null;
-  /** Forgets the entries that are gone: another one of that name is another certificate. */
+  /** Forgets removed entries: a new entry of the same name is another certificate. */
   retain(names: readonly { readonly name: string }[]): void;
 }
 
-/** @param connectionOf tells whether the certificate chosen for an exchange was sent on its connection */
+/** @param connectionOf shows whether the certificate chosen for an exchange was sent on its connection */
 export function createUsage(connectionOf: (id: string) => ConnectionRecord | null): Usage {
   const last = new Map<string, string>();
   return {

@@ -1,4 +1,4 @@
-/** What is to be done with an authority: pure, from the store in force and what the client wishes. */
+/** Decides what happens to an authority: pure, from the current store and the wish of the client. */
 import type { Policy } from './store/policy.ts';
 import type { CertificateChoice, StoreSnapshot, Wish } from './store/snapshot.ts';
 import type { Authority } from '../core/authority.ts';

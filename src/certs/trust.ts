@@ -21,15 +21,15 @@ export interface TrustOptions {
 
 /**
  * Trust anchors as one immutable set; equal sets have equal ids and are the same object.
- * @throws MtlsdError BAD_CONFIGURATION naming the file and the block that is no certificate: Node itself takes garbage
- *   for `ca` without a word (24.21), and the failure would show as an unknown issuer, far from its cause
+ * @throws MtlsdError BAD_CONFIGURATION naming the file and the block that is no certificate: Node
+ *   accepts garbage for `ca` silently (24.21), and the failure would show as an unknown issuer, far from its cause
  */
 export function loadTrust(options: TrustOptions): TrustAnchors {
   const own = new Map<string, X509Certificate>();
   for (const { pem, file } of options.ca) {
     for (const anchor of parseAnchors(pem, file)) own.set(anchor.fingerprint256, anchor);
   }
-  // The system's set is the same for the life of the process, so its name stands for it.
+  // The system's set is the same for the life of the process, so its name identifies it.
   const id = createHash('sha256')
     .update([options.system ? 'system' : '', ...[...own.keys()].sort()].join('\n'))
     .digest('hex');
@@ -140,8 +140,8 @@ export function secureContextFor(options: ContextOptions): tls.SecureContext {
   if (known) return known;
   const context = tls.createSecureContext({
     ca: [...trust.pems],
-    // Who names an intermediate under trust.ca wants it trusted, as with curl; OpenSSL alone would ask for its root. Only
-    // then, since the flag changes the code of a missing issuer from the one that users know.
+    // An intermediate under trust.ca is trusted, as with curl; without this flag OpenSSL requires its root. The flag is set only
+    // then, since it changes the code of a missing issuer from the one that users know.
     allowPartialTrustChain: trust.certificates.some(({ subject, issuer }) => subject !== issuer),
     minVersion,
     maxVersion,

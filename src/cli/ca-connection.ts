@@ -11,7 +11,7 @@ import { chooseProxies, openThrough } from '../upstream-proxies.ts';
 import type { Api } from './api/api.ts';
 import { readOrFail } from './read-file.ts';
 
-/** Longer than a connection takes whose answer is worth waiting for. */
+/** Long enough for a slow network; a longer wait is not worth it. */
 const connectTimeoutMs = 10_000;
 
 /**

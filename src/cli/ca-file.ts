@@ -1,4 +1,4 @@
-/** The local CA's certificate as it lies in the home folder; its key is of no interest here. */
+/** The local CA's certificate from the home folder; its key is not read. */
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The variables by which programs learn of the proxy and of whom to trust. docs/clients.md says which program reads which. */
+/** The variables that give programs the proxy and the CAs to trust. docs/clients.md says which program reads which. */
 
 export interface ClientSettings {
   /** `http://127.0.0.1:8740`, with a user for a profile and a password if the proxy requires one. */
@@ -13,7 +13,7 @@ export interface ClientSettings {
   readonly javaTrustStore: string | null;
   /** For wget, which reads no variable of its own for a bundle; null to leave its settings alone. */
   readonly wgetrc: string | null;
-  /** The folder of a `.curlrc` without what would beat the variables; null where the user's own says nothing of it. */
+  /** The folder of a `.curlrc` without options that override the variables; null where the user's own file has none of them. */
   readonly curlHome: string | null;
 }
 
@@ -35,7 +35,7 @@ export function clientVariables(settings: ClientSettings, before: NodeJS.Process
     npm_config_proxy: proxy,
     npm_config_https_proxy: proxy,
     npm_config_noproxy: settings.noProxy,
-    // A `cafile` in the user's npmrc, usual in companies, beats NODE_EXTRA_CA_CERTS; this beats it.
+    // A `cafile` in the user's npmrc, usual in companies, overrides NODE_EXTRA_CA_CERTS; this overrides the cafile.
     npm_config_cafile: settings.bundleFile,
     // Yarn from 2 on reads no other; it refuses to start with YARN_ variables that it does not know.
     YARN_HTTP_PROXY: proxy,
@@ -46,7 +46,7 @@ export function clientVariables(settings: ClientSettings, before: NodeJS.Process
     grpc_proxy: proxy,
     no_grpc_proxy: settings.noProxy,
     NODE_USE_ENV_PROXY: '1',
-    // These add the local CA to what the program trusts by itself.
+    // These add the local CA to what the program trusts already.
     NODE_EXTRA_CA_CERTS: settings.caFile,
     DENO_CERT: settings.caFile,
     // These replace what it trusts, so they get the bundle.
@@ -69,10 +69,10 @@ export function clientVariables(settings: ClientSettings, before: NodeJS.Process
   };
 }
 
-/** `http.proxy` in a user's settings beats the variables of curl; settings in the environment (git 2.31) beat it. */
+/** `http.proxy` in a user's settings overrides the variables of curl; settings in the environment (git 2.31) override both. */
 function gitVariables(proxy: string, before: NodeJS.ProcessEnv): Record<string, string> {
   const count = Number(before.GIT_CONFIG_COUNT ?? 0) || 0;
-  // Inside `mtlsd run` the last one is ours already.
+  // Inside `mtlsd run` the last setting is ours already.
   const own = count > 0 && before[`GIT_CONFIG_KEY_${count - 1}`] === 'http.proxy' ? count - 1 : count;
   return {
     GIT_CONFIG_COUNT: `${own + 1}`,
@@ -81,12 +81,12 @@ function gitVariables(proxy: string, before: NodeJS.ProcessEnv): Record<string, 
   };
 }
 
-/** Some read only the one, some only the other. */
+/** Some programs read only lower case, some only upper case. */
 function forBoth(name: string, value: string): Record<string, string> {
   return { [name]: value, [name.toUpperCase()]: value };
 }
 
-/** The JVM splits at white space and knows quotes; what was set before stays, and ours wins over it. */
+/** The JVM splits at white space and knows quotes. Options that were set before stay, and ours override them. */
 function javaOptions({ proxy, noProxy, javaTrustStore }: ClientSettings, before: string | undefined): string {
   const host = proxy.hostname.replace(/^\[|\]$/g, '');
   const options = {
@@ -94,7 +94,7 @@ function javaOptions({ proxy, noProxy, javaTrustStore }: ClientSettings, before:
     'http.proxyPort': proxy.port,
     'https.proxyHost': host,
     'https.proxyPort': proxy.port,
-    // Empty where all hosts are meant: the JDK leaves out localhost unless told otherwise.
+    // Empty for all hosts: without it the JDK reaches localhost directly.
     'http.nonProxyHosts': noProxy.split(',').filter(Boolean).join('|'),
     ...(javaTrustStore !== null && {
       'javax.net.ssl.trustStore': javaTrustStore,

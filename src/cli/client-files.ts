@@ -60,23 +60,23 @@ export async function javaTrustStore(home: string, caFile: string): Promise<stri
   }
 }
 
-/** `JAVA_HOME/lib/security/cacerts`, told by where keytool really is, since starting a JVM to ask takes half a second. */
+/** `JAVA_HOME/lib/security/cacerts`, found by the real path of keytool: a JVM takes half a second to start and print it. */
 async function javaAnchors(keytool: string): Promise<string | null> {
   const file = join(dirname(await realpath(keytool)), '../lib/security/cacerts');
   return (await exists(file)) ? file : null;
 }
 
-/** What in a user's own settings would beat the variables of `mtlsd run`. */
+/** Settings of a user that override the variables of `mtlsd run`. */
 const WGET_BEATS =
   /^\s*(?:https?_proxy|ftp_proxy|no_proxy|use_proxy|proxy_(?:user|password)|ca_certificate|ca_directory)\s*=.*$/gim;
 const CURL_BEATS =
   /^\s*(?:--?)?(?:proxy|preproxy|socks[45]a?|socks5-hostname|noproxy|proxy-user|cacert|capath|x|U)(?:[ \t=:].*)?$/gm;
 
-/** GNU Wget takes its bundle from a file of settings alone; what the user has in his own goes first. */
+/** GNU Wget takes its bundle only from a settings file; the user's own settings come first in it. */
 export async function wgetSettings(home: string, bundleFile: string, env: NodeJS.ProcessEnv): Promise<string | null> {
   if ((await findProgram('wget')) === null) return null;
   const file = join(home, FOLDER, 'wgetrc');
-  // Inside `mtlsd run` it is ours already.
+  // Inside `mtlsd run` the variable names our file already.
   const own = env.WGETRC !== undefined && env.WGETRC !== file ? env.WGETRC : join(homedir(), '.wgetrc');
   const before = (await readFile(own, 'utf8').catch(() => '')).replace(WGET_BEATS, '');
   await writeSettings(
@@ -87,7 +87,7 @@ export async function wgetSettings(home: string, bundleFile: string, env: NodeJS
 }
 
 /**
- * The user's settings of curl, without those that beat the variables.
+ * The user's settings of curl, without those that override the variables.
  * @returns the folder for CURL_HOME; null where there are none, and curl reads its own file
  */
 export async function curlSettings(home: string, env: NodeJS.ProcessEnv): Promise<string | null> {

@@ -1,17 +1,17 @@
 /**
- * V8's garbage collector (13.6) told what a daemon under load needs. Each figure by measurement: docs/performance.md.
+ * Settings of V8's garbage collector (13.6) for a daemon under load. Each figure is measured: docs/performance.md.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-/** Of the young generation, both halves, as V8 tells them: left to itself it grows to what no processor's cache holds. */
+/** Of the young generation, both halves, as V8 reports them: by default it grows beyond what a processor's cache holds. */
 const LARGEST = 16 * 1024 * 1024;
 
 export function tuneCollector(): void {
   // A full mark of a heap of 20 MB after each growth by 3, as records make it grow, takes 3 µs of a small request.
   setFlagsFromString('--heap-growing-percent=150');
-  // At rest V8 collects as if memory were short: compiled code goes, and the young generation back to its first size. It still
-  // collects, and the next burst need not begin again.
+  // At rest V8 collects as if memory were short: it drops compiled code and shrinks the young generation to its first size, and
+  // the next burst starts cold. With this flag it only collects.
   setFlagsFromString('--no-memory-reducer-favors-memory');
   // V8 honors a bound of the young generation at the start only; by how much it grows, at any time.
   let factor = 0;

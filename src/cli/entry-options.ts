@@ -20,7 +20,7 @@ export interface FileOptions {
   readonly passphraseStdin?: boolean;
 }
 
-/** A passphrase itself is never an argument: every user of the machine can read those. */
+/** A passphrase is never an argument, since every user of the machine can read arguments. */
 export function withFileOptions(command: Command): Command {
   return command
     .option('--pfx <file>', 'a PKCS#12 file (.pfx, .p12)')
@@ -39,7 +39,7 @@ export type FileFields = Pick<
 >;
 
 /**
- * As the API takes them: absolute paths, or the files' content with --upload. The passphrase is apart, a secret.
+ * As the API takes them: absolute paths, or the files' content with --upload. The passphrase is separate, as a secret.
  * @throws CliError
  */
 export async function fileFields(options: FileOptions): Promise<{ fields: FileFields; passphrase: Secret | null }> {

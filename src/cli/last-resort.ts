@@ -1,11 +1,11 @@
-/** What no boundary contained: the daemon logs it, drains and ends with 70, so that a supervisor starts it again. */
+/** For a fault outside every boundary: the daemon logs it, drains and exits with 70, so that a supervisor restarts it. */
 import { faultFields } from '../core/boundary.ts';
 import type { Log } from '../core/log.ts';
 import type { Daemon } from '../daemon.ts';
 
-/** EX_SOFTWARE of sysexits.h: an internal fault, which systemd and Kubernetes tell from a wrong configuration (2). */
+/** EX_SOFTWARE of sysexits.h: an internal fault, which systemd and Kubernetes distinguish from a wrong configuration (2). */
 const EXIT_CODE = 70;
-/** Nothing after a fault can be relied on: long enough for most exchanges, short enough for a restart that helps. */
+/** After a fault no state is reliable: long enough for most exchanges, short enough for a restart to help. */
 const DRAIN_MS = 5_000;
 
 /**

@@ -1,4 +1,4 @@
-/** Programs on a Node that ignores the proxy variables: told before they start, since they fail without a word of it. */
+/** A warning for programs on a Node that ignores the proxy variables: they fail without naming the cause. */
 import { execFile } from 'node:child_process';
 import { open, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { findProgram } from './programs.ts';
 
 /**
- * What to say of a program that runs on Node 18 to 22.20 or 23; null for every other.
+ * The warning for a program that runs on Node 18 to 22.20 or 23; null for every other.
  * Node 22.21 and 24 honor NODE_USE_ENV_PROXY (https://nodejs.org/api/cli.html#node_use_env_proxy1).
  */
 export async function oldNodeWarning(program: string): Promise<string | null> {
@@ -22,7 +22,7 @@ export async function oldNodeWarning(program: string): Promise<string | null> {
   ].join('\n');
 }
 
-/** The Node that runs it: itself, or the one in PATH for a script that asks for it. */
+/** The Node that runs it: the program itself, or the Node in PATH for a script with that interpreter. */
 async function nodeOf(program: string): Promise<string | null> {
   const path = program.includes('/') ? program : await findProgram(program);
   if (path === null) return null;

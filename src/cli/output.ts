@@ -29,7 +29,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return all.map((row) => line(row, widths)).join('');
 }
 
-/** Two columns without a header: what, and what it is. Lines of a value stand under each other. */
+/** Two columns without a header: label and value. Further lines of a value are aligned with its first. */
 export function pairs(rows: readonly (readonly [string, string | null])[], indent = ''): string {
   const shown = rows.filter((row): row is readonly [string, string] => row[1] !== null);
   const widest = Math.max(0, ...shown.map(([label]) => label.length));
@@ -48,7 +48,7 @@ function line(cells: readonly string[], widths: readonly number[]): string {
 
 const width = (text: string): number => stripVTControlCharacters(text).length;
 
-/** Says what takes long, on a terminal only; `done` wipes it away. */
+/** Shows what takes long, on a terminal only; `done` clears the line. */
 export function progress(text: string): { done(): void } {
   if (!process.stderr.isTTY) return { done: () => {} };
   process.stderr.write(text);

@@ -21,7 +21,7 @@ export async function startOwnDaemon(home: string): Promise<() => Promise<void>>
     '--log-format',
     'json',
   ];
-  // A session of its own: Ctrl-C is for the command, and the daemon goes after it.
+  // In a separate session, so that Ctrl-C reaches the command alone; the daemon ends after it.
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
   let said = '';
@@ -30,7 +30,7 @@ export async function startOwnDaemon(home: string): Promise<() => Promise<void>>
   });
   const ready = new Promise<boolean>((resolve) => {
     const lines = createInterface({ input: child.stdout });
-    // The rest of its log is read and forgotten: a full pipe would hold the daemon up.
+    // The rest of its log is read too, since a full pipe would block the daemon.
     lines.on('line', (line) => {
       if (line.includes('"event":"daemon.ready"')) resolve(true);
     });

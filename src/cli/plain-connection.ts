@@ -1,7 +1,7 @@
 /** TCP for requests in the clear, for a command that has no daemon: as the daemon of the home would open it. */
 import type { ConnectPlain } from '../certs/revocation/download.ts';
 
-/** Longer than a connection takes whose answer is worth waiting for. */
+/** Long enough for a slow network; a longer wait is not worth it. */
 const TIMEOUT_MS = 10_000;
 
 /** By way of `upstream_proxy`, and to where `connect_to` leads. What is wrong with the settings is said by each connection. */

@@ -6,10 +6,10 @@ import { CliError } from './errors.ts';
 
 export const isInteractive = (): boolean => process.stdin.isTTY && process.stderr.isTTY;
 
-/** Nothing that is typed is shown. */
+/** Does not show what is typed. */
 export async function askSecret(question: string): Promise<Secret> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  // The interface turns the terminal's own echo off; asked before that, a quick answer would be shown.
+  // The interface turns the terminal's echo off; before that, a quick answer would be shown.
   const lines = createInterface({ input: process.stdin, output: silent, terminal: true });
   process.stderr.write(question);
   const text = await ask(lines, '');

@@ -22,7 +22,7 @@ export async function ruleAt(api: Api, pattern: Pattern): Promise<{ rule: RuleFi
   }
 }
 
-/** The rule that applies to a host without one of its own; null for patterns, and where none does. */
+/** The broader rule that applies to a host which has no rule; null for patterns, and where no rule applies. */
 export async function broaderRule(api: Api, { host, port }: Pattern): Promise<RuleFields | null> {
   if (host.startsWith('*') || port === '*') return null;
   const authority = `${host.includes(':') ? `[${host}]` : host}:${port ?? 443}`;

@@ -1,4 +1,4 @@
-/** The CA of a server as a file, for anybody who expects it and wants to trust it. */
+/** Saves the CA of a server to a file, so that a user who expects it can trust it. */
 import { readFile, writeFile } from 'node:fs/promises';
 import type { ProbeAnswer } from '../admin/schemas/probe.ts';
 import { nativeCode } from '../core/errors.ts';
@@ -7,7 +7,7 @@ import { factsText } from './words/entry.ts';
 
 /**
  * The highest CA that the server sends, or its own self-signed certificate.
- * @returns what to say of it
+ * @returns the text to print
  * @throws CliError where it sends none, or the file can't be written
  */
 export async function saveCaOf({ authority, error, server }: ProbeAnswer, file: string): Promise<string> {
@@ -30,7 +30,7 @@ async function write(file: string, pem: string): Promise<void> {
   } catch (error) {
     const code = nativeCode(error);
     if (code === 'EEXIST') {
-      // The same again is no reason to fail.
+      // The file holds this certificate already.
       if ((await readFile(file, 'latin1').catch(() => null)) === pem) return;
       throw new CliError(`${file} is there already and holds something else`, 'give another name with --save-ca FILE');
     }

@@ -5,6 +5,6 @@ import { execFile } from 'node:child_process';
 export function reportReady({ NOTIFY_SOCKET, ...env }: NodeJS.ProcessEnv, onFailed: (message: string) => void): void {
   if (!NOTIFY_SOCKET) return;
   execFile('systemd-notify', ['--ready'], { env: { ...env, NOTIFY_SOCKET }, timeout: 10_000 }, (error) => {
-    if (error) onFailed(`systemd was not told that the daemon is ready: systemd-notify failed: ${error.message}`);
+    if (error) onFailed(`systemd does not know that the daemon is ready: systemd-notify failed: ${error.message}`);
   });
 }

@@ -1,4 +1,4 @@
-/** A page that signs in: its form posts the code, so that the code stands in no URL, no history and no list of processes. */
+/** A page that signs in: its form posts the code, so that no URL, history or list of processes holds the code. */
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -95,7 +95,7 @@ export function isLoopback(ip: string): boolean {
   return isIPv4(ip) ? loopback.check(ip, 'ipv4') : isIPv6(ip) && loopback.check(ip, 'ipv6');
 }
 
-/** The part of a request target that log and messages may show: not its user information, nor its query. */
+/** The part of a request target that log and messages may show: without user information and query. */
 export function tellable(target: string): string {
   const [beforeQuery = ''] = target.split(/[?#]/);
   return beforeQuery.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1').slice(0, 300);
@@ -105,5 +105,5 @@ function badAuthority(text: string, why: string): MtlsdError {
   return new MtlsdError('BAD_AUTHORITY', `${JSON.stringify(tellable(text))} is not an authority: ${why}`);
 }
 
-/** Of no rule but one for every host: to see what holds for all. */
+/** Only a rule for every host applies to it: it shows the policy for all hosts. */
 export const ANY_AUTHORITY: Authority = authorityOf('any.invalid', 443);

@@ -1,8 +1,8 @@
-/** Work that may wait a moment, done for many in a row: batching cuts the cost to a third, because the caches are warm. */
+/** Work that may wait a moment, done for many items in a row: warm caches cut the cost to a third. */
 
 export interface Batch<T> {
   add(item: T): void;
-  /** Does at once what is waiting. */
+  /** Processes waiting items now. */
   flush(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Containment: whatever throws inside a callback fails the one thing that the callback belongs to, once, and is reported as
- * `daemon.fault`. A socket, stream, timer or promise calls back through `enter` or `guard`; nothing else stands between an
- * unexpected message and the end of the process.
+ * Containment: an error thrown inside a callback fails only the thing that the callback belongs to, once, and is reported as
+ * `daemon.fault`. Sockets, streams, timers and promises call back through `enter` or `guard`; without them an unexpected message
+ * ends the process.
  */
 import { inspect } from 'node:util';
 
@@ -11,7 +11,7 @@ export type FaultScope = (typeof FAULT_SCOPES)[number];
 
 export interface Fault {
   readonly scope: FaultScope;
-  /** Id of the record that tells more: `x-…`, `c-…`, `t-…`; null where there is none. */
+  /** Id of the record with more details: `x-…`, `c-…`, `t-…`; null where there is none. */
   readonly id: string | null;
   readonly error: unknown;
 }
@@ -34,7 +34,7 @@ export class Boundary {
     this.#id = id;
   }
 
-  /** Calls back inside the boundary; a promise that comes back is watched as well. */
+  /** Calls back inside the boundary; a returned promise is watched too. */
   enter(callback: () => unknown): void {
     this.guard(callback)();
   }
@@ -51,7 +51,7 @@ export class Boundary {
     };
   }
 
-  /** For a caller that catches by itself, on the hot path. */
+  /** For a caller on the hot path that has its own try and catch. */
   fault(error: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
@@ -65,8 +65,8 @@ export class Boundary {
 }
 
 /**
- * Encloses methods of a class of ours that others call back: what one throws goes to `fault`. For objects of which there are
- * too many for a boundary and its closures each.
+ * Wraps methods of our classes that others call back: what a method throws goes to `fault`. For objects too numerous for a
+ * boundary and closures each.
  */
 export function containMethods<T extends object>(
   prototype: T,
@@ -106,7 +106,7 @@ export function contained<A extends unknown[]>(
 /** An error may quote what a peer sent, and a stack of a deep recursion is long. */
 const LONGEST_TEXT = 4000;
 
-/** The fields of `daemon.fault`. Never throws, whatever was thrown. */
+/** The fields of `daemon.fault`. Never throws, for any thrown value. */
 export function faultFields({ scope, id, error }: Fault): {
   readonly scope: FaultScope;
   readonly id: string | null;

@@ -3,7 +3,7 @@
  * proxy answers with; `docs/errors.md` is held to it by a test.
  */
 
-/** Whose doing it was: decides the wording, and whether a retry can help. */
+/** The side that caused it: decides the wording, and whether a retry can help. */
 export type Side = 'client' | 'origin' | 'mtlsd';
 
 interface CodeFacts {
@@ -12,7 +12,7 @@ interface CodeFacts {
   readonly status: number;
   /** RFC 9209 §2.3 proxy error type. */
   readonly proxyStatus: string;
-  /** What to do next where the error has no better hint of its own. */
+  /** What to do next, where the error has no better hint. */
   readonly hint: string;
 }
 
@@ -53,7 +53,10 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** One thing found wrong with a TLS connection. `code` is OpenSSL's or Node's own name. */
+/**
+ * One thing found wrong with a TLS connection. `code` is OpenSSL's or Node's own name. A mistake in a file is a `FileProblem`
+ * instead: it has a place and no code, and `expected` completes its sentence.
+ */
 export interface Problem {
   readonly code: string;
   /** Place in the chain, 0 the leaf; null where it is about the connection. */
@@ -74,7 +77,7 @@ export interface Alert {
   readonly name: string;
 }
 
-/** With what it says at the moment it came at; the same alert means another thing before a certificate was asked for. */
+/** With its meaning at that point of the handshake, which differs before and after a certificate was requested. */
 export type ToldAlert = Alert & { readonly meaning: string };
 
 export interface ErrorData {
@@ -84,7 +87,7 @@ export interface ErrorData {
   alert?: ToldAlert | null;
   /** What became of the client certificate, as one sentence. */
   certificate?: string;
-  /** Id of the connection record that tells more. */
+  /** Id of the connection record with more details. */
   connection?: string;
   /** True only where it is sure that nothing of the request reached the origin. */
   nothingSent?: boolean;

@@ -1,4 +1,4 @@
-/** Reads server-sent events off a stream; pure, fed with whatever pieces come. */
+/** Reads server-sent events from a stream, in pieces of any size; pure. */
 export interface StreamEvent {
   readonly id: string;
   readonly event: string;

@@ -39,7 +39,7 @@ export function certificateParts(x509: X509Certificate): CertificateParts {
 }
 
 /**
- * The DER of a certificate's SubjectPublicKeyInfo as it stands there; to have OpenSSL write it again takes 0.1 ms.
+ * The DER of a certificate's SubjectPublicKeyInfo as it is in the certificate; OpenSSL takes 0.1 ms to encode it again.
  * @throws RangeError where the DER is damaged
  */
 export function publicKeyInfo(x509: X509Certificate): Buffer {
@@ -56,7 +56,7 @@ export function serialNumber(x509: X509Certificate): Buffer {
   return need(fields[first]).raw;
 }
 
-/** `first` is where the serial number stands: version is absent in v1; then signature, issuer, validity, subject, key. */
+/** `first` is the index of the serial number: version is absent in v1; then signature, issuer, validity, subject, key. */
 function fieldsOf(x509: X509Certificate): { fields: Element[]; first: number } {
   const [tbs] = children(x509.raw);
   const fields = children(need(tbs).raw);

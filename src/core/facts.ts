@@ -27,7 +27,7 @@ export function certificateFacts(x509: X509Certificate): CertificateFacts {
  */
 const seen = new Lru<string, CertificateFacts>(256);
 
-/** A name in a certificate is whatever its maker wrote; these keep a record to a few lines and a log line to one. */
+/** The maker of a certificate writes its names; these limits keep a record to a few lines and a log line to one. */
 const LONGEST_NAME = 1024;
 const LONGEST_SAN_LIST = 16 * 1024;
 
@@ -116,7 +116,7 @@ const NO_NAME = nameFacts('');
 export function nameAttributes(name: string | undefined): Record<string, string[]> {
   const attributes: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
   for (const line of (name ?? '').split('\n')) {
-    // Attributes of one RDN stand on one line; a plus sign inside a value is escaped.
+    // Attributes of one RDN are on one line; a plus sign inside a value is escaped.
     for (const attribute of line.split(' + ')) {
       const at = attribute.indexOf('=');
       if (at > 0) (attributes[attribute.slice(0, at)] ??= []).push(unescaped(attribute.slice(at + 1)));

@@ -8,7 +8,7 @@ export interface HostPort {
   readonly port: number | '*';
 }
 
-/** `*`, `*.suffix` or an exact host, canonical; null where it is none of them. */
+/** `*`, `*.suffix` or an exact host, canonical; null for anything else. */
 export function canonicalPattern(host: string): string | null {
   if (host === '*') return '*';
   if (!host.startsWith('*.')) return canonicalHost(host);
@@ -61,7 +61,7 @@ export class HostIndex<T> {
     return valueAt(host.startsWith('*.') ? this.#suffix.get(host.slice(2)) : this.#exact.get(host), port);
   }
 
-  /** Everything in it, in no order. */
+  /** All values, in no order. */
   *values(): Generator<T> {
     const all = [...this.#exact.values(), ...this.#suffix.values(), ...(this.#any === undefined ? [] : [this.#any])];
     for (const ports of all) {
@@ -110,7 +110,7 @@ function pick<T>(ports: Ports<T> | undefined, port: number): T | undefined {
   return ports && (valueAt(ports, port) ?? valueAt(ports, '*'));
 }
 
-/** Whether a pattern covers a host at all, whatever the port. */
+/** Whether a pattern covers a host on any port. */
 export function coversHost(pattern: string, { host, kind }: Pick<Authority, 'host' | 'kind'>): boolean {
   if (pattern === '*' || pattern === host) return true;
   return (

@@ -1,7 +1,6 @@
 /**
- * Lines to a file descriptor whose other end may be full, stuck or gone. A line never makes its writer wait, and never
- * takes more memory than `MOST_HELD`: what does not fit is dropped, counted, and told of by a line of its own when writing
- * works again.
+ * Lines to a file descriptor whose other end may be full, stuck or gone. A line never makes its writer wait. Lines beyond
+ * `MOST_HELD` are dropped and counted, and a separate line reports them when writing works again.
  */
 import { closeSync, constants, openSync, write, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -15,7 +14,7 @@ export interface LineWriter {
 
 export interface LineWriterOptions {
   readonly fd: number;
-  /** The line that tells how many are missing, and why: `ENOSPC`, or `the reader is too slow`. */
+  /** The line that reports how many are missing, and why: `ENOSPC`, or `the reader is too slow`. */
   readonly lostLine: (count: number, why: string) => string;
   /** Once when writing fails, again after it has worked in between. */
   readonly onFailure: (error: NodeJS.ErrnoException) => void;
@@ -39,7 +38,7 @@ interface Batch {
   /** So many bytes of it are written. */
   offset: number;
   /** The number of lost lines that it reports; 0 for a batch of ordinary lines. */
-  readonly tells: number;
+  readonly reports: number;
 }
 
 export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions): LineWriter {
@@ -51,14 +50,14 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
   let why = '';
   let reported = false;
   let retryMs = RETRY_MS.first;
-  /** The last byte written was within a line, whose rest is lost. */
+  /** The last byte written was within a line, and the rest of the line is lost. */
   let torn = false;
-  let settled = Promise.withResolvers<void>();
+  let idle = Promise.withResolvers<void>();
 
   function add(line: string): void {
     const held = queue.length + (batch?.bytes.length ?? 0);
-    const behind = lost > (batch?.tells ?? 0);
-    // Once one is lost, so are all until the rest is written: one gap, told of where it lies.
+    const behind = lost > (batch?.reports ?? 0);
+    // After one lost line all are lost until the rest is written: one gap, reported at its place.
     if (state === 'failed' || behind || held + line.length > MOST_HELD) {
       if (lost === 0) why = 'the reader is too slow';
       lost++;
@@ -73,15 +72,15 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
 
   function next(): void {
     if (queue !== '') {
-      batch = { bytes: bytesOf(queue), offset: 0, tells: 0 };
+      batch = { bytes: bytesOf(queue), offset: 0, reports: 0 };
       queue = '';
     } else if (lost > 0) {
-      batch = { bytes: bytesOf(`${torn ? '\n' : ''}${lostLine(lost, why)}`), offset: 0, tells: lost };
+      batch = { bytes: bytesOf(`${torn ? '\n' : ''}${lostLine(lost, why)}`), offset: 0, reports: lost };
     } else {
       batch = null;
       state = 'idle';
-      settled.resolve();
-      settled = Promise.withResolvers();
+      idle.resolve();
+      idle = Promise.withResolvers();
       return;
     }
     send(batch);
@@ -104,22 +103,22 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
         if (written > 0) torn = current.bytes[current.offset + written - 1] !== LINE_FEED;
         current.offset += written;
         if (current.offset < current.bytes.length) return send(current);
-        lost -= current.tells;
+        lost -= current.reports;
         next();
       }
     });
   }
 
-  function fail({ bytes, offset, tells }: Batch, reason: string): void {
-    if (tells === 0) lost += lineCount(bytes.subarray(offset));
+  function fail({ bytes, offset, reports }: Batch, reason: string): void {
+    if (reports === 0) lost += lineCount(bytes.subarray(offset));
     lost += lineCount(Buffer.from(queue));
     queue = '';
     batch = null;
     why = reason;
     state = 'failed';
     setTimeout(next, RECOVERY_MS).unref();
-    settled.resolve();
-    settled = Promise.withResolvers();
+    idle.resolve();
+    idle = Promise.withResolvers();
   }
 
   /** What is left when the process exits, as far as it is taken at once; nothing after an error. */
@@ -129,7 +128,7 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
       for (const bytes of [batch && state === 'stuck' ? batch.bytes.subarray(batch.offset) : null, bytesOf(queue)])
         for (let rest = bytes; rest && rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
     } catch {
-      // Full, stuck or gone: there is nobody left to tell.
+      // Full, stuck or gone: the error can't be reported.
     }
   }
   process.once('exit', writeRest);
@@ -140,7 +139,7 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
       if (state === 'idle' || state === 'failed') return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, FLUSH_MS);
-      await Promise.race([settled.promise, promise]);
+      await Promise.race([idle.promise, promise]);
       clearTimeout(timer);
     },
   };
@@ -165,7 +164,7 @@ function neverBlocking(fd: number): number {
 
 /**
  * JSON.stringify leaves DEL, C1 controls (which some terminals obey) and the line separators of Unicode as they are. They
- * stand only in strings there, where an escape means the same.
+ * occur only in strings there, where an escape means the same.
  */
 function bytesOf(text: string): Buffer {
   const bytes = Buffer.from(text);

@@ -52,7 +52,7 @@ export interface Log {
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** `json`, or what makes a text for people of a line; it ends with a line feed. */
+  /** `json`, or a function that writes a line for people; its text ends with a line feed. */
   readonly format: 'json' | ((line: LogLine) => string);
   /** A file descriptor, 1 by default. */
   readonly destination?: number;

@@ -26,7 +26,7 @@ export function constrainsDirectoryNames(ca: X509Certificate): boolean {
 
 /**
  * The first name that the CA's constraints leave out or exclude; null where none does, or none is known.
- * @param names `DNS:…`, `IP:…`; others are not looked at
+ * @param names `DNS:…`, `IP:…`; others are ignored
  */
 export function violationOf(ca: X509Certificate, names: readonly string[]): Violation | null {
   const { permitted, excluded } = subtreesOf(ca);

@@ -1,5 +1,5 @@
 /**
- * What somebody meant who wrote `text`: one that contains it, else the one with the fewest edits between them.
+ * The known text that `text` most likely means: one that contains it, else the one with the fewest edits between them.
  * @returns null where none is close
  */
 export function nearestOf(text: string, known: Iterable<string>): string | null {

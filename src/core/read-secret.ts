@@ -6,7 +6,7 @@ import { Secret } from './secret.ts';
 /** A file is an absolute path. */
 export type SecretSource = { readonly env: string } | { readonly file: string };
 
-/** A program whose output it is, run without a shell in a folder. */
+/** The output of a program, run without a shell in a folder. */
 export interface ProgramSource {
   readonly command: readonly string[];
   readonly cwd: string;

@@ -7,7 +7,7 @@ const SLICE_MS = 4;
 export class TimeSlice {
   #started = performance.now();
 
-  /** Whether the slice is used up: then await `next()`. Apart from it, so that items cost no promise each. */
+  /** Whether the slice is used up: then await `next()`. A separate check, so that most items cost no promise. */
   get over(): boolean {
     return performance.now() - this.#started > SLICE_MS;
   }

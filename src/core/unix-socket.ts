@@ -5,7 +5,7 @@ import { badConfiguration, nativeCode } from './errors.ts';
 
 /**
  * Removes the socket that a killed daemon left.
- * @throws MtlsdError BAD_CONFIGURATION where somebody listens there, or where the path is no socket
+ * @throws MtlsdError BAD_CONFIGURATION where a program listens there, or where the path is no socket
  */
 export async function clearSocketPath(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => null);
@@ -20,7 +20,7 @@ export async function clearSocketPath(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** Only what is certain: a full backlog, or a socket of another user, may be alive. */
+/** Only certain cases: a socket with a full backlog, or of another user, may be alive. */
 function isDead(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);

@@ -1,4 +1,4 @@
-/** Holds a value to a TypeBox schema and tells every mistake with its path, what is wrong and what was expected. */
+/** Checks a value against a TypeBox schema: every mistake with its path, what is wrong and what was expected. */
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/schema';
 import type { TLocalizedValidationError } from 'typebox/error';
@@ -17,7 +17,7 @@ export interface Mistake {
 /** Every mistake of a value; none where it fits. `errorMessage` in a schema says what was expected there. */
 export type Validate = (value: unknown) => Mistake[];
 
-/** What one file knows better than the schema says. */
+/** Messages of one file that are better than the general ones. */
 export interface Wording {
   /** What an empty file should hold; without it an empty file is a mistake like any other. */
   readonly empty?: string;
@@ -40,7 +40,7 @@ export function validatorFor(schema: TSchema, wording: Wording = {}): Validate {
     if (wording.empty !== undefined && (value === null || value === undefined))
       return [{ path: [], atKey: false, message: 'the file is empty', expected: wording.empty }];
     const errors = allErrors(() => validator.Errors(value)[1]);
-    // What a branch of a choice says is noise beside "expected one of these".
+    // Mistakes of the branches of a choice are noise beside "expected one of these".
     const branches = errors.flatMap(({ keyword, schemaPath }) =>
       keyword === 'anyOf' || keyword === 'oneOf' ? [`${schemaPath}/anyOf/`, `${schemaPath}/oneOf/`] : [],
     );
@@ -68,7 +68,7 @@ export function withDefaults(schema: TSchema, value: unknown): unknown {
   return filled;
 }
 
-/** TypeBox stops at eight errors, by a setting of the whole process; a person who fixes a file wants to see all mistakes. */
+/** TypeBox stops at eight errors, by a setting of the whole process; a user who fixes a file needs all mistakes. */
 function allErrors(find: () => TLocalizedValidationError[]): TLocalizedValidationError[] {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: 1000 });
@@ -102,7 +102,7 @@ function mistakesOf(error: TLocalizedValidationError, root: Schema, whole: unkno
     }));
   }
   if (error.keyword === 'dependentRequired' || error.keyword === 'oneOf') {
-    // A value that is no mapping at all has been told as such.
+    // A value that is no mapping has its own mistake.
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
     const mistake = wording.relation?.(error.keyword, path, value);
     if (mistake) return [mistake];

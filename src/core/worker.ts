@@ -1,6 +1,6 @@
 /**
- * Work in a thread of its own, bounded in time and memory: a hostile input ends its thread and not the daemon. Jobs run one
- * after another; the thread starts with the first and ends when it has been idle.
+ * Work in a separate thread, bounded in time and memory: a hostile input ends the thread and not the daemon. Jobs run one after
+ * another; the thread starts with the first and ends after an idle time.
  */
 import { parentPort, Worker } from 'node:worker_threads';
 import { CodedError, type FailureData, nativeCode } from './errors.ts';
@@ -96,10 +96,10 @@ export class WorkerThread<J, A> {
     this.#end((waiting) => waiting.reject(new CodedError('TOO_COSTLY', why, 'make the file smaller')));
   }
 
-  #end(settle: (waiting: Waiting<J, A>) => void): void {
+  #end(answer: (waiting: Waiting<J, A>) => void): void {
     const done = this.#busy;
     this.#busy = null;
-    if (done) settle(done);
+    if (done) answer(done);
     this.#next();
   }
 
@@ -131,7 +131,7 @@ export function serveJobs<J, A, P = never>(work: (job: J, handOver: HandOver<P>)
     try {
       send({ answer: await work(job, handOver) });
     } catch (error) {
-      // Any other error ends the thread, which fails the job.
+      // Any other error ends the thread and fails the job.
       if (!(error instanceof CodedError)) throw error;
       send({ failure: error.data });
     }

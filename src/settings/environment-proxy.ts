@@ -1,4 +1,4 @@
-/** HTTPS_PROXY and NO_PROXY of the daemon's own environment, in the place of an upstream_proxy that the settings leave out. */
+/** HTTPS_PROXY and NO_PROXY of the daemon's environment: used where the settings leave out upstream_proxy. */
 import { join } from 'node:path';
 import { isLoopback, parseAuthority } from '../core/authority.ts';
 import { parsePassthrough } from '../core/hosts.ts';
@@ -14,7 +14,7 @@ export type EnvironmentProxy =
 
 /**
  * Adds it to `proxies`.
- * @param home whose `mtlsd env` may have set the variables: they lead back here then
+ * @param home `mtlsd env` of this home may have set the variables, which then lead back here
  */
 export function useEnvironmentProxy(
   proxies: NetworkSettings['upstreamProxies'],
@@ -37,7 +37,7 @@ export function useEnvironmentProxy(
   if (exceptions.includes('*')) return { kind: 'ignored', why: 'NO_PROXY is *' };
   proxies.add({ host: '*', port: '*' }, proxy);
   for (const item of exceptions) {
-    // curl and Go: a name stands for those below it too, with or without a dot or `*.` before it.
+    // curl and Go: a name includes those below it, with or without a dot or `*.` before it.
     const bare = item.replace(/^\*?\./, '');
     const pattern = bare === '' ? null : parsePassthrough(bare);
     if (!pattern) continue;
@@ -59,7 +59,7 @@ function proxyOf(value: string): UpstreamProxySettings | null {
   return authority && { scheme, authority, credentials, ca: null, client: null };
 }
 
-/** curl takes 1080 where none is given; a URL says what it is. */
+/** curl takes 1080 where none is given; a URL has the default of its scheme. */
 const DEFAULT_PORT = { http: 80, https: 443 } as const;
 
 const decoded = (text: string): string => tryOr(() => decodeURIComponent(text), text);

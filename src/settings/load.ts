@@ -50,7 +50,7 @@ export type AuthSettings =
 export interface Settings {
   readonly home: string;
   readonly listen: readonly ListenPlace[];
-  /** Where ::1 was not asked for by name, a machine without IPv6 goes without it. */
+  /** ::1, where only the default names it: skipped on a machine without IPv6. */
   readonly listenOptional: readonly ListenAddress[];
   readonly admin: ListenAddress | { readonly path: string };
   /** Whether a port that is taken is replaced by any free one. */
@@ -66,7 +66,7 @@ export interface Settings {
     readonly listeners: readonly (Omit<ListenerSettings, 'listen'> & { readonly listen: ListenAddress })[];
     readonly socks: ListenPlace | null;
   };
-  /** What became of HTTPS_PROXY in the daemon's own environment. */
+  /** Whether HTTPS_PROXY of the daemon's environment is used. */
   readonly environmentProxy: EnvironmentProxy;
   readonly log: Readonly<CompleteSettings['log']>;
   /** Which header fields of exchanges are kept. */
@@ -120,7 +120,7 @@ function resolveSettings(
   const fromFlags = flags.listen?.length ? flags.listen : null;
   const source = fromFlags ? '--listen' : `listen in ${path}`;
   const addresses = (fromFlags ?? [file.listen ?? []].flat()).map((text) => listenPlace(text, source));
-  // A machine without IPv6 can't listen on ::1; only a user who asks for it gets an error.
+  // A machine without IPv6 can't listen on ::1; only an explicit ::1 is an error then.
   const isOptional = (place: ListenPlace): place is ListenAddress =>
     !fromFlags && !written.listen && 'host' in place && place.host === '::1';
   const auth = authSettings(file.auth, home);
@@ -199,7 +199,7 @@ function listenAddress(text: string, source: string): ListenAddress {
       error,
     );
   }
-  // Names may resolve to more than one address, and "*" to all; the settings name what listens.
+  // A name may resolve to several addresses, and "*" to all; the settings must name one.
   if (parsed.kind === 'name' && parsed.host !== 'localhost')
     throw badConfiguration(
       `${source}: ${JSON.stringify(text)} is a name, not an address`,
@@ -218,7 +218,7 @@ function authSettings(auth: SettingsFile['auth'], home: string): AuthSettings {
   return auth?.password ? { password: secretSource(auth.password, home) } : null;
 }
 
-/** Nobody else can look into the home, which is 0700. */
+/** The home is 0700, so others can't read a folder in it. */
 function publicFolder(dir: string, home: string, path: string): string {
   if (dir !== home && !dir.startsWith(`${home}/`)) return dir;
   throw badConfiguration(

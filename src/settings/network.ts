@@ -22,7 +22,7 @@ export interface UpstreamProxySettings {
   readonly authority: Authority;
   readonly credentials: SecretSource | { readonly text: Secret } | null;
   readonly ca: string | null;
-  /** What an https proxy is shown that asks for a client certificate. */
+  /** The client certificate for an https proxy that asks for one. */
   readonly client: ClientFiles | null;
 }
 

@@ -139,7 +139,7 @@ export const SettingsFile = Type.Object(
                 ...closed,
                 minProperties: 1,
                 description:
-                  'A password for each user. The user name is the profile: nobody gets the certificates of another profile.',
+                  'A password for each user. The user name is the profile: no user gets the certificates of another profile.',
                 errorMessage: 'a mapping of user names to { file: PATH } or { env: NAME }',
               },
             ),
@@ -160,7 +160,7 @@ export const SettingsFile = Type.Object(
         {
           ...closed,
           description:
-            'Serves the metrics alone on an address of their own, to everybody who reaches it, without a token.',
+            'Serves the metrics alone on an address of their own, to every client that reaches it, without a token.',
           errorMessage: 'a mapping with listen',
         },
       ),

@@ -108,7 +108,7 @@ export const anchorRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       try {
         const etagOf = (store: StoreSnapshot) =>
           etagOfValue(host ? (ruleAt(store, host) ?? null) : store.sections.trust);
-        // What is written holds what was there: it must be there still.
+        // The edit extends the current value, so it requires that value.
         const snapshot = await changeStore(
           context,
           { headers: { 'if-match': etagOf(current) } },
@@ -224,7 +224,7 @@ function checked(pem: string): string {
   );
 }
 
-/** A self-signed server certificate vouches for itself alone, which is how a device without a CA is trusted. */
+/** A self-signed server certificate vouches only for itself: this is how a device without a CA is trusted. */
 const isAnchor = (certificate: X509Certificate): boolean => certificate.ca || certificateFacts(certificate).self_signed;
 
 async function read(file: string): Promise<{ certificates: readonly CertificateFacts[]; problem: string | null }> {
@@ -239,7 +239,7 @@ async function read(file: string): Promise<{ certificates: readonly CertificateF
   }
 }
 
-/** A rule's trust takes the place of the one for every host, so that has to go along. */
+/** A rule's trust replaces the one for every host, so it starts from a copy of that. */
 function withAnchor(place: HostPort, file: string, store: StoreSnapshot): RuleFields {
   const rule = ruleFor(store, place);
   return { ...rule, ...place, trust: added(rule?.trust ?? store.sections.trust, file) };
@@ -259,7 +259,7 @@ function removalOf(place: HostPort | null, file: string, store: StoreSnapshot): 
   const left = { ...before, ca: before.ca.filter((name) => name !== file) };
   if (!place || !rule) return { do: 'set-trust', trust: left };
   const { trust: _trust, ...rest } = rule;
-  // What adding made goes again: trust like that of every host, and a rule that says nothing else.
+  // Removes what adding made: a trust equal to that of every host, and a rule without any other setting.
   if (!isDeepStrictEqual({ crl: [], ...left }, { ...trust })) return { do: 'put-rule', rule: { ...rest, trust: left } };
   const { host: _host, port: _port, ...others } = rest;
   return Object.keys(others).length === 0 ? { do: 'remove-rule', ...place } : { do: 'put-rule', rule: rest };

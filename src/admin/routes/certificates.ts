@@ -206,7 +206,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
       const { body, params } = request;
       refuseContradiction(body, false);
       const before = findEntry(store.current, params.name);
-      // What its files hold is no business of who only switches it on, or gives it another name.
+      // A change of name or state does not depend on what the files hold.
       if (FILE_FIELDS.some((field) => field in body))
         await check(request.query, body, before, body.enabled ?? before.enabled);
       const kept = await keepContent(withoutOpposite(body, before.source), uploads);
@@ -252,7 +252,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
         exact: text !== null,
       });
       const files = await uploads.sweep(before.source, snapshot);
-      // Another generation in between: somebody else's change is in the text too.
+      // With another generation in between, the text holds another change too.
       if (text !== null && snapshot.generation === generation + 1)
         removedEntries.keep(name, { before: text, left: snapshot.version, files: kept });
       logChange(context, request, 'certificate.removed', { name, files_removed: files.length });
@@ -284,7 +284,7 @@ export const certificateRoutes: FastifyPluginAsyncTypebox<AdminContext> = async 
     },
   );
 
-  /** A name that we chose and somebody else took in between is no fault of the client's: another one is as good. */
+  /** If another client takes the name that we chose, another name is as good. */
   async function add(request: FastifyRequest, body: EntryBody, fields: CertificateFields) {
     for (let tries = 1; ; tries++) {
       const taken = new Set(store.current.entries.map((entry) => entry.name));
@@ -334,7 +334,7 @@ function etagOf({ entries }: StoreSnapshot, name: string): string | null {
   return entry ? quoted(entry.etag) : null;
 }
 
-/** Before anything is read or kept; the edit itself looks again, in the file as it is then. */
+/** Before anything is read or stored; the edit checks again, in the file as it is then. */
 function refuseTaken(name: string | undefined, { entries }: StoreSnapshot): void {
   const taken = name === undefined ? undefined : entries.find((entry) => entry.name === name);
   if (taken)

@@ -12,16 +12,16 @@ import { AdminError } from '../problem.ts';
 import type { Session } from '../session.ts';
 import { closed, failures } from '../schemas/common.ts';
 
-/** Some pages and terminals; each holds a socket and a queue. */
+/** For pages and terminals; each holds a socket and a queue. */
 const MOST_SUBSCRIBERS = 64;
 /** A subscriber that does not read holds this many references to records that are kept anyway. */
 const MOST_QUEUED = 1000;
 /** Below what proxies and load balancers give an idle connection, which is 30 s and more. */
 const HEARTBEAT_MS = 15_000;
-/** A subscriber that takes nothing for so long has stopped, and another one may need its place. */
+/** A subscriber that reads nothing for this long has stopped, and another may need its place. */
 const STALL_MS = 60_000;
 
-/** A page shows a store that was edited manually this soon. */
+/** How soon a page shows that the store was edited manually. */
 const STORE_LOOK_MS = 1_000;
 
 const LAST_EVENT_ID = /^([0-9a-f]{8})-(\d{1,15})$/;
@@ -98,23 +98,23 @@ export const eventRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
     });
     let stalledMs = 0;
     const beat = (): void => {
-      // An open stream does not extend the session: an unattended page is signed out in the end.
+      // An open stream does not extend the session, so that an unattended page is signed out.
       if (session?.isLive() === false) return;
       stalledMs = raw.writableNeedDrain ? stalledMs + heartbeatMs : 0;
       if (stalledMs === 0) raw.write(': alive\n\n');
       else if (stalledMs >= stallMs) raw.destroy();
     };
     const heartbeat = setInterval(inside.guard(beat), heartbeatMs);
-    let told = context.store.lastRejection ?? context.store.current;
-    const tellStore = (): void => {
+    let sent = context.store.lastRejection ?? context.store.current;
+    const sendStore = (): void => {
       const { lastRejection, current } = context.store;
       const now = lastRejection ?? current;
-      if (now === told || raw.writableNeedDrain) return;
-      told = now;
+      if (now === sent || raw.writableNeedDrain) return;
+      sent = now;
       const data = { generation: current.generation, rejected: lastRejection !== null };
       raw.write(`event: store\ndata: ${JSON.stringify(data)}\n\n`);
     };
-    const storeLook = setInterval(inside.guard(tellStore), STORE_LOOK_MS);
+    const storeLook = setInterval(inside.guard(sendStore), STORE_LOOK_MS);
     const signedOut = (): unknown => raw.destroy();
     session?.ended.addEventListener('abort', signedOut);
     subscribers++;

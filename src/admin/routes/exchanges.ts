@@ -37,7 +37,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
     },
     ({ query }) => {
       const { limit = 100 } = query;
-      // One more than is shown tells whether there are more.
+      // One more than the page holds shows whether there are more.
       const found = recorder.listExchanges({ ...query, limit: limit + 1 });
       const exchanges = found.slice(0, limit);
       return { exchanges, next: found.length > limit ? (exchanges.at(-1)?.exchange ?? null) : null };
@@ -129,7 +129,7 @@ export const exchangeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (ap
   );
 };
 
-/** An archive without the secrets that it was asked for would be found out too late. */
+/** Better an error now than an archive without the secrets that the user asked for. */
 function requireSecrets({ fieldPolicy }: AdminContext): void {
   if (fieldPolicy !== 'all')
     throw new AdminError(

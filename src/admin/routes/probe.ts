@@ -1,4 +1,4 @@
-/** A server looked at closely, on demand. */
+/** Probes a server on demand. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { CertificateChoice } from '../../certs/store/snapshot.ts';
 import { parseAuthority } from '../../core/authority.ts';
@@ -61,7 +61,7 @@ export const probeRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app, 
         });
         const via = context.viaOf(authority);
         const certificate = { name: entry?.name ?? null, reason, usable: entry?.identity !== null };
-        // The other end of the socket is the proxy upstream, which alone knows the server's address.
+        // The other end of the socket is the upstream proxy; only that knows the server's address.
         return { certificate, ...result, via, address: via === null ? result.address : null };
       } finally {
         running--;

@@ -78,7 +78,7 @@ export const sectionRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app
           etagOf: (store) => etagOfValue(store.sections[name]),
           edit: edit(request.body as never),
         });
-        // A CA that was uploaded goes with the last place that names it.
+        // An uploaded CA file is removed with the last place that names it.
         await uploads.sweepFiles(files, snapshot);
         logChange(context, request, `${name}.changed`, {});
         const section = snapshot.sections[name];

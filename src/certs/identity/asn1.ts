@@ -1,6 +1,6 @@
 /**
- * BER and DER as trees, for the decoder's thread: node-forge parses, these read. node-forge and not a parser of our own,
- * because old PFX files are BER (indefinite lengths, strings in pieces) and its depth is bounded.
+ * BER and DER as trees, for the decoder's thread. node-forge parses them, because old PFX files are BER (indefinite lengths,
+ * strings in pieces) and its depth is bounded.
  */
 import forge from 'node-forge';
 
@@ -8,7 +8,7 @@ export type Asn1 = forge.asn1.Asn1;
 
 const { Class, Type } = forge.asn1;
 
-/** Not what the structure asks for; the caller says of which file. */
+/** The structure is not as expected; the caller names the file. */
 export class Asn1Error extends Error {}
 
 export function parseAsn1(bytes: Uint8Array): Asn1 {
@@ -39,7 +39,7 @@ export function isSequence(node: Asn1 | undefined): boolean {
   return node !== undefined && node.tagClass === Class.UNIVERSAL && node.type === Type.SEQUENCE;
 }
 
-/** An OCTET STRING's bytes, put together where it comes in pieces (X.690 §8.7.3). */
+/** An OCTET STRING's bytes, joined where it comes in pieces (X.690 §8.7.3). */
 export function octets(node: Asn1 | undefined): Buffer {
   if (!node) throw new Asn1Error('a string is missing');
   if (Array.isArray(node.value)) return Buffer.concat(node.value.map(octets));
@@ -57,7 +57,7 @@ export function oid(node: Asn1 | undefined): string {
   return forge.asn1.derToOid(node.value);
 }
 
-/** A small unsigned INTEGER; the counts and lengths here have no business being larger than 2^32. */
+/** A small unsigned INTEGER; no valid count or length here is larger than 2^32. */
 export function integer(node: Asn1 | undefined): number {
   if (!node || node.type !== Type.INTEGER || Array.isArray(node.value)) throw new Asn1Error('a number is missing');
   const bytes = Buffer.from(node.value, 'latin1');

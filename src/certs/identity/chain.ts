@@ -1,4 +1,4 @@
-/** Leaf and chain out of certificates in any order, and what can be said about them. */
+/** Finds the leaf and its chain among certificates in any order, and diagnoses them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { certificateFacts, isSelfSigned, issuedBy, rfc3339 } from '../../core/facts.ts';
 import { tryOr } from '../../core/try-or.ts';
@@ -6,7 +6,7 @@ import type { TrustAnchors } from '../trust.ts';
 import { diagnosis, shellWord } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
 
-/** RFC 5280 §4.2.1.12; anyExtendedKeyUsage stands for all of them. */
+/** RFC 5280 §4.2.1.12; anyExtendedKeyUsage includes all of them. */
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const ANY_USAGE = '2.5.29.37.0';
 /** Longer chains than any CA makes; servers give up earlier (OpenSSL's default depth is 100, Go's much less in practice). */
@@ -76,7 +76,7 @@ function certified(subject: X509Certificate, issuer: X509Certificate): boolean {
   return subject.issuer === issuer.subject && tryOr(() => subject.verify(issuer.publicKey), false);
 }
 
-/** What CAs call those of their CAs that are no roots: `Smallstep Intermediate CA`, `Corp Issuing CA 2`. */
+/** Common names of intermediate CAs: `Smallstep Intermediate CA`, `Corp Issuing CA 2`. */
 const INTERMEDIATE_NAME = /\b(intermediate|issuing|subordinate|sub[ -]?ca)\b/i;
 
 function gapProblems(
@@ -167,7 +167,7 @@ function signatureProblems(leaf: X509Certificate, file: string): Diagnosis[] {
   ];
 }
 
-/** Changes with time, so asked for again and never kept with the identity. */
+/** These change with time, so they are computed at each use and not stored with the identity. */
 export function dateProblems(leaf: X509Certificate, file: string | null, now = new Date()): Diagnosis[] {
   if (now >= leaf.validFromDate && now <= leaf.validToDate) return [];
   const { subject } = certificateFacts(leaf);

@@ -38,7 +38,7 @@ function decode(job: DecodeJob): DecodeAnswer {
   }
 }
 
-/** Node first; what it has dropped (RC2, single DES, PBES1 with MD5) by our own hand. */
+/** With Node first; with our own code what Node has dropped (RC2, single DES, PBES1 with MD5). */
 function openKey(part: Exclude<KeyPart, { form: 'plain' }>, passphrase: string): KeyObject {
   try {
     return openWithNode(part, passphrase);

@@ -29,7 +29,7 @@ export interface Detected {
   readonly kind: FileKind;
   /** Text, where it is PEM: without a byte-order mark, decoded from UTF-16 where it was that. */
   readonly text: string | null;
-  /** DER whose outer length goes beyond the end of the file. */
+  /** DER whose outer length exceeds the file. */
   readonly truncated: boolean;
 }
 
@@ -61,7 +61,7 @@ function textOf(bytes: Buffer): string {
 const PKCS7_DATA = '1.2.840.113549.1.7.1';
 const PKCS7_SIGNED = '1.2.840.113549.1.7.2';
 
-/** By the first elements of the outer SEQUENCE; the structures are told apart by them alone. */
+/** The first elements of the outer SEQUENCE identify the structure. */
 export function derKind(bytes: Buffer): DerKind | null {
   const outer = firstElement(bytes);
   if (outer?.tag !== TAG.sequence) return null;

@@ -2,7 +2,7 @@
 import { CodedError } from '../../core/errors.ts';
 import type { Diagnosis } from './identity.ts';
 
-/** An error makes the entry unusable; a warning leaves it to the server. */
+/** An error makes the entry unusable; with a warning the server decides. */
 export const DIAGNOSES = {
   FILE_MISSING: 'error',
   FILE_UNREADABLE: 'error',
@@ -53,7 +53,7 @@ export function diagnosis(code: DiagnosisCode, file: string | null, message: str
   return Object.freeze({ code, severity: DIAGNOSES[code], message, hint, file });
 }
 
-/** For what makes an identity impossible: `loadIdentity` makes it a problem of the entry. */
+/** Thrown where no identity can be loaded: `loadIdentity` turns it into a problem of the entry. */
 export function unusable(code: DiagnosisCode, file: string | null, message: string, hint: string): CodedError {
   return new CodedError(code, message, hint, { file });
 }

@@ -1,4 +1,4 @@
-/** Files -> ClientIdentity, or what is wrong with them. Every fault that can be seen without a server is seen here. */
+/** Files -> ClientIdentity, or what is wrong with them: every fault that shows without a server. */
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { CodedError, nativeCode } from '../../core/errors.ts';
@@ -25,7 +25,7 @@ export interface IdentitySource {
 
 export interface LoadedIdentity {
   readonly identity: ClientIdentity | null;
-  /** Without those that depend on the date: `dateProblems` tells them again each time. */
+  /** Without those that depend on the date: `dateProblems` computes them at each use. */
   readonly problems: readonly Diagnosis[];
   /** The file that holds the certificate, for messages about it. */
   readonly file: string | null;
@@ -33,7 +33,7 @@ export interface LoadedIdentity {
 
 /**
  * Never rejects: a fault is a problem of severity error and no identity.
- * @param roots known here, the system's when left out; they tell whether an issuer is missing in the files
+ * @param roots known here, the system's when left out; they show whether an issuer is missing in the files
  */
 export async function loadIdentity(
   source: IdentitySource,
@@ -232,7 +232,7 @@ function mismatch(
   );
 }
 
-/** OpenSSL refuses small keys when the context is made: better told now than at the first request. */
+/** OpenSSL refuses small keys when it makes a context: report that at load, not at the first request. */
 function refuseWeak({ leaf, chain }: Chain, privateKey: KeyObject, file: string): void {
   const { subject, key } = certificateFacts(leaf);
   try {

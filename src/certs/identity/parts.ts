@@ -7,11 +7,11 @@ import { NO_USE_HINT } from './keys.ts';
 import { type PemBlock, pemBlocks } from './pem.ts';
 import type { ReadFile } from './read-file.ts';
 
-/** A key as it lies in the file. */
+/** A key as it is in the file. */
 export type KeyPart =
   | { readonly form: 'plain'; readonly type: 'pkcs8' | 'pkcs1' | 'sec1'; readonly der: Buffer }
   | { readonly form: 'encrypted'; readonly der: Buffer }
-  /** OpenSSL's own encryption of PKCS#1 and SEC1, told by PEM headers. */
+  /** OpenSSL's own encryption of PKCS#1 and SEC1, described by PEM headers. */
   | { readonly form: 'traditional'; readonly type: 'pkcs1' | 'sec1'; readonly der: Buffer; readonly dekInfo: string };
 
 export interface Parts {
@@ -19,7 +19,7 @@ export interface Parts {
   readonly keys: readonly KeyPart[];
 }
 
-/** What `cert:` or `key:` of an entry asked for, for the message where the file is something else. */
+/** The field of the entry, for the message where the file is something else. */
 export type Role = 'cert' | 'key';
 
 /** @throws CodedError for a file of another kind, a truncated one, a damaged certificate */

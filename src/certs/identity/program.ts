@@ -6,7 +6,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { nativeCode } from '../../core/errors.ts';
 
-/** A password manager may ask its user for a fingerprint; longer than this and a start hangs on it. */
+/** A password manager may ask its user for a fingerprint; a longer wait would block the start. */
 export const programTimeoutMs = 10_000;
 
 export interface Program {
@@ -16,7 +16,7 @@ export interface Program {
   readonly maxBytes: number;
   /** Beside the daemon's own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Ends it early. */
+  /** Ends the program early. */
   readonly signal?: AbortSignal;
 }
 
@@ -38,7 +38,7 @@ export function runProgram({ command, cwd, timeoutMs, maxBytes, env, signal }: P
         ...(env && { env: { ...process.env, ...env } }),
       });
     } catch (error) {
-      // A NUL in an argument, and whatever else Node looks at before it asks the system.
+      // A NUL in an argument, and similar errors that Node finds before it starts the program.
       return reject(new ProgramFailed(`can't be started: ${nativeCode(error) ?? 'unknown error'}`));
     }
     const chunks: Buffer[] = [];
@@ -72,7 +72,7 @@ export function runProgram({ command, cwd, timeoutMs, maxBytes, env, signal }: P
   });
 }
 
-/** The program's own children too: `sh -c` and wrappers leave them behind otherwise. */
+/** Kills the program's children too, which `sh -c` and wrappers leave behind. */
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {

@@ -1,4 +1,4 @@
-/** Reads one file of an identity, bounded, with its fault told. */
+/** Reads one file of an identity, up to a maximum size; errors name the file and the cause. */
 import { constants, open } from 'node:fs/promises';
 import { CodedError, nativeCode } from '../../core/errors.ts';
 import { detect, type Detected } from './detect.ts';
@@ -7,8 +7,7 @@ import type { Diagnosis } from './identity.ts';
 import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
 
 /**
- * On disk, in hand (an upload that is looked at before it is kept), in a variable, or what a program writes; `label` names it
- * in messages.
+ * On disk, in memory (an upload that is not stored yet), in a variable, or the output of a program; `label` names it in messages.
  */
 export type FileSource =
   | { readonly path: string }
@@ -93,7 +92,7 @@ function holdsKey({ kind, text }: Detected): boolean {
 /** @throws CodedError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_LARGE */
 export async function readBounded(file: string, mostBytes: number): Promise<{ bytes: Buffer; mode: number }> {
   try {
-    // Without O_NONBLOCK, opening a FIFO waits for its writer for good.
+    // Without O_NONBLOCK, opening a FIFO waits for its writer without a limit.
     const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const { size, mode } = await handle.stat().then((stats) => {

@@ -1,6 +1,6 @@
 /**
- * One renewal, from the lock to the files: look at what is on disk, ask the CA, check what it sent, replace. Until the last
- * step nothing changes, whatever happens.
+ * One renewal, from the lock to the files: load what is on disk, ask the CA, check its answer, replace. Nothing changes before
+ * the last step.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { loadIdentity } from '../identity/load.ts';
@@ -19,10 +19,10 @@ import { completeReplacement, isInterrupted, readFiles, replaceFiles } from './r
 import { rekeyByStep, renewByStep, stepRoots } from './step-ca.ts';
 import { filesOfTarget, mainFile, refusalOf } from './target.ts';
 
-/** Connecting, two requests, and a CA that takes its time; less than a lock lasts whose owner can't be asked. */
+/** For the connection, two requests and a slow CA; shorter than the life of a lock from another machine. */
 const attemptTimeoutMs = 30_000;
 
-/** A request that the CA has taken and not decided: it has to be sent again as it is (RFC 7030 §4.2.3). */
+/** A request that the CA accepted and has not decided: it must be sent again unchanged (RFC 7030 §4.2.3). */
 export interface PendingRequest {
   readonly key: KeyObject;
   readonly request: Buffer;
@@ -39,9 +39,9 @@ export interface Attempt {
   /** Opens a connection that presents the present certificate and is verified in enforce. */
   readonly connect: ConnectToCa;
   readonly pending: PendingRequest | null;
-  /** Ends the talk with the CA; what is being written is finished. */
+  /** Ends the requests to the CA; a write in progress is finished. */
   readonly signal: AbortSignal;
-  /** For the talk with the CA; 30 s where left out. */
+  /** For the requests to the CA; 30 s where left out. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -52,7 +52,7 @@ export async function attemptRenewal(attempt: Attempt): Promise<Outcome> {
   return locked(renew, () => underLock(attempt));
 }
 
-/** Completes what a crash interrupted, so that other programs that read the files find a pair as well. */
+/** Completes what a crash interrupted, so that other programs that read the files find a matching pair too. */
 export async function completeInterrupted({ renew }: RenewalEntry): Promise<void> {
   if (!(await isInterrupted(renew.source))) return;
   await locked(renew, () => completeReplacement(renew.source, loadIdentity));
@@ -81,10 +81,10 @@ async function byEst(
   ca: CaClient,
   { entry, pending }: Attempt,
 ): Promise<NewMaterial | Extract<Outcome, { is: 'pending' }>> {
-  const asked = pending ?? (await newRequest(entry));
-  const issued = await enrollByEst(ca, { operation: 'simplereenroll', request: asked.request });
-  if (issued.is === 'pending') return { is: 'pending', pending: asked, retryAfterMs: issued.retryAfterMs };
-  return { key: asked.key, sent: issued.certificates, ofCa: () => estCaCertificates(ca), trustSentRoot: false };
+  const own = pending ?? (await newRequest(entry));
+  const issued = await enrollByEst(ca, { operation: 'simplereenroll', request: own.request });
+  if (issued.is === 'pending') return { is: 'pending', pending: own, retryAfterMs: issued.retryAfterMs };
+  return { key: own.key, sent: issued.certificates, ofCa: () => estCaCertificates(ca), trustSentRoot: false };
 }
 
 async function byStep(ca: CaClient, entry: RenewalEntry): Promise<NewMaterial> {

@@ -1,6 +1,6 @@
 /**
- * HTTP with a CA: one verified connection for one attempt. Whatever the CA sends is bounded in size and in time, and a
- * redirect is an answer like any other: a request that carries a certificate goes where the store says and nowhere else.
+ * HTTP with a CA: one verified connection for one attempt. The CA's answer is bounded in size and in time. Redirects are not
+ * followed: a request that carries a certificate goes only where the store says.
  */
 import type { Socket } from 'node:net';
 import { type Authority, authorityOf } from '../../core/authority.ts';
@@ -100,7 +100,7 @@ export async function openCa(url: URL, connect: ConnectToCa, signal: AbortSignal
   };
 }
 
-/** Settles when the signal does, whatever the promise does: a connection that never comes to be must not hold a renewal. */
+/** Rejects when the signal aborts, even if the promise is still pending: a connection without an end must not block a renewal. */
 function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason as Error);
   return new Promise((resolve, reject) => {
@@ -142,7 +142,7 @@ function redirected({ host }: URL, status: number, location: string | null): Ren
   );
 }
 
-/** An answer that is no success, with the words of the CA. */
+/** An unsuccessful answer, with the words of the CA. */
 export function refusedBy(url: string, { status, body, retryAfterMs }: CaAnswer, words: string): RenewalFault {
   const text = words === '' ? '' : `: ${said(words)}`;
   const empty = body.length === 0 ? ' without a word' : '';

@@ -1,4 +1,4 @@
-/** What a new certificate has to be before it takes the place of the one in use. Nothing is written until all of it holds. */
+/** What a new certificate must satisfy before it replaces the current one. Nothing is written until all of it holds. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { certificateFacts, rfc3339 } from '../../core/facts.ts';
 import { type LoadedIdentity, loadIdentity } from '../identity/load.ts';
@@ -37,7 +37,7 @@ export async function checkIssued({ key, ...sources }: NewMaterial, now: number)
   return identityOf(await completeChain(leaf, { ...sources, before: [] }), key);
 }
 
-/** The same for files that a program wrote by itself: there is no telling what it had from the CA. */
+/** The same for files that a program wrote: what it got from the CA is not known. */
 export function checkReplaced(
   before: ClientIdentity,
   { identity, problems }: LoadedIdentity,
@@ -94,7 +94,7 @@ function checkDates(after: X509Certificate, now: number): void {
   );
 }
 
-/** By the loader itself, which finds keys that OpenSSL refuses. */
+/** Loads it as the store would, which finds keys that OpenSSL refuses. */
 async function identityOf(chain: readonly X509Certificate[], key: KeyObject): Promise<ClientIdentity> {
   const bytes = (pem: string, label: string) => ({ bytes: Buffer.from(pem), label });
   const { identity, problems } = await loadIdentity(
@@ -104,7 +104,6 @@ async function identityOf(chain: readonly X509Certificate[], key: KeyObject): Pr
       pfx: null,
       alias: null,
       passphrase: null,
-      // The chain is complete; the loader has nothing to find out of it.
     },
     { certificates: [] },
   );

@@ -4,7 +4,7 @@ import { pemBlocks } from '../identity/pem.ts';
 import { ProgramFailed, runProgram } from '../identity/program.ts';
 import { RenewalFault } from './fault.ts';
 
-/** It talks to a CA, which may take its time; less than a lock lasts whose owner can't be asked. */
+/** For a slow CA; shorter than the life of a lock from another machine. */
 const timeoutMs = 45_000;
 const maxBytes = 256 * 1024;
 

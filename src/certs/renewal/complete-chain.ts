@@ -1,4 +1,4 @@
-/** The chain of a new certificate, from what the CA sent, what its predecessor came with, and the list of the CA's own. */
+/** The chain of a new certificate: from what the CA sent, the chain before it, and the CA's list of its own certificates. */
 import type { X509Certificate } from 'node:crypto';
 import { certificateFacts, isSelfSigned, issuedBy } from '../../core/facts.ts';
 import { tryOr } from '../../core/try-or.ts';
@@ -21,7 +21,7 @@ export interface ChainSources {
 
 /**
  * Every link is verified by its signature. The chain ends at a root that the CA lists, or where the chain before ended: at
- * the same issuer, whose certificate need not be there. A chain that ends elsewhere is another CA's.
+ * the same issuer, even without that issuer's certificate. A chain that ends elsewhere is another CA's.
  * @returns leaf first, without the root
  * @throws RenewalFault CHAIN_INCOMPLETE
  */
@@ -32,7 +32,7 @@ export async function completeChain(leaf: X509Certificate, sources: ChainSources
   const at = (pool: readonly X509Certificate[], roots: readonly X509Certificate[]) => walk(leaf, pool, roots, last);
   const known = [...above, ...(last && isSelfSigned(last) ? [last] : []), ...(trustSentRoot ? sent : [])];
   const first = at([...sent, ...above], known);
-  // The issuer that is not here but was there before: its name is proof enough only where nothing better can be had.
+  // An issuer that was absent before too: its name is proof enough only where the CA lists no certificate.
   if (first.end === 'root' || (first.end === 'same issuer' && before.length > 1)) return first.chain;
   let listed: readonly X509Certificate[] = [];
   let unlisted = '';
@@ -71,7 +71,7 @@ function walk(
     if (issuers.some(isRoot)) return { chain, end: 'root' };
     const issuer = issuers.find((candidate) => !chain.includes(candidate));
     if (!issuer) {
-      // One of that name that did not sign it: anybody who signed it borrowed the name.
+      // A certificate has that name and did not sign it, so another CA uses the name.
       const impostor = [...roots, ...pool].some(({ subject }) => subject === top.issuer);
       return { chain, end: !impostor && lastBefore && sameIssuer(top, lastBefore) ? 'same issuer' : 'unknown' };
     }

@@ -38,7 +38,7 @@ export interface RenewalFaultData {
 export class RenewalFault extends CodedError<RenewalFaultCode> {
   readonly retryAfterMs: number | null;
 
-  /** @param message one sentence, lower case, no full stop; text of the other side goes through `said` first */
+  /** @param message one sentence, lower case, no full stop; text of the other side passes `said` first */
   constructor(code: RenewalFaultCode, message: string, data: RenewalFaultData = {}) {
     super(code, message, data.hint ?? RENEWAL_FAULTS[code], { cause: data.cause });
     this.retryAfterMs = data.retryAfterMs ?? null;
@@ -47,7 +47,7 @@ export class RenewalFault extends CodedError<RenewalFaultCode> {
 
 const TIMEOUTS: ReadonlySet<ErrorCode> = new Set(['CONNECTION_TIMEOUT', 'TLS_TIMEOUT', 'DNS_TIMEOUT']);
 
-/** Any error as a fault: a connection that failed keeps its own words, anything unexpected is a fault of ours. */
+/** Any error as a fault: a connection that failed keeps its own words, anything unexpected is INTERNAL. */
 export function asRenewalFault(error: unknown): RenewalFault {
   if (error instanceof RenewalFault) return error;
   if (error instanceof MtlsdError) {

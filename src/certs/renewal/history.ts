@@ -1,4 +1,4 @@
-/** What became of renewals, kept across restarts; of no other use, so that a file that is lost or damaged costs a question. */
+/** The outcomes of renewals, kept across restarts. A lost or damaged file only costs an extra request to the CA. */
 import { readFile } from 'node:fs/promises';
 import { writeAtomically } from '../../core/files/atomic-write.ts';
 
@@ -30,11 +30,11 @@ export async function writeHistory(file: string, history: ReadonlyMap<string, Re
   try {
     await writeAtomically(file, `${JSON.stringify(Object.fromEntries(history), null, 2)}\n`, { mode: 0o600 });
   } catch {
-    // It is known until the next restart.
+    // It stays in memory until the next restart.
   }
 }
 
-/** Entries that are gone. */
+/** Drops removed entries. */
 export function forget(history: Map<string, Remembered>, names: ReadonlySet<string>): void {
   for (const name of history.keys()) if (!names.has(name)) history.delete(name);
 }

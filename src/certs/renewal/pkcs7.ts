@@ -10,7 +10,7 @@ const mostCertificates = 64;
 
 /**
  * Byte for byte as they were signed, in the order of the message.
- * @param from who sent it, for the message
+ * @param from the sender, for the message
  * @throws RenewalFault CA_ANSWER_INVALID
  */
 export function certificatesOfPkcs7(der: Buffer, from: string): X509Certificate[] {

@@ -1,4 +1,4 @@
-/** What `renew:` of an entry comes to, compiled when the store loads. Plain data, apart from the trust anchors. */
+/** `renew:` of an entry, compiled when the store loads. Plain data, apart from the trust anchors. */
 import type { IdentitySource } from '../identity/load.ts';
 import type { ClientIdentity } from '../identity/identity.ts';
 import type { TrustAnchors } from '../trust.ts';
@@ -13,9 +13,9 @@ export interface RenewalPlan {
   readonly via: RenewalVia;
   /** Share of the lifetime, between 0 and 1. */
   readonly after: number;
-  /** A new key each time; of no meaning for a command, which decides by itself. */
+  /** A new key each time; without effect for a command. */
   readonly rekey: boolean;
-  /** Whom the CA's server may be certified by. */
+  /** For the CA's server. */
   readonly trust: TrustAnchors;
   readonly target: RenewalTarget;
   /** What the entry is loaded from. */

@@ -4,7 +4,7 @@
  * | state | until | then |
  * |---|---|---|
  * | waiting | its share of the lifetime has passed | running |
- * | running | the attempt settles, at the latest at its time limit | waiting, retrying, pending |
+ * | running | the attempt ends, at the latest at its time limit | waiting, retrying, pending |
  * | retrying | the time of the next try | running |
  * | pending | the time that the CA asked for | running, with the same request |
  * | impossible | the store changes: its files can't be replaced | waiting |
@@ -61,15 +61,15 @@ export interface RenewerOptions {
   readonly stateFile: string;
   /** Opens a connection that presents the entry's certificate and is verified in enforce. */
   readonly connect: (entry: RenewalEntry, authority: Authority) => Promise<Socket>;
-  /** Puts the new files in force; resolves when they are. */
+  /** Loads the new files; resolves when they are used. */
   readonly reload: () => Promise<unknown>;
   readonly onRenewed: (renewed: Renewed) => void;
   readonly onFailed: (failed: RenewalFailed) => void;
-  /** For one talk with a CA; 30 s where left out. */
+  /** For all requests to a CA in one attempt; 30 s where left out. */
   readonly timeoutMs?: number;
 }
 
-/** Many entries that are due at once do not all come to the CA at once. */
+/** Limits the load on the CA where many entries are due at once. */
 const mostAtOnce = 4;
 
 type State =
@@ -108,7 +108,7 @@ export class Renewer {
     setMaxListeners(0, this.#closing.signal);
   }
 
-  /** Looks after these entries from now on; call it after each swap of the store. */
+  /** Renews these entries from now on; call it after each swap of the store. */
   async update(entries: readonly Renewable[]): Promise<void> {
     this.#history ??= await readHistory(this.#options.stateFile);
     if (this.#closing.signal.aborted) return;
@@ -130,7 +130,7 @@ export class Renewer {
     const impossible = why === null ? null : ({ is: 'impossible', why } as const);
     if (!slot) {
       this.#slots.set(entry.name, { entry, state: impossible ?? this.#firstState(entry) });
-      // One that another process is renewing is completed by it; what can't be written is told by the next attempt.
+      // Another process that is renewing it completes it; a file that can't be written fails the next attempt.
       if (!impossible) completeInterrupted(entry).catch(() => undefined);
       return;
     }
@@ -161,7 +161,7 @@ export class Renewer {
     return slot.state.is === 'running' ? slot.state.done : this.#start(slot);
   }
 
-  /** @throws RenewalFault where a renewal would fail, as far as it can be told without a new certificate */
+  /** @throws RenewalFault where a renewal would fail, as far as that shows without a new certificate */
   async rehearse(name: string): Promise<void> {
     const { entry } = this.#need(name);
     try {
@@ -209,7 +209,7 @@ export class Renewer {
     if (this.#timer) clearTimeout(this.#timer);
     if (this.#closing.signal.aborted || this.#slots.size === 0) return;
     const now = Date.now();
-    // One that is running ends by itself, and is forgotten then.
+    // A running attempt ends first, and is dropped then.
     for (const [name, { state }] of this.#slots)
       if (!this.#wanted.has(name) && state.is !== 'running') this.#slots.delete(name);
     const resting = [...this.#slots.values()].flatMap((slot) => {
@@ -234,21 +234,21 @@ export class Renewer {
     const connect = this.#connectFor(entry);
     const attempt = attemptRenewal({ entry, connect, pending, ...this.#limits() });
     const done = attempt.then(
-      (outcome) => this.#settled(slot, entry, failures, outcome),
+      (outcome) => this.#finished(slot, entry, failures, outcome),
       (error: unknown) => this.#failed(slot, entry, failures, asRenewalFault(error), null),
     );
     slot.state = { is: 'running', done };
     return done;
   }
 
-  async #settled(slot: Slot, entry: RenewalEntry, failures: number, outcome: Outcome): Promise<Renewed | null> {
+  async #finished(slot: Slot, entry: RenewalEntry, failures: number, outcome: Outcome): Promise<Renewed | null> {
     if (outcome.is === 'pending') {
       const { retryAfterMs, pending } = outcome;
       const fault = new RenewalFault('CA_PENDING', `the CA has not decided on the request yet`, { retryAfterMs });
       return this.#failed(slot, entry, failures, fault, pending);
     }
     const { after } = outcome;
-    // From now on it is the new one, also where the reload finds that somebody changed it once more.
+    // The new identity counts from now on, also where the reload finds another change.
     slot.entry = { ...entry, identity: after };
     const next = dueAfterRenewal(validityOf(slot.entry), entry.renew.after, Date.now());
     slot.state = { is: 'waiting', at: next, failures: 0 };
@@ -291,7 +291,7 @@ export class Renewer {
     const failures = before + 1;
     const { retryAfterMs } = fault;
     const retry = retryAt({ now, failures, notAfter: notAfter.getTime(), retryAfterMs, random: Math.random() });
-    // A new certificate came in between, by other hands: the failure of the old one is no reason to try again.
+    // Another program replaced the certificate in between: the failure concerns the old one.
     const stale = slot.entry.identity.id !== entry.identity.id;
     const state = stale ? waiting(slot.entry) : stateAfterFailure(entry, retry, failures, request);
     slot.state = state;
@@ -334,7 +334,7 @@ export class Renewer {
     return { signal: this.#closing.signal, timeoutMs: this.#options.timeoutMs };
   }
 
-  /** One write after another. That a full disk keeps none of it loses no certificate. */
+  /** One write after another. A full disk loses only this history, and no certificate. */
   #remember(name: string, entry: Remembered): Promise<void> {
     const history = (this.#history ??= new Map());
     history.set(name, entry);
@@ -353,7 +353,7 @@ type Resting = Exclude<State, { is: 'running' | 'impossible' }>;
 
 function stateAfterFailure(entry: RenewalEntry, at: number, failures: number, request: PendingRequest | null): Resting {
   if (request) return { is: 'pending', at, failures, request };
-  // Somebody tried it manually before it was due: that it failed is no reason to continue trying.
+  // A manual try before the renewal was due: it is not repeated automatically.
   const due = waiting(entry);
   return due.at > at ? { ...due, failures } : { is: 'retrying', at, failures };
 }

@@ -1,5 +1,5 @@
 /**
- * Puts new files in the place of old ones, so that a crash at any moment leaves a pair that loads.
+ * Replaces old files by new ones, so that a crash at any moment leaves a pair that loads.
  *
  * 1. Every new file is written durably beside the old one, as `FILE.next`.
  * 2. The old ones get a second name, `FILE.previous`.
@@ -40,7 +40,7 @@ export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
     for (const { file } of resolved) await rm(nextOf(file), { force: true });
     throw notWritten(error, resolved[0]?.file);
   }
-  // From here on it is completed, now or after a crash.
+  // From here on the replacement is completed, now or after a crash.
   try {
     for (const { file } of resolved) await rename(nextOf(file), file);
     for (const folder of new Set(resolved.map(({ file }) => path.dirname(file)))) await syncFolder(folder);
@@ -53,7 +53,7 @@ async function writeNext(file: string, content: string | Buffer): Promise<void> 
   await removeLeftovers(file);
   const { mode, uid, gid } = await stat(file);
   await writeAtomically(nextOf(file), content, { mode: mode & 0o777 });
-  // Only root can, and only root has to.
+  // Only root can do this, and only root needs to.
   if (process.geteuid?.() === 0) await chown(nextOf(file), uid, gid);
 }
 
@@ -72,9 +72,8 @@ export function readFiles(files: readonly string[]): Promise<readonly NewFile[]>
 }
 
 /**
- * Completes what a crash interrupted: new files that were all written belong in place, whether some were renamed already or
- * none. What lies there as `.next` and does not fit was never whole, and is removed. Only while holding the lock of the main
- * file.
+ * Completes what a crash interrupted: new files that were all written are moved into place, even if some were renamed already.
+ * `.next` files that do not fit were not complete, and are removed. Only while holding the lock of the main file.
  * @param load what a source holds
  */
 export async function completeReplacement(source: IdentitySource, load: Load): Promise<void> {
@@ -93,8 +92,8 @@ export async function completeReplacement(source: IdentitySource, load: Load): P
 type Load = (source: IdentitySource) => Promise<LoadedIdentity>;
 
 /**
- * Loads an identity, and does not mind to be called between the two renames, or after a crash there: then the certificate is
- * still at its `.next`, and fits the key.
+ * Loads an identity, also between the two renames or after a crash there: then the certificate is still at its `.next`, and fits
+ * the key.
  */
 export async function loadWithNext(source: IdentitySource, load: Load): Promise<LoadedIdentity> {
   const loaded = await load(source);

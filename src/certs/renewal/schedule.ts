@@ -16,7 +16,7 @@ export const longestRetryAfterMs = 24 * hourMs;
 const firstRetryMs = minuteMs;
 const longestRetryMs = hourMs;
 const shortestRetryMs = secondMs;
-/** Timers stand still while a machine sleeps, and a clock may be set: wall-clock times are compared this often. */
+/** Timers stop while a machine sleeps, and a clock may be set: wall-clock times are compared this often. */
 const longestLookMs = 30 * secondMs;
 
 export interface Validity {
@@ -32,7 +32,7 @@ export interface Validity {
 export function dueAt({ fingerprint256, notBefore, notAfter }: Validity, after: number): number {
   const share = after + spread * drawn(fingerprint256);
   const due = Math.round(notBefore + (notAfter - notBefore) * Math.min(Math.max(share, 0), 1));
-  // A certificate whose dates can't be read is not renewed by itself.
+  // A certificate with unreadable dates is not renewed automatically.
   return Number.isFinite(due) ? due : lastDate;
 }
 
@@ -77,12 +77,12 @@ export function retryAt({ now, failures, notAfter, retryAfterMs, random }: Faile
   return Math.round(now + Math.max(wait, asked) * (1 + random / 10));
 }
 
-/** A time that was planned, after the clock was set back: no plan lies further ahead than the longest wait. */
+/** A planned time, after the clock was set back: no plan is further ahead than the longest wait. */
 export function notBeyond(planned: number, now: number): number {
   return Math.min(planned, now + longestRetryAfterMs * 1.1);
 }
 
-/** How long to sleep until the next look at the clock. */
+/** How long to sleep until the next comparison with the clock. */
 export function nextLookMs(now: number, times: readonly number[]): number {
   const next = Math.min(...times, now + longestLookMs);
   return Math.max(next - now, 0);

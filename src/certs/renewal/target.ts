@@ -18,7 +18,7 @@ export function filesOfTarget(target: RenewalTarget): string[] {
   return target.key === null || target.key === target.cert ? [target.cert] : [target.key, target.cert];
 }
 
-/** The file under whose name writers take turns: two entries that share a certificate share it. */
+/** The file that writers lock: two entries that share a certificate share it. */
 export const mainFile = (target: RenewalTarget): string => (target.kind === 'pfx' ? target.pfx : target.cert);
 
 /**
@@ -50,19 +50,22 @@ async function refusalOfFile(file: string): Promise<Diagnosis | null> {
 
 /** @param code of the error that said so */
 export function refusalOfAccess(file: string, code: string): Diagnosis | null {
-  // What is missing is told by the loader, in better words.
+  // The loader reports a missing file, with a better message.
   if (code === 'ENOENT' || code === 'ENOTDIR') return null;
   if (code === 'EROFS') return refused(file, 'is on a file system that is mounted read-only', elsewhere);
   return refused(file, `is in a folder that the daemon can't write (${code})`, elsewhere);
 }
 
-/** root gives a file back to its owner; anybody else would take it away. @param own undefined where there are no users (Windows) */
+/**
+ * root keeps the owner of a file; another user's daemon would become its owner.
+ * @param own undefined where there are no users (Windows)
+ */
 export function refusalOfOwner(file: string, owner: number, own: number | undefined): Diagnosis | null {
   if (own === undefined || own === 0 || own === owner) return null;
   return refused(file, `belongs to the user ${owner}, not to the daemon`, elsewhere);
 }
 
-/** The kubelet leads every name of a volume through the link `..data`, and would undo what anybody else changes. */
+/** The kubelet leads every name of a volume through the link `..data`, and would undo any other change. */
 async function isSecretVolume(file: string): Promise<boolean> {
   const entry = path.join(path.dirname(file), '..data');
   try {

@@ -1,7 +1,7 @@
 /** Trust anchors of the store, of its rules and of renewals; a CA file that can't be read is a mistake in the store, with its place. */
 import path from 'node:path';
 import { CodedError } from '../../core/errors.ts';
-import { type FileProblem, toldOnce } from '../../core/yaml/read.ts';
+import { type FileProblem, mergeRepeated } from '../../core/yaml/read.ts';
 import { detect } from '../identity/detect.ts';
 import { toPem } from '../identity/pem.ts';
 import { readIdentityFile } from '../identity/read-file.ts';
@@ -31,12 +31,12 @@ export async function loadAnchors(store: ParsedStore, file: string): Promise<Anc
       loadTrust({ system: false, ca: [{ pem, file: full }] });
       pems.set(full, pem);
     } catch (error) {
-      const { message, expected } = told(error);
+      const { message, expected } = mistakeOf(error);
       problems.push({ file, line: ca.line, column: ca.column, message, expected });
     }
   }
   const files = trusts.flatMap((trust) => trust.ca.map((ca) => path.resolve(folder, ca.path)));
-  if (problems.length > 0) return { ok: false, files, problems: toldOnce(problems) };
+  if (problems.length > 0) return { ok: false, files, problems: mergeRepeated(problems) };
   const of = (trust: ParsedTrust) => {
     const ca = trust.ca
       .map((item) => path.resolve(folder, item.path))
@@ -46,14 +46,14 @@ export async function loadAnchors(store: ParsedStore, file: string): Promise<Anc
   return { ok: true, files, of };
 }
 
-/** PEM text of a file of CA certificates; throws Unusable. */
+/** @returns PEM text. @throws CodedError where it can't be read */
 export async function readAnchorFile(file: string): Promise<string> {
   const { bytes, text } = await readIdentityFile({ path: file }, false);
   if (text !== null) return text;
   return detect(bytes).kind === 'certificate' ? toPem('CERTIFICATE', bytes) : bytes.toString('latin1');
 }
 
-function told(error: unknown): { message: string; expected: string } {
+function mistakeOf(error: unknown): { message: string; expected: string } {
   if (!(error instanceof CodedError)) throw error;
   const { code, message, hint } = error;
   return {

@@ -1,4 +1,4 @@
-/** Parsed store + loaded identities + trust anchors -> the snapshot in force. */
+/** Parsed store + loaded identities + trust anchors -> the current snapshot. */
 import type { Authority } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { coversHost, coversPort, HostIndex, hostPortText, reasonOf } from '../../core/hosts.ts';
@@ -14,7 +14,7 @@ import type { Candidate, CertificateChoice, Interception, StoreEntry, StoreSnaps
 const NONE_ASKED: CertificateChoice = Object.freeze({ entry: null, reason: 'none asked for by Mtlsd-Certificate' });
 const NONE_MATCHES: CertificateChoice = Object.freeze({ entry: null, reason: 'no entry matches' });
 
-/** A parsed entry and what was loaded for it -> the entry in force. */
+/** A parsed entry and its loaded identity -> the entry of the snapshot. */
 export function storeEntry(
   parsed: ParsedEntry,
   loaded: LoadedIdentity,
@@ -141,7 +141,7 @@ class Snapshot implements StoreSnapshot {
     try {
       return this.chooseCertificate(authority, wish);
     } catch {
-      return null; // the wish names nothing that fits: every entry lost
+      return null; // no entry fits the wish: every entry lost
     }
   }
 
@@ -173,7 +173,7 @@ class Snapshot implements StoreSnapshot {
   }
 
   shadowedBy(entry: StoreEntry): StoreEntry | null {
-    // Only one with the same host, port and profile wins whatever the authority and the client.
+    // Only an entry with the same host, port and profile wins for every authority and client.
     const winner = entry.enabled ? this.#byProfile.get(entry.profile)?.at(entry) : null;
     return winner && winner !== entry ? winner : null;
   }

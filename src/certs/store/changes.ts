@@ -5,7 +5,7 @@ import type { StoreEntry } from './snapshot.ts';
 import { TimeSlice } from '../../core/time-slice.ts';
 
 export interface StoreChange {
-  /** Counts of what is in force now. */
+  /** Counts of the current store. */
   readonly entries: number;
   readonly usable: number;
   /** Names; `changed` covers the entry's fields, its certificate and its problems. */
@@ -21,7 +21,7 @@ type SectionName = 'trust' | 'verification' | 'interception';
 /** The sections as texts that differ when their meaning does. */
 export type SectionPrints = Readonly<Record<SectionName, string>>;
 
-/** What is compared of a store in force. */
+/** The compared parts of a store. */
 export interface Comparable {
   readonly entries: ReadonlyMap<string, StoreEntry>;
   readonly sections: SectionPrints;

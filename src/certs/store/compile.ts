@@ -151,7 +151,7 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
     if (url === undefined)
       for (const field of ['trust', 'rekey'] as const)
         if (field in renew) note([...path, field], `${field} goes with est or step`, 'command alone');
-    // Without the URL itself: somebody may have written a password into it.
+    // Without the URL itself, which may hold a password.
     if (url !== undefined && caUrl(kind, url) === null)
       note(
         [...path, kind],
@@ -174,7 +174,7 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
   function trustOf(fields: TrustFields | undefined, path: Path, list = 'ca'): ParsedTrust {
     const crl = (fields?.crl ?? []).map((text, i) => {
       const at = [...path, 'crl', i];
-      // A CRL is signed; and who checks the certificate of the server that it comes from?
+      // Only http: a CRL is signed, and https would need the revocation state of another certificate first.
       if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) && !isCrlAddress(text))
         note(
           at,
@@ -239,7 +239,7 @@ export function compileStore(file: StoreFile, yaml: Yaml): ParseOutcome {
   return mistakes.length > 0 ? { ok: false, problems: yaml.problemsOf(mistakes) } : { ok: true, store };
 }
 
-/** Nothing but an address: a user or a password in it would end up in the log. */
+/** Only an address: a user or a password in it would reach the log. */
 function isCrlAddress(text: string): boolean {
   const url = text.startsWith('http://') ? URL.parse(text) : null;
   return url !== null && url.username === '' && url.password === '' && url.hash === '';
@@ -279,7 +279,7 @@ export function freeName(wanted: string, taken: ReadonlySet<string>): string {
   return name;
 }
 
-/** A name for an entry that has none: `api.partner.example`, `wildcard.corp.example-8443`, `any-host-any-port`. */
+/** The name of an entry without one: `api.partner.example`, `wildcard.corp.example-8443`, `any-host-any-port`. */
 export function nameFor({ host, port }: HostPort): string {
   // null where the host is a mistake, which is reported as such.
   const base = host === '*' ? 'any-host' : (host ?? '').replace(/^\*\./, 'wildcard.').replaceAll(':', '-');

@@ -1,7 +1,7 @@
 /** The CRLs that the store names: files are read with it, and one that can't be used is a mistake in the store, with its place. */
 import path from 'node:path';
 import type { Crl } from '../../core/revocation/crl.ts';
-import { type FileProblem, toldOnce } from '../../core/yaml/read.ts';
+import { type FileProblem, mergeRepeated } from '../../core/yaml/read.ts';
 import { CrlUnusable, readCrlFile } from '../revocation/files.ts';
 import type { ParsedSections, ParsedTrust } from './compile.ts';
 import { fingerprints } from './files.ts';
@@ -69,6 +69,6 @@ export async function loadCrls(
     }
   }
   return problems.length > 0
-    ? { ok: false, files, sources, problems: toldOnce(problems) }
+    ? { ok: false, files, sources, problems: mergeRepeated(problems) }
     : { ok: true, files, sources, read };
 }

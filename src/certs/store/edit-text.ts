@@ -41,7 +41,7 @@ interface State {
   readonly yaml: Yaml;
 }
 
-/** Only what differs: a comment in an entry stays when another field changes. */
+/** Only the differences: a comment in an entry stays when another field changes. */
 function allAtOnce(text: string, yaml: Yaml, changes: readonly Change[], wanted: unknown): State | null {
   const small = changes.flatMap((change) => withinChange(change, valueAt(yaml.value, change.path)));
   const splices = small.map((change) => spliceOf(text, yaml.document, change));

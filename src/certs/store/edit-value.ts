@@ -1,4 +1,4 @@
-/** What an edit means on the plain data of the store. The edited text has to mean the same. */
+/** An edit, applied to the plain data of the store. The edited text must mean the same. */
 import { isDeepStrictEqual } from 'node:util';
 import { CodedError } from '../../core/errors.ts';
 import type { Path } from '../../core/validate.ts';
@@ -24,7 +24,7 @@ export type EditErrorCode =
   | 'INVALID'
   /** The file has a mistake already, made manually. */
   | 'BROKEN_FILE'
-  /** Anchors or a form of YAML that can't be changed by program without touching what was not meant. */
+  /** Anchors or a form of YAML in which a program can't make the change alone. */
   | 'BY_HAND'
   | 'LOCKED'
   | 'NOT_WRITABLE'
@@ -119,7 +119,7 @@ function sectionChanges(name: keyof StoreSections, section: object, file: StoreF
   return [{ op: 'set', path: [name], value: Object.fromEntries(fields) }];
 }
 
-/** As the documentation lists them, whatever the order of a request's fields. */
+/** In the order of the schema, not of the request. */
 function inOrder(fields: CertificateFields): CertificateFields {
   const order = Object.keys(CertificateSchema.properties);
   const entries = Object.entries(fields).filter(([, value]) => value !== undefined);

@@ -34,14 +34,14 @@ export interface ExpiryOptions {
   /** Remembers which warnings were given; created when missing. */
   readonly stateFile: string;
   readonly onNotice: (notice: ExpiryNotice) => void;
-  /** For a look that failed; the next one comes all the same. */
+  /** For a check that failed; the next one still runs. */
   readonly onFault?: (error: unknown) => void;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Long enough to renew manually, then more and more urgent. */
 const THRESHOLDS = [30, 14, 7, 1, 0] as const;
-/** A clock that is set, or a machine that slept, shows within this time. It is also far below setTimeout's 2^31 ms. */
+/** A clock that was set, or a machine that slept, is noticed within this time. It is also far below setTimeout's 2^31 ms. */
 const LONGEST_WAIT_MS = 60 * 1000;
 /** An entry that was removed and comes back within this time after its end does not warn again. */
 const FORGET_AFTER_MS = 90 * DAY_MS;
@@ -62,7 +62,7 @@ type Notified = Record<string, { threshold: number; until: number }>;
 export class ExpiryWatch {
   readonly #options: ExpiryOptions;
   #entries: readonly Expiring[] = [];
-  #told: Notified | null = null;
+  #warned: Notified | null = null;
   #timer: NodeJS.Timeout | null = null;
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
@@ -99,13 +99,13 @@ export class ExpiryWatch {
 
   async #lookNow(): Promise<void> {
     if (this.#closed) return;
-    this.#told ??= await readTold(this.#options.stateFile);
+    this.#warned ??= await readWarnings(this.#options.stateFile);
     const now = Date.now();
-    const told = this.#told;
-    const due = this.#entries.flatMap((entry) => noticeFor(entry, deadlinesOfEntry(entry), told, now) ?? []);
+    const warned = this.#warned;
+    const due = this.#entries.flatMap((entry) => noticeFor(entry, deadlinesOfEntry(entry), warned, now) ?? []);
     if (due.length > 0) {
       for (const { name, fingerprint256, threshold, notAfter } of due) {
-        told[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + FORGET_AFTER_MS };
+        warned[keyOf(name, fingerprint256)] = { threshold, until: notAfter.getTime() + FORGET_AFTER_MS };
       }
       // Written first, so that a crash does not repeat a warning.
       await this.#remember(now);
@@ -115,9 +115,9 @@ export class ExpiryWatch {
   }
 
   async #remember(now: number): Promise<void> {
-    this.#told = Object.fromEntries(Object.entries(this.#told ?? {}).filter(([, { until }]) => until > now));
+    this.#warned = Object.fromEntries(Object.entries(this.#warned ?? {}).filter(([, { until }]) => until > now));
     try {
-      await writeAtomically(this.#options.stateFile, `${JSON.stringify(this.#told, null, 2)}\n`, { mode: 0o600 });
+      await writeAtomically(this.#options.stateFile, `${JSON.stringify(this.#warned, null, 2)}\n`, { mode: 0o600 });
     } catch {
       // The warning is given, and again after a restart.
     }
@@ -153,15 +153,15 @@ function deadlinesOfEntry({ identity, renew }: Expiring): Deadline[] {
 function noticeFor(
   { name, identity }: Expiring,
   deadlines: readonly Deadline[],
-  told: Notified,
+  warned: Notified,
   now: number,
 ): ExpiryNotice | null {
   const threshold = deadlines.findLast(({ atMs }) => now > atMs)?.threshold;
   if (threshold === undefined || !identity) return null;
   const notAfter = identity.leaf.validToDate;
   const { subject, fingerprint256 } = certificateFacts(identity.leaf);
-  const before = told[keyOf(name, fingerprint256)]?.threshold;
-  // A nearer one was told when the clock was ahead; what it tells now is the truth.
+  const before = warned[keyOf(name, fingerprint256)]?.threshold;
+  // The nearer one was given while the clock was ahead.
   if (before === threshold) return null;
   const event = threshold === 0 ? 'certificate.expired' : 'certificate.expiring';
   return { event, name, subject, fingerprint256, daysLeft: daysLeft(notAfter, new Date(now)), notAfter, threshold };
@@ -172,10 +172,10 @@ function keyOf(name: string, fingerprint256: string): string {
 }
 
 /** Empty where the file is missing or damaged: then all due warnings are given again. */
-async function readTold(file: string): Promise<Notified> {
+async function readWarnings(file: string): Promise<Notified> {
   try {
-    const told: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return typeof told === 'object' && told !== null ? (told as Notified) : {};
+    const warned: unknown = JSON.parse(await readFile(file, 'utf8'));
+    return typeof warned === 'object' && warned !== null ? (warned as Notified) : {};
   } catch {
     return {};
   }

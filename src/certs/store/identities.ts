@@ -104,7 +104,7 @@ export class Identities {
     });
   }
 
-  /** When the next program is to be run again, in ms from now; null where none is. */
+  /** When the next program runs again, in ms from now; null for never. */
   nextRefreshMs(): number | null {
     const next = Math.min(...[...this.#slots.values()].map(({ refreshAt }) => refreshAt));
     return Number.isFinite(next) ? Math.max(next - performance.now(), 0) : null;
@@ -112,15 +112,15 @@ export class Identities {
 }
 
 /**
- * A program that fails, or writes something else, at a refresh: what it gave before is used until it ends, since what it asks
- * may be down for a while.
+ * A program that fails, or prints something else, at a refresh: its earlier output is used until the certificate expires, since
+ * the service behind it may be down for a while.
  */
 function refreshed(entry: ParsedEntry, loaded: LoadedIdentity, before: LoadedIdentity | undefined): Slot {
   const every = refreshMs(entry) ?? Number.POSITIVE_INFINITY;
   const old = before?.identity;
   if (loaded.identity || !old || old.leaf.validToDate.getTime() <= Date.now()) {
     const same = old && loaded.identity?.id === old.id && codes(before) === codes(loaded);
-    // The same object where nothing changed, so that nothing else is made again.
+    // The same object where nothing changed, so that nothing else is recomputed.
     return { loaded: same ? before : loaded, refreshAt: performance.now() + every };
   }
   const [fault] = loaded.problems;
@@ -138,7 +138,7 @@ function refreshed(entry: ParsedEntry, loaded: LoadedIdentity, before: LoadedIde
 const codes = ({ problems }: LoadedIdentity): string => problems.map(({ code }) => code).join();
 
 async function loadOne(entry: ParsedEntry, folder: string, roots: TrustAnchors): Promise<LoadedIdentity> {
-  // A command may ask its user for a fingerprint: not for an entry that is switched off.
+  // A command may ask its user for a fingerprint, so it does not run for a disabled entry.
   const asks = runsProgram(entry) || (entry.passphrase !== null && 'command' in entry.passphrase);
   if (!entry.enabled && asks) return { identity: null, problems: [], file: null };
   const loaded = await loadWithNext(sourceOf(entry, folder), (source) => loadIdentity(source, roots));
@@ -165,14 +165,14 @@ export function renewalPlan(entry: ParsedEntry, folder: string, trust: TrustAnch
   return { via, after, rekey, trust, target, source: sourceOf(entry, folder), folder };
 }
 
-/** Stays in this process: it holds the passphrase, as the text of the store does. */
+/** Never leaves this process: it holds the passphrase, as the text of the store does. */
 function cacheKey(entry: ParsedEntry, files: readonly string[], prints: ReadonlyMap<string, string>): string {
   const { alias, passphrase, enabled, renewal } = entry;
   const variable = passphrase && 'env' in passphrase ? process.env[passphrase.env] : undefined;
   const secret = passphrase === null ? '' : JSON.stringify([passphrase, variable, enabled]);
   const roles = `${entry.pfx === null ? (entry.key === null ? 'c' : 'ck') : 'p'}${renewal ? 'r' : ''}`;
   const material = materialPrint(entry);
-  // What is switched on runs its program now.
+  // Enabling an entry runs its program.
   const other = material === '' ? '' : `${material}${enabled}`;
   return [roles, alias ?? '', secret, other, ...files.flatMap((file) => [file, prints.get(file) ?? ''])].join('\0');
 }

@@ -36,7 +36,7 @@ export function pathsOf({ cert, key, pfx }: MaterialSources): string[] {
   return [cert, key, pfx].filter((material) => typeof material === 'string');
 }
 
-/** Whether a program is run for it, which may ask its user for something. */
+/** Whether a program runs for it, which may ask its user for something. */
 export function runsProgram({ cert, key, pfx }: MaterialSources): boolean {
   return [cert, key, pfx].some((material) => isCommand(material));
 }
@@ -49,10 +49,10 @@ export function materialPrint({ cert, key, pfx }: MaterialSources): string {
   return JSON.stringify([others, values]);
 }
 
-/** A program that is run more often costs more than it tells. */
+/** A shorter interval would cost more than it gains. */
 const SHORTEST_REFRESH_MS = 1000;
 
-/** How often it must be read again: the shortest `refresh` of its programs; null for never. */
+/** How often it is read again: the shortest `refresh` of its programs; null for never. */
 export function refreshMs({ cert, key, pfx }: MaterialSources): number | null {
   const times = [cert, key, pfx].flatMap((material) => {
     if (!isCommand(material) || material.refresh === undefined) return [];

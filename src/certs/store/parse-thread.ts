@@ -22,7 +22,7 @@ const thread = new WorkerThread<ParseJob, ParseAnswer>(new URL('./parse-worker.t
   memoryLimitMb: 1024,
 });
 
-/** @param before the entries in force; those that did not change are used again, which leaves little garbage */
+/** @param before the current entries; those that did not change are used again, which leaves little garbage */
 export async function parseOffThread(
   text: string,
   file: string,

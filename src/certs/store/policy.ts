@@ -25,15 +25,15 @@ export interface Policy {
 
 export interface RevocationPolicy {
   readonly mode: RevocationSetting;
-  /** Of the CRLs that it looks at; what they say changes meanwhile. */
+  /** Of its CRLs, whose content changes more often than the policy. */
   readonly sources: readonly string[];
   /** Of an issuer, by the DER of its name, those available now. */
   readonly crls: (issuer: Buffer) => readonly NamedCrl[];
-  /** Takes note of the CAs of a chain that was verified. */
+  /** Keeps the CAs of a verified chain, to verify CRLs with. */
   readonly learn: (issuers: readonly X509Certificate[]) => void;
 }
 
-/** A policy as written, and in both modes for requests that ask for one. */
+/** A policy as written, and in both modes for requests that override the mode. */
 export interface PolicyPair {
   readonly plain: Policy;
   readonly enforce: Policy;

@@ -1,6 +1,6 @@
 /**
- * Certificate and key are often replaced one after the other, and don't match in between. The identity in use stays until they
- * match or the grace is over, so that no request fails meanwhile.
+ * Certificate and key are often replaced one after the other, and don't match in between. The current identity stays until they
+ * match or the grace is over, so that no request fails in that time.
  */
 import { diagnosis } from '../identity/diagnosis.ts';
 import type { LoadedIdentity } from '../identity/load.ts';
@@ -16,7 +16,7 @@ export class RenewalGrace {
     this.#graceMs = graceMs;
   }
 
-  /** @param old the entry in force, where there is one of that name */
+  /** @param old the current entry of that name */
   identityFor(
     entry: ParsedEntry,
     loaded: LoadedIdentity,

@@ -26,7 +26,7 @@ const path = (description: string) =>
   Type.String({ pattern: PATH_PATTERN, description, errorMessage: 'a path, relative to this file or absolute' });
 
 const hostPattern = Type.String({
-  // A URL, a port or white space in here is the commonest mistake; the loader looks at the rest (IDN, label lengths).
+  // A URL, a port or white space in here is the commonest mistake; the loader checks the rest (IDN, label lengths).
   pattern: '^(\\*|(\\*\\.)?[^\\s/:*@?#\\\\\\[\\]]+|\\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\\]?)$',
   description: 'An exact host name, "*.suffix" (any depth, not the apex), "*" for every host, or an IP address.',
   errorMessage: 'a host alone: an exact name, "*.suffix", "*" or an IP address',
@@ -105,7 +105,7 @@ const material = (description: string) =>
 
 const caAddress = (description: string) =>
   Type.String({
-    // The loader looks at the rest: no user, no query.
+    // The loader checks the rest: no user, no query.
     pattern: '^https://[^\\s/?#]+',
     description,
     errorMessage: 'an https URL',
@@ -347,8 +347,8 @@ export interface StoreSections {
 }
 
 /**
- * What a browser's request from another site's page gets: `withhold` goes without the certificate, `refuse` is answered with
- * 403. A list holds the origins that are allowed, as a browser serializes them (RFC 6454 §6.2); all others are withheld.
+ * What happens to a request from another site's page: `withhold` sends it without the certificate, `refuse` answers 403. A list
+ * holds the allowed origins, as a browser serializes them (RFC 6454 §6.2); all others are withheld.
  */
 export type CrossSite = 'withhold' | 'allow' | 'refuse' | readonly string[];
 

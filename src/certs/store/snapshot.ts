@@ -1,4 +1,4 @@
-/** The store in force: one immutable value, swapped whole. Its decisions are consistent. */
+/** The current store: one immutable value, swapped whole, so that its decisions are consistent. */
 import type { Authority } from '../../core/authority.ts';
 import type { ClientIdentity, Diagnosis } from '../identity/identity.ts';
 import type { Policy } from './policy.ts';
@@ -54,7 +54,7 @@ export interface CertificateChoice {
   readonly entry: StoreEntry | null;
   /** `exact host and port`, `wildcard *.corp.example, any port`, `named by Mtlsd-Certificate`, `no entry matches`. */
   readonly reason: string;
-  /** The entry that would win is kept back from a page of another site (`cross_site`). */
+  /** The winning entry is withheld from a page of another site (`cross_site`). */
   readonly withheld?: boolean;
 }
 
@@ -62,7 +62,7 @@ export interface CertificateChoice {
 export interface Wish {
   /** The proxy's user name. */
   readonly profile?: string | undefined;
-  /** Whether the profile is proven by a password: entries of other profiles then don't exist for this client. */
+  /** Whether a password proves the profile: entries of other profiles then don't exist for this client. */
   readonly proven?: boolean;
   /** Mtlsd-Certificate: an entry's name, or `none`. */
   readonly certificate?: string | undefined;

@@ -97,7 +97,7 @@ function removeInFlow(items: readonly unknown[], index: number): Splice {
   return { start: before === undefined ? startOf(item) : endOf(before), end: endOf(item), text: '' };
 }
 
-/** On one line, as it stands inside brackets. */
+/** On one line, as inside brackets. */
 function flowText(value: unknown): string {
   const document = new Document([value], { version: '1.2', schema: 'core' });
   if (isSeq(document.contents)) document.contents.flow = true;

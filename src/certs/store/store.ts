@@ -1,5 +1,5 @@
 /**
- * The certificate store: certificates.yaml -> one immutable snapshot in force, swapped whole.
+ * The certificate store: certificates.yaml -> one immutable current snapshot, swapped whole.
  *
  * If a reload fails, the old snapshot stays. It fails on a mistake in the YAML and on CA certificates that can't be read;
  * a client certificate that can't be loaded is a problem of its entry, which then fails closed.
@@ -38,11 +38,11 @@ export interface StoreOptions {
   /** After each swap, the first included. */
   readonly onLoaded?: (next: StoreSnapshot, previous: StoreSnapshot | null, change: StoreChange) => void;
   readonly onRejected?: (problems: readonly FileProblem[]) => void;
-  /** For a reload that failed by a fault of ours; it is rejected like any other. */
+  /** For a reload that failed by a fault of mtlsd; it is rejected like any other. */
   readonly onFault?: (error: unknown) => void;
   /** Reload on changes; true when left out. */
   readonly watch?: boolean;
-  /** How long a certificate stays in use whose changed files don't match yet; 10 s when left out. */
+  /** How long a certificate stays in use while its changed files don't match yet; 10 s when left out. */
   readonly renewalGraceMs?: number;
 }
 
@@ -62,16 +62,16 @@ export interface Store {
   readonly crls: CrlBook;
   /** When `current` took effect. */
   readonly loadedAt: Date;
-  /** Why the file as it is now is not in force; null where it is. */
+  /** Why the current file is not used; null where it is. */
   readonly lastRejection: Rejection | null;
   /**
    * Reads everything again, now. Calls one after another; each sees the file as it is after the call.
-   * @param gently as after a change of a file: a certificate whose files don't fit stays for its grace, and no program is run
-   *   again whose refresh is not due
+   * @param gently as after a change of a file: a certificate with files that don't match stays for its grace, and programs run
+   *   again only when their refresh is due
    */
   reload(gently?: boolean): Promise<ReloadResult>;
   /**
-   * Changes the file and puts it in force.
+   * Changes the file and loads it.
    * @throws CodedError of EditErrorCode; nothing has changed then
    */
   edit(edit: StoreEdit, options?: EditOptions): Promise<ReloadResult>;
@@ -81,7 +81,7 @@ export interface Store {
 /** Long enough to copy two files manually. */
 const DEFAULT_GRACE_MS = 10_000;
 
-/** A machine that slept sees within this time what is to be read again. */
+/** After a sleep of the machine, what is due is read again within this time. */
 const LONGEST_WAIT_MS = 30_000;
 
 /** @throws MtlsdError BAD_CONFIGURATION with a line per mistake where the file does not validate */
@@ -164,7 +164,7 @@ class FileStore implements Store {
     return run;
   }
 
-  /** For events: a reload that waits in the queue sees all changes until it starts. */
+  /** For events: a queued reload includes all changes until it starts. */
   #soon(): Promise<ReloadResult> {
     this.#waiting ??= this.#queue.then(() => {
       this.#waiting = null;
@@ -197,7 +197,7 @@ class FileStore implements Store {
     this.#rejection = null;
     if (previous && !recovered && isEmpty(change) && previous.snapshot.version === version)
       return { ok: true, snapshot: previous.snapshot, change };
-    // Before any listener is called: connections that are judged from now on look there.
+    // Before any listener is called: connections that are verified from now on use these.
     this.#crlFiles = crls.read;
     for (const [file, { crls: own }] of crls.read) this.crls.put(file, own);
     this.crls.retain(crls.sources);
@@ -292,11 +292,11 @@ class FileStore implements Store {
     return this.#reject([this.#problem(message, 'no fault of mtlsd; please report it')]);
   }
 
-  /** For the end of a grace, and for what a program wrote that is to be read again. */
+  /** For the end of a grace, and for the next refresh of a program's output. */
   #armTimer(): void {
     if (this.#timer) clearTimeout(this.#timer);
     const times = [this.#grace.nextEndMs(), this.#identities.nextRefreshMs()].filter((ms) => ms !== null);
-    // setTimeout fires at once beyond 2^31 ms; a look too many does no harm.
+    // setTimeout fires at once beyond 2^31 ms; an extra reload does no harm.
     const ms = Math.min(...times, LONGEST_WAIT_MS);
     this.#timer = times.length === 0 || this.#closed ? null : setTimeout(() => void this.#soon(), ms).unref();
   }

@@ -93,7 +93,7 @@ export class StoreWatcher {
 
 /**
  * Folders are few and in the kernel's cache: a synchronous stat takes microseconds. null where there is no folder, and where
- * it can't be looked at (EACCES, ESTALE): the reload continues, and the entry says what is wrong.
+ * it can't be looked at (EACCES, ESTALE): the reload continues, and the entry reports the error.
  */
 function inodeOf(folder: string): string | null {
   try {

@@ -1,4 +1,4 @@
-/** The admin API without a daemon: the same routes over the same files, in this process. So both ways say the same. */
+/** The admin API without a daemon: the same routes over the same files, in this process, so that both give the same answers. */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export async function filesApi(home: string): Promise<Api> {
     // The command fails with the error itself.
     report: () => {},
     home,
-    // Of no use to the commands that work without a daemon, and none of them should make one.
+    // The commands that work without a daemon need no local CA, and must not make one.
     get ca(): never {
       throw notRunning(home);
     },

@@ -113,7 +113,7 @@ function party(
 
 const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-/** The request, and what each side and the daemon say of it. */
+/** Sends the request, and returns what both sides and the daemon recorded. */
 async function tell({ proxy: [proxy], admin, home }: Daemon, url: string): Promise<string> {
   const ca = join(home, 'ca/ca.pem');
   const agent = new ProxyAgent({ uri: `http://${proxy}`, requestTls: { ca: await readFile(ca, 'utf8') } });

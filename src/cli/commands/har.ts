@@ -50,7 +50,7 @@ export function harCommand(): Command {
     });
 }
 
-/** A file that is there could be readable by others. */
+/** Only a new file: others may be able to read an existing one. */
 async function write(file: string, text: string): Promise<void> {
   try {
     await writeFile(file, text, { flag: 'wx', mode: 0o600 });

@@ -58,7 +58,7 @@ export function asCommandHint(error: unknown): never {
   );
 }
 
-/** It may be forgotten before its exchange is. */
+/** null where the daemon no longer has it; the exchange may be kept longer. */
 async function connectionOf(api: Api, id: string): Promise<ConnectionRecord | null> {
   try {
     return (await api.call<ConnectionRecord>('GET', `/api/v1/connections/${id}`)).body;

@@ -34,23 +34,23 @@ export function startCommand(): Command {
       reportReady(process.env, (message) => log('warn', 'daemon.warning', { message }));
       if (process.stderr.isTTY && daemon.admin.startsWith('http'))
         process.stderr.write(`page: ${daemon.admin}/ (mtlsd ui opens it, signed in)\n`);
-      // Node keeps compiled code for the next start when a process ends by itself; a daemon is as often killed.
+      // Node keeps compiled code for the next start when a process exits; a daemon is often killed instead.
       setTimeout(() => {
         flushCompileCache();
         tuneCollector();
       }, 1_000).unref();
       const onTerminal = isatty(1);
       process.on('SIGHUP', () => {
-        // A terminal that is gone ends what runs in it; anybody else asks for a reload.
+        // SIGHUP from a closed terminal ends the daemon; any other asks for a reload.
         if (onTerminal && !isatty(1)) process.kill(process.pid, 'SIGTERM');
         else daemon.reload();
       });
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        let told = false;
+        let stopping = false;
         process.on(signal, () => {
-          // A second one means now.
-          if (told) process.exit(1);
-          told = true;
+          // A second signal ends it at once.
+          if (stopping) process.exit(1);
+          stopping = true;
           void daemon.stop(signal).then(() => process.exit(0));
         });
       }

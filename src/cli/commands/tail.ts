@@ -53,7 +53,7 @@ async function tail(home: string, options: Options): Promise<void> {
     ...(options.certificate !== undefined && { certificate: options.certificate }),
     limit: String(Math.max(1, options.lines)),
   });
-  // The stream first, so that nothing falls between it and the recent ones; what comes twice is told by its id.
+  // The stream opens first, so that no record is missed in between; its id shows which record comes twice.
   const stream = options.follow ? await api.open('GET', '/api/v1/events') : null;
   if (stream && stream.statusCode !== 200)
     throw new CliError(`the daemon answered ${stream.statusCode}`, 'mtlsd doctor');

@@ -145,8 +145,8 @@ export function problemText(problem: ConnectionRecord['verification']['problems'
 }
 
 function errorText({ code, message, hint, alert }: NonNullable<ExchangeRecord['error']>): string {
-  const told = alert ? `\n  alert ${alert.number} ${alert.name}: ${alert.meaning}` : '';
-  return `\n${paint('red', 'error')} ${code}: ${message}${told}\n  next: ${hint}\n`;
+  const alertLine = alert ? `\n  alert ${alert.number} ${alert.name}: ${alert.meaning}` : '';
+  return `\n${paint('red', 'error')} ${code}: ${message}${alertLine}\n  next: ${hint}\n`;
 }
 
 function outcomeText({ outcome, name, reason }: ConnectionRecord['client_certificate']): string {

@@ -1,8 +1,8 @@
-/** What CRLs and the staple say of a server, in words. */
+/** The revocation state of a server, in words. */
 import type { RevocationFacts } from '../../inspect/verify/revocation.ts';
 import { localTime, paint } from '../output.ts';
 
-/** null where nothing is known and nothing has to be. */
+/** null where nothing is known and revocation is not required. */
 export function revocationText(facts: RevocationFacts | null): string | null {
   if (!facts) return null;
   const { mode, status, staple, crls } = facts;

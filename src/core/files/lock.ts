@@ -1,5 +1,5 @@
 /**
- * One writer of a file at a time, across processes: `FILE.lock` holds who has it. The lock of a writer
+ * One writer of a file at a time, across processes: `FILE.lock` names its owner. The lock of a writer
  * that died is broken: at once when its process is gone, else when it is older than any write takes.
  */
 import { randomUUID } from 'node:crypto';
@@ -26,7 +26,7 @@ interface Owner {
   readonly started: number;
 }
 
-/** Found once: by a clock that is set meanwhile it would be another, and this process's own locks would seem a dead one's. */
+/** Computed once: after the clock is set it would differ, and this process's own locks would look stale. */
 const STARTED = Math.round(Date.now() - process.uptime() * 1000);
 
 function newOwner(): Owner {
@@ -77,11 +77,11 @@ async function isStale(lock: string): Promise<boolean> {
   try {
     return Date.now() - (await stat(lock)).mtimeMs > STALE_MS;
   } catch {
-    return false; // released meanwhile
+    return false; // released in the meantime
   }
 }
 
-/** Under a second lock, and checking again: of two processes that found it stale, none breaks the other's new lock. */
+/** Under a second lock, and checking again: of two processes that find it stale, neither breaks the other's new lock. */
 async function breakLock(lock: string): Promise<void> {
   const breaker = `${lock}.break`;
   if (!(await create(breaker, newOwner()))) {
@@ -96,7 +96,7 @@ async function breakLock(lock: string): Promise<void> {
   }
 }
 
-/** null where it is gone, or being written at this moment. */
+/** null where it is gone, or is being written. */
 async function readOwner(lock: string): Promise<Owner | null> {
   try {
     return JSON.parse(await readFile(lock, 'utf8')) as Owner;

@@ -27,7 +27,7 @@ export class CrlBook {
     return this.#crls.get(source) ?? [];
   }
 
-  /** Forgets what none of these names. */
+  /** Drops the CRLs of all other sources. */
   retain(sources: ReadonlySet<string>): void {
     for (const source of this.#crls.keys()) if (!sources.has(source)) this.#crls.delete(source);
   }
@@ -54,5 +54,5 @@ export class CrlBook {
   }
 }
 
-/** To look at staples alone. */
+/** For checks by staples only. */
 export const WITHOUT_CRLS = { mode: 'when-known', sources: [], crls: () => [], learn: () => {} } as const;

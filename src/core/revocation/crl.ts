@@ -32,9 +32,9 @@ export interface Crl {
   readonly entries: number;
   /** Differs between the parts of a CRL that is split; one replaces another where this and the issuer are equal. */
   readonly scope: string;
-  /** Whether its silence says that a certificate of the issuer is good: a part of a CRL, or one for CAs alone, covers not all. */
+  /** Whether a certificate that it does not list is good: a part of a CRL, or one only for CAs, does not cover all. */
   covers(certificate: CertificateParts): boolean;
-  /** What it says of a serial number (`serialNumber`); null where it does not list it. */
+  /** The revocation of a serial number (`serialNumber`); null where it is not listed. */
   find(serial: Buffer): Revocation | null;
   /** Whether this is the issuer and the signature its own. Never throws. */
   isOf(issuer: X509Certificate): boolean;
@@ -89,7 +89,7 @@ function isOf(signed: Signed, name: Buffer, certificate: X509Certificate): boole
 
 /** A signature over 10 MB takes 5 ms, and every connection asks. */
 function keptAnswers(ask: (certificate: X509Certificate) => boolean): (certificate: X509Certificate) => boolean {
-  // A CA has a handful of certificates; a server may show as many false ones as it likes.
+  // A CA has a handful of certificates; a server may show any number of false ones.
   const answers = new Lru<string, boolean>(32);
   return (certificate) => {
     const answer = answers.get(certificate.fingerprint256) ?? ask(certificate);
@@ -159,7 +159,7 @@ function find(list: Buffer, serial: Buffer): Revocation | null {
   return null;
 }
 
-/** The bytes of a serial may stand inside another entry as well: here they begin one. */
+/** The bytes of a serial may occur inside another entry too: here they must begin one. */
 function entryAround(list: Buffer, at: number): Revocation | null {
   for (const header of [2, 3, 4]) {
     const entry = at >= header ? firstElement(list.subarray(at - header)) : null;

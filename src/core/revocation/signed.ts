@@ -56,7 +56,7 @@ export function signingMethod({ algorithm }: Signed): Method {
   return { digest, pss: false };
 }
 
-/** Never throws: what can't be verified is not. */
+/** Never throws: false where it can't be verified. */
 export function isSignedBy(signed: Signed, key: KeyObject): boolean {
   try {
     const { digest, pss } = signingMethod(signed);
@@ -74,7 +74,7 @@ export function maySignCrls(issuer: X509Certificate, parts: CertificateParts | n
   return parts !== null && tryOr(() => mayUseKey(parts, 'cRLSign') && issuer.publicKey !== null, false);
 }
 
-/** RFC 5280 §5.3.1, by number; `unspecified` for those that nobody defined. */
+/** RFC 5280 §5.3.1, by number; `unspecified` for undefined ones. */
 const REASONS: Readonly<Record<number, string>> = {
   1: 'keyCompromise',
   2: 'cACompromise',
@@ -98,13 +98,13 @@ export interface Revocation {
   readonly reason: string;
 }
 
-/** As long as what a CA signed can be used: by our clock, which may be set. */
+/** While what a CA signed is valid, by our clock, which may be set. */
 export interface Span {
   readonly from: Date;
   readonly until: Date;
 }
 
-/** Clocks differ by minutes: what is signed this far ahead of ours is valid already. */
+/** Clocks differ by minutes: a signature this far in the future is valid already. */
 const SKEW_MS = 5 * 60_000;
 
 export function spanOf(thisUpdate: Date, until: Date): Span {

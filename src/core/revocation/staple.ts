@@ -8,7 +8,7 @@ import { certificateParts, publicKeyInfo, serialNumber } from '../extensions.ts'
 import { rfc3339 } from '../facts.ts';
 import { isSignedBy, reasonName, type Revocation, type Signed, signedOf, type Span, spanOf } from './signed.ts';
 
-/** `stale`: its time is over, or has not come. `invalid`: it is no answer about this certificate, or nobody entitled signed it. */
+/** `stale`: its time is over, or has not come. `invalid`: it is not about this certificate, or its signer is not entitled. */
 export type StapleStatus = 'good' | 'revoked' | 'unknown' | 'stale' | 'invalid' | 'absent';
 
 export interface Staple {
@@ -44,7 +44,7 @@ const MOST_SIGNERS = 4;
 const OCSP_SIGNING = '1.3.6.1.5.5.7.3.9';
 
 /**
- * What a staple says of a certificate. Never throws.
+ * The state of a certificate by its staple. Never throws.
  * @param bytes null where the server sent none
  * @param issuer of the certificate; null where it is not known, and nothing can be verified
  */
@@ -143,10 +143,10 @@ function judged(answer: Element, time: Date): Staple {
   if (need(status).tag === 0xa1) {
     const [at, why] = children(need(status).raw);
     const reason = reasonName(why ? children(why.raw)[0]?.value[0] : 0);
-    // Also when its time is over: what was revoked stays so.
+    // Also after its time: a revocation is permanent.
     return { status: 'revoked', message: null, ...times, revocation: { at: timeOf(need(at)), reason }, span: null };
   }
-  const told = (kind: StapleStatus, message: string | null, span: Span | null = null): Staple => ({
+  const staple = (kind: StapleStatus, message: string | null, span: Span | null = null): Staple => ({
     status: kind,
     message,
     ...times,
@@ -155,8 +155,8 @@ function judged(answer: Element, time: Date): Staple {
   });
   const span = spanOf(thisUpdate, nextUpdate ?? new Date(thisUpdate.getTime() + WITHOUT_END_MS));
   if (span.from > time)
-    return told('stale', `the OCSP staple is valid from ${rfc3339(thisUpdate)}; check the clock of this machine`);
-  if (span.until < time) return told('stale', `the OCSP staple was valid until ${rfc3339(span.until)}`);
-  if (need(status).tag === 0x80) return told('good', null, span);
-  return told('unknown', "the CA's responder does not know the certificate");
+    return staple('stale', `the OCSP staple is valid from ${rfc3339(thisUpdate)}; check the clock of this machine`);
+  if (span.until < time) return staple('stale', `the OCSP staple was valid until ${rfc3339(span.until)}`);
+  if (need(status).tag === 0x80) return staple('good', null, span);
+  return staple('unknown', "the CA's responder does not know the certificate");
 }

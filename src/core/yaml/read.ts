@@ -4,7 +4,7 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { Mistake, Path } from '../validate.ts';
-import { danglingAliases, tellCostly, tellYamlError } from './syntax.ts';
+import { danglingAliases, explainCostly, explainYamlError } from './syntax.ts';
 
 /** 1-based. */
 export interface Place {
@@ -20,7 +20,7 @@ export interface FileProblem extends Place {
   readonly expected: string;
 }
 
-/** A file as YAML, before anything is known of its meaning. */
+/** A file as YAML, before its meaning is checked. */
 export interface Yaml {
   readonly ok: true;
   readonly document: Document;
@@ -64,27 +64,29 @@ export function readYaml(text: string, file: string): Yaml | Broken {
     const found = [...document.errors, ...document.warnings].map((error) => ({
       file,
       ...at(error.pos[0]),
-      ...tellYamlError(error),
+      ...explainYamlError(error),
     }));
     if (found.length === 0)
-      found.push(...danglingAliases(document).map(({ offset, ...told }) => ({ file, ...at(offset), ...told })));
-    if (found.length > 0) return { ok: false, problems: toldOnce(found) };
+      found.push(
+        ...danglingAliases(document).map(({ offset, ...explanation }) => ({ file, ...at(offset), ...explanation })),
+      );
+    if (found.length > 0) return { ok: false, problems: mergeRepeated(found) };
     const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES });
     const placeOf = (path: Path, atKey = false): Place => at(offsetOf(document, path, atKey));
     const problemsOf = (mistakes: readonly Mistake[]): FileProblem[] =>
-      toldOnce(
+      mergeRepeated(
         mistakes
           .map(({ path, atKey, message, expected }) => ({ file, ...placeOf(path, atKey), message, expected }))
           .sort((a, b) => a.line - b.line || a.column - b.column),
       );
     return { ok: true, document, value, placeOf, problemsOf };
   } catch (error) {
-    return { ok: false, problems: [{ file, line: 1, column: 1, ...tellCostly(error, MOST_ALIASES) }] };
+    return { ok: false, problems: [{ file, line: 1, column: 1, ...explainCostly(error, MOST_ALIASES) }] };
   }
 }
 
 /** Mistakes that repeat as one, at the first place, with their count. */
-export function toldOnce(problems: readonly FileProblem[]): FileProblem[] {
+export function mergeRepeated(problems: readonly FileProblem[]): FileProblem[] {
   const groups = Map.groupBy(problems, ({ message, expected }) => `${message}\n${expected}`);
   return [...groups.values()].slice(0, MOST_PROBLEMS).map(([first, ...rest]) => {
     const problem = first as FileProblem; // a group is never empty

@@ -1,4 +1,4 @@
-/** What the YAML parser finds, in our own words. */
+/** Explanations of what the YAML parser finds: its own messages quote the text. */
 import { type Document, type ErrorCode, isAlias, type Node, visit, type YAMLError } from 'yaml';
 
 interface Explanation {
@@ -9,7 +9,7 @@ interface Explanation {
 const quotes = 'quotes around text that starts with one of * & ! | > % @ ` or holds ": " or " #"';
 
 // biome-ignore format: a table reads best as a table
-const told: Partial<Record<ErrorCode, Explanation>> = {
+const EXPLANATIONS: Partial<Record<ErrorCode, Explanation>> = {
   TAB_AS_INDENT: { message: 'a tab is used for indentation', expected: 'spaces' },
   BAD_INDENT: { message: 'the indentation fits no block above', expected: 'the same number of spaces as the lines that it belongs with' },
   DUPLICATE_KEY: { message: 'a key is there twice', expected: 'each key once' },
@@ -25,8 +25,8 @@ const told: Partial<Record<ErrorCode, Explanation>> = {
   UNEXPECTED_TOKEN: { message: 'unexpected text', expected: quotes },
 };
 
-export function tellYamlError({ code }: YAMLError): Explanation {
-  return told[code] ?? { message: `the file is not YAML 1.2 (${code})`, expected: 'YAML 1.2' };
+export function explainYamlError({ code }: YAMLError): Explanation {
+  return EXPLANATIONS[code] ?? { message: `the file is not YAML 1.2 (${code})`, expected: 'YAML 1.2' };
 }
 
 /** Aliases without an anchor above them, with their offsets. */
@@ -45,8 +45,8 @@ export function danglingAliases(document: Document): (Explanation & { readonly o
   return found;
 }
 
-/** Errors that the parser throws on files made to cost much. @param mostAliases as given to it */
-export function tellCostly(error: unknown, mostAliases: number): Explanation {
+/** Errors that the parser throws on files made to be costly. @param mostAliases as given to it */
+export function explainCostly(error: unknown, mostAliases: number): Explanation {
   if (error instanceof RangeError) return { message: 'the file is nested too deeply', expected: 'at most six levels' };
   if (error instanceof ReferenceError)
     return { message: 'too many aliases are resolved', expected: `at most ${mostAliases} uses of anchors` };

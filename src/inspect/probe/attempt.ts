@@ -1,4 +1,4 @@
-/** One handshake of a probe: offer this, see what comes, and hang up. */
+/** One handshake of a probe: make the offer, record the answer, close. */
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
@@ -35,7 +35,7 @@ export interface Offer {
   readonly report?: ReportFault;
 }
 
-/** `closed`: without a word. `refused`: with an alert, or an error of OpenSSL's on our side. */
+/** `closed`: without an alert. `refused`: with an alert, or an error of OpenSSL on our side. */
 export type Outcome = 'accepted' | 'refused' | 'closed' | 'timeout' | 'unreachable';
 
 export interface Seen {
@@ -55,7 +55,7 @@ export interface Seen {
   readonly alpn: string | null;
   /** null where the connection ended before the server's flight was through. */
   readonly request: CertificateRequestFields | 'none' | null;
-  /** Whether our certificate was in our flight; null where that can't be told. */
+  /** Whether our certificate was in our flight; null where that is unknown. */
   readonly certificateSent: boolean | null;
   /** DER, in the order in which the server sent them. */
   readonly sentByServer: readonly Buffer[];
@@ -71,16 +71,16 @@ export interface Seen {
 
 export const NOT_JUDGED = 'not judged';
 
-/** Never throws: what goes wrong is what is asked for. */
+/** Never throws: a failure is a result. */
 export async function attempt(connect: () => Promise<Socket>, offer: Offer): Promise<Seen> {
   const started = performance.now();
-  const ended = await shake(connect, offer);
+  const ended = await observedHandshake(connect, offer);
   return { offered: offer.version, ours: offer.identity !== null, ...ended, ms: performance.now() - started };
 }
 
-type Shaken = Omit<Seen, 'offered' | 'ours' | 'ms'>;
+type Result = Omit<Seen, 'offered' | 'ours' | 'ms'>;
 
-async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shaken> {
+async function observedHandshake(connect: () => Promise<Socket>, offer: Offer): Promise<Result> {
   let raw: Socket;
   try {
     raw = await connect();
@@ -101,10 +101,10 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     const [label = '', , secret = ''] = line.toString('latin1').trim().split(' ');
     secrets.set(label, Buffer.from(secret, 'hex'));
     if (secure !== NOT_SECURE) return;
-    // Here the server's flight is read and the handshake not over: all that is left of one that fails. OpenSSL's verdict
-    // is not out yet.
+    // The server's flight is read and the handshake is not finished: a failed handshake leaves no later moment. OpenSSL has not
+    // decided yet.
     secure = { ...facts(socket), opensslError: NOT_JUDGED };
-    // Read at once: a server that hangs up takes the handle along, and with it what it showed.
+    // Read at once: after the server closes the connection, the handle and its facts are gone.
     const onSecure = (): void => {
       secure = facts(socket);
     };
@@ -112,10 +112,10 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
   };
   const { serverName, alpn, timeoutMs, askStaple } = offer;
   const started = performance.now();
-  let shaken: Handshake;
+  let result: Handshake;
   try {
     const secureContext = contextFor(offer);
-    shaken = await handshake({
+    result = await handshake({
       transport: tap,
       secureContext,
       serverName,
@@ -128,11 +128,11 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     tap.destroy();
     return { ...nothing(error), outcome: 'refused' };
   }
-  const { socket, failure } = shaken;
+  const { socket, failure } = result;
   let ended = failure === null ? ACCEPTED : endOf(failure);
-  // TLS 1.3 tells a refused certificate after the handshake (RFC 8446 §4.4.2.4).
+  // TLS 1.3 reports a refused certificate after the handshake (RFC 8446 §4.4.2.4).
   if (failure === null && socket.getProtocol() === 'TLSv1.3' && read(tap, secrets).request !== 'none')
-    ended = await settle(socket, settleCapMs(performance.now() - started));
+    ended = await verdictOfServer(socket, settleCapMs(performance.now() - started));
   if (faults[0]) ended = endOf(faults[0]);
   const flights = read(tap, secrets);
   socket.destroy();
@@ -142,7 +142,7 @@ async function shake(connect: () => Promise<Socket>, offer: Offer): Promise<Shak
     ...flights,
     chain: flights.sentByServer.flatMap((der) => tryOr(() => new X509Certificate(der), [])),
     ...secure,
-    staple: shaken.staple,
+    staple: result.staple,
     socketFacts,
   };
 }
@@ -170,8 +170,8 @@ function endOf(failure: HandshakeFailure): Ended {
   return { outcome: silent ? 'closed' : 'refused', error: failure };
 }
 
-/** The first of a session ticket, an alert, an end or some round trips says what the server thinks of our certificate. */
-function settle(socket: TLSSocket, capMs: number): Promise<Ended> {
+/** The first of a session ticket, an alert, an end or some round trips shows whether the server accepts our certificate. */
+function verdictOfServer(socket: TLSSocket, capMs: number): Promise<Ended> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, capMs, ACCEPTED);
     const done = (ended: Ended): void => {
@@ -239,7 +239,7 @@ function facts(socket: TLSSocket): SecureFacts {
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-function nothing(error: unknown): Shaken {
+function nothing(error: unknown): Result {
   return {
     outcome: 'unreachable',
     error: asError(error),

@@ -1,6 +1,6 @@
 /**
- * The messages of a TLS handshake out of the bytes of one direction (RFC 5246 §6.2 and §7.4, RFC 8446 §4 and §5). Node has
- * no word on CertificateRequest, nor on what was really sent; a probe reads it here. TLS 1.2 shows it in the clear; for
+ * The messages of a TLS handshake out of the bytes of one direction (RFC 5246 §6.2 and §7.4, RFC 8446 §4 and §5). Node does
+ * not show CertificateRequest, nor what was really sent; a probe reads both here. TLS 1.2 shows it in the clear; for
  * TLS 1.3 the traffic secret from the socket's `keylog` event opens it.
  */
 import { createDecipheriv, createHmac } from 'node:crypto';

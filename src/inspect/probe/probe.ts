@@ -1,5 +1,5 @@
 /**
- * A server looked at closely, on demand: handshakes with and without our certificate on TLS 1.3 and 1.2, then the older
+ * Probes a server on demand: handshakes with and without our certificate on TLS 1.3 and 1.2, then the older
  * versions and the ciphers one by one. Every handshake is a connection of its own, none is resumed, and no request is sent.
  */
 import type { X509Certificate } from 'node:crypto';
@@ -30,7 +30,7 @@ export interface ProbeOptions {
   readonly timeoutMs: number;
   /** Also find every cipher on offer, at a handshake each. Default true. */
   readonly ciphers?: boolean;
-  /** For what a callback of a handshake throws; that handshake alone fails. */
+  /** For an error in a callback of a handshake, which then fails alone. */
   readonly report?: ReportFault;
 }
 
@@ -55,7 +55,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   };
   const ca = expectation.anchors.map((anchor) => anchor.toString());
 
-  // The first alone: where nobody answers, that is all there is to say.
+  // The first alone: an unreachable server needs no further handshakes.
   const bare = [await attempt(connect, { ...base, version: 'TLSv1.3', ca })];
   const reached = bare[0]?.outcome !== 'unreachable';
   if (reached) bare.push(await attempt(connect, { ...base, version: 'TLSv1.2', ca }));
@@ -119,7 +119,7 @@ function judged(
   };
 }
 
-/** One after another: a probe must not look like an attack, nor weigh on the server. */
+/** One after another: a probe must not look like an attack, nor load the server. */
 async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (const item of items) results.push(await work(item));
@@ -139,7 +139,7 @@ async function protocolsOf(
   return [chosen, ...others.flatMap(({ alpn }) => (alpn === null ? [] : [alpn]))];
 }
 
-/** Servers offer six to twenty; a server that never runs out must not hold the probe. */
+/** Servers offer six to twenty; a server that accepts any number must not hold up the probe. */
 const MOST_SUITES = 40;
 
 /** Offers all suites, then all but those that the server took, until it takes none. */

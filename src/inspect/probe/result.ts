@@ -10,7 +10,7 @@ import type { Seen } from './attempt.ts';
 import type { ProbeAttempt, ProbeResult } from './result-schema.ts';
 import type { Endpoint } from '../records/types.ts';
 
-/** The server chose the version and got as far as its certificate, whatever came of it then. */
+/** The server chose the version and sent at least its certificate. */
 export function spoke(seen: Seen): boolean {
   return seen.version === seen.offered && (seen.outcome === 'accepted' || seen.sentByServer.length > 0);
 }
@@ -53,14 +53,14 @@ export function clientCertificate(
   chain: readonly X509Certificate[],
 ): ProbeResult['client_certificate'] {
   const all = [...bare, ...withOurs];
-  const told = all.map(requestedIn).filter((requested) => requested !== null);
+  const known = all.map(requestedIn).filter((requested) => requested !== null);
   const fields = all.flatMap(({ request }) => (request !== null && request !== 'none' ? [request] : []));
   const richest = fields.find(({ caNames }) => caNames.length > 0) ?? fields[0];
   const top = chain.at(-1);
   const last = top ? certificateFacts(top) : null;
   const issuers = chain.flatMap((certificate) => partsOf(certificate)?.issuer ?? []);
   return {
-    requested: told.length === 0 ? null : told.includes(true),
+    requested: known.length === 0 ? null : known.includes(true),
     required: requiredBy(bare),
     ca_names: richest ? caNameTexts(richest) : [],
     signature_algorithms: fields[0]?.signatureAlgorithms ?? [],

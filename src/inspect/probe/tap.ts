@@ -1,8 +1,8 @@
-/** A socket with a listener on the wire: hands everything on and keeps the first bytes of both directions. */
+/** Passes the bytes of a socket through, and keeps the first of both directions. */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
-/** A handshake with many CA names takes 30 KiB; what comes after it is of no use here. */
+/** A handshake with many CA names takes 30 KiB; later bytes are not needed. */
 const MOST_KEPT = 256 * 1024;
 
 export class Tap extends Duplex {

@@ -1,6 +1,6 @@
 /**
- * Header fields of requests and responses, as received, for who asks for them: never in a log line, an event or a record.
- * Secrets are replaced before anything is kept, so that a memory dump of a daemon that was not told otherwise holds none.
+ * Header fields of requests and responses, as received; never in a log line, an event or a record. Secrets are replaced before
+ * fields are kept, so that a memory dump holds none unless the settings keep them.
  */
 
 /** `none` keeps no field, `redacted` keeps them without secrets, `all` keeps them as they are. */
@@ -17,11 +17,11 @@ export interface RecordedHead {
 
 export interface RecordedFields {
   readonly request: RecordedHead;
-  /** Of the daemon's own answer where the origin sent none; null where nobody was answered. */
+  /** Of the daemon's own answer where the origin sent none; null where no answer was sent. */
   readonly response: RecordedHead | null;
 }
 
-/** What stands in the place of a secret. */
+/** Replaces a secret. */
 const REDACTED = '[redacted]';
 
 /** Of one head: servers take 8 KiB (Apache, nginx) to 16 KiB (Node) of a request. */
@@ -35,7 +35,7 @@ const CHALLENGE = /^(?:www|proxy)-authenticate$/;
 const SECRET_STEP = /^(?:negotiate|ntlm)\s+\S/i;
 /** Credentials under whatever name: a scheme with its value, and a JSON Web Token. */
 const SECRET_VALUE = /^(?:bearer|basic|digest|negotiate|ntlm)\s+\S|(?<![\w-])eyJ[\w-]{10,}\./i;
-/** Values that hold a URL, whose query is left out of log and records for the same reason. */
+/** Values that hold a URL: its query is left out, as in log and records. */
 const URL_NAME = /location$|^referer$|^refresh$|^link$|ur[il]$|path$/;
 
 /** @param bytes of the head, where known */
@@ -56,7 +56,7 @@ export function keepHead(received: readonly string[], bytes: number | null, poli
   return { fields, bytes, omitted };
 }
 
-/** What may be shown to who did not ask for secrets; the same again for what was redacted before. */
+/** The fields without secrets; unchanged where they were redacted before. */
 export function redactFields({ request, response }: RecordedFields): RecordedFields {
   return { request: redactHead(request), response: response && redactHead(response) };
 }

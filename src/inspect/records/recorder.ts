@@ -13,7 +13,7 @@ export interface RecorderOptions {
   readonly maxRecords: number;
   /** About so many bytes in all. */
   readonly maxBytes: number;
-  /** For what a subscriber throws, which then gets no more. */
+  /** For errors of a subscriber, which then gets no more events. */
   readonly onFault?: (error: unknown) => void;
 }
 
@@ -37,7 +37,7 @@ export interface RecordedExchange {
 }
 
 export interface Subscriber {
-  /** Called from a microtask of its own, never inside the request that made the record. */
+  /** Called from a separate microtask, never inside the request that made the record. */
   readonly onEvent: (event: RecordedEvent) => void;
   /** So many events were lost since the last one, because the subscriber was not ready for them. */
   readonly onLost: (count: number) => void;
@@ -50,7 +50,7 @@ export interface Subscriber {
 }
 
 export interface Subscription {
-  /** Goes on with what is queued. */
+  /** Continues with the queued events. */
   resume(): void;
   close(): void;
 }
@@ -92,7 +92,7 @@ interface KeptConnection {
 interface KeptExchange {
   readonly id: string;
   readonly sequence: number;
-  // What lists are filtered by, so that only what they give is parsed.
+  // The fields that lists are filtered by, so that only listed records are parsed.
   readonly authority: string;
   readonly certificate: string | null;
   readonly failed: boolean;
@@ -114,7 +114,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   function makeRoom(): void {
     if (connections.size > maxRecords) dropConnection();
-    // The older of the two oldest goes: a connection outlives the exchanges on it only while it is in use.
+    // The older of the two oldest is dropped: a connection outlives its exchanges only while it is in use.
     while (bytes > maxBytes && connections.size + exchanges.size > 1) {
       const exchange = exchanges.oldest;
       const [connection] = connections.values();
@@ -123,7 +123,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     }
   }
 
-  /** The least recently used, nearly: one that was used since it got its place takes another one behind, once. */
+  /** Nearly the least recently used: one that was used since it got its place moves to the end, once. */
   function dropConnection(): void {
     for (const [id, kept] of connections) {
       connections.delete(id);
@@ -232,7 +232,7 @@ const recordedOf = (kept: KeptExchange): RecordedExchange => ({
   fields: kept.fields && (JSON.parse(kept.fields.toString()) as RecordedFields),
 });
 
-/** The texts, and what stands around them in V8's heap. */
+/** The texts, and their objects in V8's heap. */
 const exchangeBytes = ({ json, fields }: KeptExchange): number =>
   250 + json.byteLength + (fields ? 50 + fields.byteLength : 0);
 
@@ -247,7 +247,7 @@ function connectionBytes({ server, verification, error }: ConnectionRecord): num
   return size;
 }
 
-/** One subscriber's queue: what it can't take in time is dropped, counted, and told to it before the next event. */
+/** One subscriber's queue: events that it can't take in time are dropped and counted, and the count comes before the next event. */
 class Feed implements Subscription {
   readonly #subscriber: Subscriber;
   readonly #onClose: () => void;
@@ -265,13 +265,13 @@ class Feed implements Subscription {
   }
 
   push(event: RecordedEvent): void {
-    // Once one is lost, so are all until the queue is empty: one gap, told where it lies, and never an event out of order.
+    // After one lost event all are lost until the queue is empty: one gap, reported at its place, and no event out of order.
     if (this.#lost > 0 || this.#queue.length >= this.#subscriber.maxQueued) this.#lost++;
     else this.#queue.push(event);
     this.resume();
   }
 
-  /** What was missed: first the count of what is no longer kept, then the rest, however long it is. */
+  /** What was missed: first the count of what is no longer kept, then the rest, of any length. */
   replay(events: readonly RecordedEvent[], lost: number): void {
     this.#lostBefore = lost;
     this.#queue.push(...events);

@@ -1,9 +1,9 @@
 /**
- * Text that is kept for long and read seldom, outside of V8's heap: there its collector would copy it twice and mark it again
- * and again, for a good part of what a small request costs.
+ * Text that is kept long and read seldom, outside of V8's heap, where the collector would copy it twice and mark it repeatedly:
+ * a good part of the cost of a small request.
  */
 
-/** Freed as a whole, once all of its texts are forgotten; those that come together are forgotten together. */
+/** Freed as a whole, once all of its texts are dropped; texts of one time are dropped together. */
 const BLOCK_BYTES = 64 * 1024;
 
 export class StoredText {

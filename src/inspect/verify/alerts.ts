@@ -17,7 +17,7 @@ export interface ExplainedAlert {
 }
 
 export interface AlertContext {
-  /** Whether the server asked for a client certificate; null where it could not be told. */
+  /** Whether the server asked for a client certificate; null where that is unknown. */
   readonly requested: boolean | null;
   /** Whether one was sent. */
   readonly sent: boolean;
@@ -98,7 +98,7 @@ export function toldAlert(alert: Alert, context: AlertContext): ToldAlert {
   return { ...alert, meaning: explainAlert(alert, context).meaning };
 }
 
-/** What the alert says at that point of the handshake, and what to do about it. */
+/** The meaning of the alert at that point of the handshake, and the next step. */
 export function explainAlert(alert: Alert, context: AlertContext): ExplainedAlert {
   const facts = ALERTS[alert.number];
   if (!facts) {

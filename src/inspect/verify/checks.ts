@@ -1,6 +1,6 @@
 /**
- * What is wrong along one path, certificate by certificate. OpenSSL is asked first and stays the judge, but it tells only
- * the last of several problems; so whatever a rule lets through has to stand up to these checks as well.
+ * What is wrong along one path, certificate by certificate. OpenSSL's verdict comes first and decides, but it reports
+ * only the last of several problems; so what a rule allows must pass these checks too.
  */
 import type { X509Certificate } from 'node:crypto';
 import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../../core/extensions.ts';
@@ -137,7 +137,7 @@ function rightsFindings(path: Path, depth: number): Finding[] {
   }
 }
 
-/** What OpenSSL understands among critical extensions; the others it refuses, and so do we. */
+/** Critical extensions that OpenSSL understands; it refuses others, and so do we. */
 const UNDERSTOOD = new Set<string>([
   OID.keyUsage,
   OID.subjectAltName,
@@ -170,7 +170,7 @@ function extensionFindings(certificate: X509Certificate, parts: CertificateParts
 function caFindings(path: Path, certificate: X509Certificate, parts: CertificateParts, depth: number): Finding[] {
   const { subject } = certificateFacts(certificate);
   const constraints = basicConstraints(parts);
-  // A root from before X.509 v3 can't say that it is a CA; being an anchor says it.
+  // A root from before X.509 v3 has no basicConstraints; as an anchor it counts as a CA.
   const old =
     constraints === null && path.anchored && depth === path.certificates.length - 1 && parts.extensions.size === 0;
   const found: Finding[] = [];
@@ -219,8 +219,8 @@ function purposeFindings(certificate: X509Certificate, parts: CertificateParts, 
 }
 
 /**
- * Keys and signatures below 112 bits (NIST SP 800-57 part 1, table 2), whatever security level OpenSSL was told: with a
- * rule for an old server it is given none.
+ * Keys and signatures below 112 bits (NIST SP 800-57 part 1, table 2), at any security level of OpenSSL:
+ * with a rule for an old server the level is 0.
  */
 export function strengthFindings(path: Path): Finding[] {
   return path.certificates.flatMap((certificate, depth) => {

@@ -1,6 +1,6 @@
 /**
  * From a leaf to a trust anchor (RFC 5280 §6.1), the way OpenSSL goes: anchors first, then what the server sent. There
- * can be several paths, as with a root that another root has cross-signed, so the caller tells which is the best.
+ * can be several paths, as with a root that another root has cross-signed, so the caller chooses the best.
  */
 import type { X509Certificate } from 'node:crypto';
 import {
@@ -14,7 +14,7 @@ export interface Path {
   /** Leaf first; the anchor last where there is one. */
   readonly certificates: readonly X509Certificate[];
   readonly anchored: boolean;
-  /** It came to no end within the length that is followed. */
+  /** It has no end within the length that is followed. */
   readonly tooLong: boolean;
 }
 
@@ -29,17 +29,18 @@ export function pathsFrom(chain: readonly X509Certificate[], anchors: readonly X
   if (!leaf) return [];
   const trusted = indexOf(anchors);
   const found: Path[] = [];
-  const walk = (so: readonly X509Certificate[], top: X509Certificate): void => {
+  const walk = (path: readonly X509Certificate[], top: X509Certificate): void => {
     if (found.length === MOST_PATHS) return;
     if (trusted.fingerprints.has(top.fingerprint256)) {
-      found.push({ certificates: so, anchored: true, tooLong: false });
+      found.push({ certificates: path, anchored: true, tooLong: false });
       return;
     }
-    const issuers = so.length < LONGEST_PATH && !couldHaveIssued(top, top) ? issuersOf(top, so, chain, trusted) : [];
+    const issuers =
+      path.length < LONGEST_PATH && !couldHaveIssued(top, top) ? issuersOf(top, path, chain, trusted) : [];
     if (issuers.length === 0) {
-      found.push({ certificates: so, anchored: false, tooLong: so.length === LONGEST_PATH });
+      found.push({ certificates: path, anchored: false, tooLong: path.length === LONGEST_PATH });
     }
-    for (const issuer of issuers) walk([...so, issuer], issuer);
+    for (const issuer of issuers) walk([...path, issuer], issuer);
   };
   walk([leaf], leaf);
   return found;
@@ -61,8 +62,8 @@ function issuersOf(
 }
 
 /**
- * By name and key identifier, not yet by signature. X509Certificate.checkIssued would say no as well to an issuer that may
- * not sign, and the reason would be lost.
+ * By name and key identifier, not yet by signature. X509Certificate.checkIssued also refuses an issuer that may not sign, and the
+ * reason would be lost.
  */
 export function couldHaveIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
   if (issuer.subject !== certificate.issuer) return false;

@@ -1,6 +1,6 @@
 /**
- * From what a server showed and what it is held to, to every problem and whether to continue. Pure: no sockets, no clock but
- * the one handed in.
+ * From what a server showed and the policy for it, to every problem and whether to continue. Pure: no sockets, and only the time
+ * that is passed in.
  *
  * Node's verify callback lets every handshake continue, and `authorizationError` is only the last problem that OpenSSL met:
  * an expired certificate of an unknown issuer reads CERT_HAS_EXPIRED alone (measured, Node 24.21). So an `allow` list can't
@@ -58,7 +58,7 @@ export interface Verdict {
   readonly accepted: boolean;
   /** Accepted, or only reporting. */
   readonly proceed: boolean;
-  /** What it was judged by: leaf first, the anchor last where there is one. Empty where nothing was shown. */
+  /** The path that was verified: leaf first, the anchor last where there is one. Empty where nothing was shown. */
   readonly path: readonly X509Certificate[];
   /** null where it was not looked at. */
   readonly revocation: RevocationFacts | null;
@@ -74,7 +74,7 @@ const ALWAYS_FATAL = new Set(['LOCAL_CA_LEAF', 'NO_PEER_CERTIFICATE']);
 
 const VIOLATIONS = new Set(['PERMITTED_VIOLATION', 'EXCLUDED_VIOLATION']);
 
-/** What Node calls UNSPECIFIED, under OpenSSL's own names. */
+/** OpenSSL's names of codes that Node reports as UNSPECIFIED. */
 const UNNAMED_BY_NODE = new Set([
   'EE_KEY_TOO_SMALL',
   'CA_KEY_TOO_SMALL',
@@ -138,7 +138,7 @@ export const allowedCodes = (problems: readonly Problem[]): string[] => [
   ...new Set(problems.flatMap(({ code, allowed }) => (allowed === true ? code : []))),
 ];
 
-/** What was sent, and after it the anchor that it leads to where that was not: what a person wants to see of a chain. */
+/** The sent chain, and after it the anchor that it leads to where that was not sent: the chain as people expect it. */
 export function withAnchor(sent: readonly X509Certificate[], { path }: Pick<Verdict, 'path'>): X509Certificate[] {
   const known = new Set(sent.map(({ fingerprint256 }) => fingerprint256));
   return [...sent, ...path.filter(({ fingerprint256 }) => !known.has(fingerprint256))];
@@ -172,13 +172,13 @@ function bestPath(observed: Observed, expectation: Expectation, time: Date): Bes
   let fewest = Number.POSITIVE_INFINITY;
   const paths = pathsFrom(chain, expectation.anchors);
   for (const path of paths) {
-    // What OpenSSL accepts is settled; only strength is asked again, as it may have been told to overlook it.
-    const settled = opensslError === null;
-    const broken = settled && paths.length === 1 ? [] : pathFindings(path, time);
+    // OpenSSL's acceptance is final; only strength is checked again, since its security level may be lowered.
+    const accepted = opensslError === null;
+    const broken = accepted && paths.length === 1 ? [] : pathFindings(path, time);
     const { findings: revoked, facts, spans } = revocationOf(path, staple, expectation.revocation, time);
-    const findings = [...(settled ? [] : broken), ...strengthFindings(path), ...revoked];
+    const findings = [...(accepted ? [] : broken), ...strengthFindings(path), ...revoked];
     // A path that OpenSSL can't have meant must not hide that the one it meant is revoked.
-    const unmeant = settled ? broken.length * 1000 : 0;
+    const unmeant = accepted ? broken.length * 1000 : 0;
     const weight =
       unmeant + findings.filter((finding) => !isAllowed(finding, expectation.allow)).length + findings.length / 1000;
     if (weight < fewest) [best, fewest] = [{ path, findings, revocation: facts, spans }, weight];
@@ -187,7 +187,7 @@ function bestPath(observed: Observed, expectation: Expectation, time: Date): Bes
   return { ...best, findings: withCodeOf(opensslError, best.findings) };
 }
 
-/** OpenSSL stays the judge: its code is always in the list, under its own name or under the one that Node does not tell. */
+/** OpenSSL stays the judge: its code is always in the list, under its own name or under the one that Node does not report. */
 function withCodeOf(opensslError: string | null, findings: Finding[]): Finding[] {
   if (opensslError === null) return findings;
   if (findings.some((finding) => finding.code === opensslError)) return findings;

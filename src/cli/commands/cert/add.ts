@@ -67,7 +67,7 @@ Examples:
     });
 }
 
-/** What is in force now, or will be. */
+/** The entry as it was written, and when it takes effect. */
 export function writtenText(entry: EntryAnswer, api: Api): string {
   const [leaf] = entry.facts;
   const holds = leaf

@@ -153,7 +153,7 @@ interface Files {
   readonly key: string;
 }
 
-/** Before anything is asked for: a certificate that can't be kept is issued for nothing. */
+/** Before the request: otherwise the CA could issue a certificate that can't be stored. */
 async function freeFiles(
   api: Api,
   home: string,

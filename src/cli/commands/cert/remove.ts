@@ -28,7 +28,7 @@ export function removeCommand(): Command {
           const uploaded = [body.cert, body.key, body.pfx].some(
             (file) => typeof file === 'string' && /^files\/[0-9a-f]{32}\./.test(file),
           );
-          // Anybody who has no other copy of the key would need a new certificate.
+          // Without another copy of the key, the user would need a new certificate.
           if (
             uploaded &&
             !yes &&

@@ -17,7 +17,7 @@ interface Options {
   readonly json?: boolean;
 }
 
-/** A trusted CA can issue a certificate for every host: it is shown, and asked for, before it is trusted. */
+/** A trusted CA can issue a certificate for every host, so the command shows it and asks for confirmation. */
 export function trustAddCommand(): Command {
   return new Command('add')
     .description(
@@ -41,7 +41,7 @@ Examples:
       const facts = certificates.map(certificateFacts);
       const where = host ?? 'every host';
       if (!json) for (const each of facts) print(factsText(each, null));
-      // Where nobody can be asked, the command itself is the answer.
+      // Without a terminal, the command itself is the confirmation.
       if (
         !yes &&
         isInteractive() &&

@@ -97,7 +97,7 @@ async function setRule(api: Api, host: string, mode: RuleFields['mode'], options
     throw usage('nothing to set is given', 'give a mode, or one of the options');
   const pattern = parsePattern(host);
   const before = await ruleAt(api, pattern);
-  // A rule of its own takes the place of a broader one, so it starts from what that says.
+  // A new rule replaces the broader one for this host, so it starts from a copy of it.
   const broader = before ? null : await broaderRule(api, pattern);
   const { host: _host, port: _port, ...rest } = before?.rule ?? broader ?? { host };
   const allow = allowed(options, rest.allow ?? []);
