@@ -1,5 +1,4 @@
 /** What origins and upstream proxies may answer a running daemon, whichever way the client asked. */
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectH2, type ClientHttp2Session } from 'node:http2';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ import { LANES } from '../wire/clients.ts';
 import { makeFrames } from '../wire/frames.ts';
 import { type HostilePeer, hostileH1, hostileH2 } from '../wire/hostile-peer.ts';
 import { http1Maker } from '../wire/http1-text.ts';
-import { Lanes, type Line } from '../wire/lanes.ts';
+import { isLoss, Lanes, type Line } from '../wire/lanes.ts';
 import { quiet, scripted } from '../wire/script.ts';
 
 const METHODS = ['GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
@@ -62,17 +61,19 @@ function h2Way(arena: Arena, authority: () => string): Way {
       strictSingleValueFields: false,
     } as object);
     opened.on('error', () => {});
-    opened.once('close', () => {
-      session = null;
-      raw.destroy();
-    });
+    opened.once('close', () => raw.destroy());
     return opened;
   }
   return {
     async ask(n) {
-      session ??= open();
-      const opened = await session;
-      if (opened.closed || opened.destroyed) return void (session = null);
+      const asked = (session ??= open());
+      const opened = await asked.catch((error: unknown) => {
+        if (!isLoss(error)) throw error;
+      });
+      if (!opened || opened.closed || opened.destroyed) {
+        if (session === asked) session = null;
+        return;
+      }
       const method = METHODS[n % METHODS.length] ?? 'GET';
       const hasBody = method === 'POST' || method === 'PUT';
       const stream = opened.request(
@@ -86,9 +87,8 @@ function h2Way(arena: Arena, authority: () => string): Way {
     },
     async close() {
       const opened = await session?.catch(() => null);
-      if (!opened || opened.closed) return;
-      opened.destroy();
-      await once(opened, 'close').catch(() => {});
+      session = null;
+      opened?.destroy();
     },
   };
 }

@@ -119,11 +119,13 @@ export async function openTunnel(
   raw.setNoDelay(true);
   const tls = connectTls({ socket: raw, ca: caOf(daemon), servername: 'localhost', ALPNProtocols: [alpn] });
   raw.on('error', () => {});
+  const closed = new AbortController();
+  tls.once('close', () => closed.abort(Object.assign(new Error('closed in the handshake'), { code: 'ECONNRESET' })));
   try {
-    await once(tls, 'secureConnect');
+    await once(tls, 'secureConnect', { signal: closed.signal });
   } catch (error) {
     raw.destroy();
-    throw error;
+    throw closed.signal.aborted ? closed.signal.reason : error;
   }
   tls.on('error', () => {}).resume();
   return { raw, tls };

@@ -63,5 +63,5 @@ export class Lanes<L extends Line> {
   }
 }
 
-const isLoss = (error: unknown): boolean =>
+export const isLoss = (error: unknown): boolean =>
   ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes((error as NodeJS.ErrnoException).code ?? '');
