@@ -27,7 +27,9 @@ timeouts: { connect: 2s, tls: 2s, request: 1s, response: 1s, idle: 1s, keep_aliv
 /** The longest time-out that no setting shortens is the 10 s for an origin's SETTINGS; a busy machine is slower. */
 const SETTLE_MS = 30_000;
 
-export async function openArena(settings = '', store = 'version: 1\nverification: { mode: report }\n'): Promise<Arena> {
+const STORE = 'version: 1\nverification: { mode: report }\n';
+
+export async function openArena(settings = '', env: NodeJS.ProcessEnv = {}): Promise<Arena> {
   let faults = 0;
   /** Descriptors before anything was sent. */
   let descriptors: number | null = null;
@@ -35,7 +37,8 @@ export async function openArena(settings = '', store = 'version: 1\nverification
 
   async function start(): Promise<RunningDaemon> {
     const daemon = await startDaemon({
-      store,
+      store: STORE,
+      env,
       settings: SETTINGS + settings,
       keeps: ({ event }) => event.startsWith('daemon.'),
     });
