@@ -52,7 +52,7 @@ export interface Daemon {
   readonly reportFault: ReportFault;
   /** Reads certificates.yaml and all that it names again; the log has the outcome. */
   reload(): void;
-  /** Drains and stops; the second call ends what is still under way. */
+  /** Drains and stops; the second call ends what still runs. */
   stop(reason: string): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * One daemon for a home folder at a time: run.lock is locked by the kernel for as long as the process lives, so neither a kill
- * nor a process id that is used again leaves a wrong answer. Node has no lock of its own; SQLite's is fcntl's, on Windows
+ * nor a process id that is used again leaves a wrong answer. Node has no file locks; SQLite's is fcntl's, on Windows
  * LockFileEx.
  */
 import { open } from 'node:fs/promises';

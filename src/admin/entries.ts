@@ -1,4 +1,4 @@
-/** The answer about an entry: its settings, what its files hold, and what became of it. Never a key or a passphrase. */
+/** The answer about an entry: its settings, the content of its files, and its state. Never a key or a passphrase. */
 import { daysLeft } from '../certs/store/expiry.ts';
 import type { EntrySource, StoreEntry, StoreSnapshot } from '../certs/store/snapshot.ts';
 import type { EntryAnswer } from './schemas/certificate.ts';

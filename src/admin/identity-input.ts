@@ -16,7 +16,7 @@ export type InputFields = Pick<EntryPatch, keyof InspectBody>;
 
 const MAIN = ['cert', 'cert_pem', 'pfx', 'pfx_base64'] as const;
 
-/** @throws AdminError 400 where fields exclude each other, or where none says what is meant */
+/** @throws AdminError 400 where fields exclude each other, or none names a certificate */
 export function refuseContradiction(body: InputFields, needsMain: boolean): void {
   const main = MAIN.filter((field) => isGiven(body[field]));
   if (main.length > 1) throw contradiction(`${main.join(' and ')} are both given`);
@@ -35,7 +35,7 @@ function contradiction(what: string): AdminError {
 
 /**
  * What the entry would be loaded from.
- * @param before of the entry as it is, for what the fields leave alone
+ * @param before of the current entry, for fields that are left out
  * @returns null where the passphrase is in certificates.yaml, which only the store reads
  */
 export function sourceOf(fields: InputFields, before: EntrySource | null, home: string): IdentitySource | null {

@@ -44,7 +44,7 @@ export class Uploads {
     return Promise.all(ours.map(async (name) => ({ name, content: await readFile(path.resolve(this.#home, name)) })));
   }
 
-  /** A file that still exists, since another entry names it, is left as it is. */
+  /** A file that still exists, since another entry names it, is not changed. */
   async putBack(files: readonly KeptFile[]): Promise<void> {
     for (const { name, content } of files) {
       if (!this.isOurs(name)) continue;

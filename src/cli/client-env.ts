@@ -3,15 +3,15 @@
 export interface ClientSettings {
   /** `http://127.0.0.1:8740`, with a user for a profile and a password if the proxy requires one. */
   readonly proxy: URL;
-  /** The local CA alone, for what adds to its own trust. */
+  /** The local CA alone, for programs that add to their own trust. */
   readonly caFile: string;
-  /** System anchors and the local CA, for what replaces its own trust. */
+  /** System anchors and the local CA, for programs that replace their own trust. */
   readonly bundleFile: string;
   /** Hosts that are reached without the proxy; none unless asked for. */
   readonly noProxy: string;
   /** PKCS#12 with the anchors of the JDK and the local CA; null where there is no keytool to make it. */
   readonly javaTrustStore: string | null;
-  /** For wget, which reads no variable of its own for a bundle; null to leave its settings alone. */
+  /** For wget, which has no variable for a bundle; null to leave its settings alone. */
   readonly wgetrc: string | null;
   /** The folder of a `.curlrc` without options that override the variables; null where the user's own file has none of them. */
   readonly curlHome: string | null;

@@ -1,4 +1,4 @@
-/** What a client has to know of the daemon that runs, from its own files. */
+/** The settings that clients need, from the files of the running daemon. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Secret } from '../core/secret.ts';

@@ -23,7 +23,7 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(wanted === 'run' ? separated(args, program) : [...args], { from: 'user' });
   } catch (error) {
-    // commander has printed its own by then.
+    // commander has printed its message by then.
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
     else
       process.exitCode = report(asHomeFault(error, homeDirectory(program.opts<{ home?: string }>().home, process.env)));
@@ -68,7 +68,7 @@ function inherit(command: Command, path: string): void {
   }
 }
 
-/** `mtlsd run curl -s URL`: everything from the first word that is no option of ours belongs to the program. */
+/** `mtlsd run curl -s URL`: everything from the first word that is not our option belongs to the program. */
 function separated(args: readonly string[], program: Command): string[] {
   const run = args.indexOf('run');
   const command = program.commands.find((each) => each.name() === 'run');

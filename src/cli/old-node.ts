@@ -28,7 +28,7 @@ async function nodeOf(program: string): Promise<string | null> {
   if (path === null) return null;
   const real = await realpath(path).catch(() => path);
   if (/^node(?:\.exe)?$/.test(basename(real))) return real;
-  // npm and similar programs have settings of their own for the proxy.
+  // npm and similar programs have their own proxy settings.
   if (['npm', 'npx', 'yarn', 'pnpm'].includes(basename(program))) return null;
   const file = await open(real).catch(() => null);
   if (!file) return null;

@@ -16,7 +16,7 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** An answer of the API: as it is with `--json`, else in words. */
+/** An answer of the API: unchanged with `--json`, else in words. */
 export function printAnswer<T>(json: boolean | undefined, answer: T, words: (answer: T) => string): void {
   if (json) printJson(answer);
   else print(words(answer));

@@ -11,7 +11,7 @@ export function rulePath({ host, port }: Pattern): string {
   return `/api/v1/verification/rules/${encodeURIComponent(host)}/${port === '*' ? '*' : (port ?? 443)}`;
 }
 
-/** The rule as it is, or null. */
+/** The current rule, or null. */
 export async function ruleAt(api: Api, pattern: Pattern): Promise<{ rule: RuleFields; etag: string } | null> {
   try {
     const { body, headers } = await api.call<RuleFields>('GET', rulePath(pattern));

@@ -50,7 +50,7 @@ export function hostField({ text, port }: Authority, scheme: 'http' | 'https'): 
   return port === own ? text.slice(0, -`:${own}`.length) : text;
 }
 
-/** The canonical form of one host without its port, or null where it is none. Brackets are taken off. */
+/** The canonical form of one host without its port, or null where it is not a host. Brackets are removed. */
 export function canonicalHost(host: string): string | null {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   if (isIPv6(bare)) return canonicalIPv6(bare);

@@ -85,7 +85,7 @@ export interface ErrorData {
   hint?: string;
   problems?: readonly Problem[];
   alert?: ToldAlert | null;
-  /** What became of the client certificate, as one sentence. */
+  /** The outcome for the client certificate, as one sentence. */
   certificate?: string;
   /** Id of the connection record with more details. */
   connection?: string;

@@ -121,7 +121,7 @@ export function lineWriter({ fd: given, lostLine, onFailure }: LineWriterOptions
     idle = Promise.withResolvers();
   }
 
-  /** What is left when the process exits, as far as it is taken at once; nothing after an error. */
+  /** Writes the rest when the process exits, as far as the reader takes it at once; nothing after an error. */
   function writeRest(): void {
     if (state === 'failed') return;
     try {

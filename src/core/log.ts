@@ -70,7 +70,7 @@ export function createLog({ level, format, destination = 1 }: LogOptions): Log {
     },
     onFailure(error) {
       const said = `mtlsd: ${systemSentence(error, 'the log', 'written')}\nnext: make its output writable; until then the daemon drops log lines and tries again every second\n`;
-      // Standard error may be gone or full as well: nothing waits for it.
+      // Standard error may be gone or full too: nothing waits for it.
       write(2, said, () => undefined);
     },
   });

@@ -1,6 +1,6 @@
 /**
- * Lets one caller continue in each turn of the event loop, in the order of their calls: a crowd that comes at once does not hold
- * up what is under way already.
+ * Lets one caller continue in each turn of the event loop, in the order of their calls: many callers at once do not delay running
+ * work.
  * @returns resolves when it is the caller's turn, at once where there is no crowd
  */
 export function onePerTurn(): () => Promise<void> {

@@ -96,7 +96,7 @@ export async function loadSettings(flags: SettingsFlags, env: NodeJS.ProcessEnv)
   return resolveSettings(text === null ? {} : parseSettings(text, path), flags, env, home, path);
 }
 
-/** A person who writes the secret itself is not to read it in a log. */
+/** Their values may be secrets by mistake, so no message quotes them. */
 const SECRETS = new Set(['passphrase', 'password', 'users', 'credentials']);
 
 function parseSettings(text: string, path: string): SettingsFile {

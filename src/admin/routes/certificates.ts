@@ -334,7 +334,7 @@ function etagOf({ entries }: StoreSnapshot, name: string): string | null {
   return entry ? quoted(entry.etag) : null;
 }
 
-/** Before anything is read or stored; the edit checks again, in the file as it is then. */
+/** Before anything is read or stored; the edit checks again, in the current file. */
 function refuseTaken(name: string | undefined, { entries }: StoreSnapshot): void {
   const taken = name === undefined ? undefined : entries.find((entry) => entry.name === name);
   if (taken)

@@ -23,7 +23,7 @@ const count = Type.Integer({ minimum: 0 });
 const names = Type.Array(text);
 const code = Type.Enum(Object.keys(ERROR_CODES) as (keyof typeof ERROR_CODES)[]);
 
-/** Of a record, for the line that carries them beside its own. */
+/** The fields of a record, for the line that repeats them. */
 const fieldsOf = <T extends { event: TSchema }>({ properties: { event: _event, ...fields } }: TObject<T>) => fields;
 
 const threshold = {

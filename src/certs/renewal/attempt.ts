@@ -146,7 +146,7 @@ async function replace(
 }
 
 /**
- * As much of a renewal as changes nothing and has the CA issue nothing: the files could be written, the CA is reached and
+ * The part of a renewal that changes nothing and requests no certificate: the files could be written, the CA is reached and
  * verified, takes the present certificate, and answers.
  * @throws RenewalFault
  */

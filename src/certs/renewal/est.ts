@@ -6,7 +6,7 @@ import { RenewalFault } from './fault.ts';
 /** What a CA says to a request. */
 export type Issued =
   | { readonly is: 'issued'; readonly certificates: readonly X509Certificate[] }
-  /** RFC 7030 §4.2.3: the same request has to be sent again later. */
+  /** RFC 7030 §4.2.3: the same request must be sent again later. */
   | { readonly is: 'pending'; readonly retryAfterMs: number | null };
 
 const pkcs7Type = 'application/pkcs7-mime';

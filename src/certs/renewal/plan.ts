@@ -24,7 +24,7 @@ export interface RenewalPlan {
   readonly folder: string;
 }
 
-/** As much of an entry of the store as a renewal needs. */
+/** The part of an entry that a renewal needs. */
 export interface RenewalEntry {
   readonly name: string;
   readonly host: string;

@@ -57,7 +57,7 @@ export interface RenewalStatus {
 }
 
 export interface RenewerOptions {
-  /** What became of renewals, across restarts; made where it is missing. */
+  /** The outcomes of renewals, across restarts; created when missing. */
   readonly stateFile: string;
   /** Opens a connection that presents the entry's certificate and is verified in enforce. */
   readonly connect: (entry: RenewalEntry, authority: Authority) => Promise<Socket>;
@@ -187,7 +187,7 @@ export class Renewer {
     };
   }
 
-  /** Ends what is under way; files that are being written are finished. */
+  /** Ends running attempts; files that are being written are finished. */
   async close(): Promise<void> {
     this.#closing.abort(new RenewalFault('CANCELLED', 'the daemon is stopping'));
     if (this.#timer) clearTimeout(this.#timer);

@@ -7,7 +7,7 @@ import { diagnosis, shellWord } from '../identity/diagnosis.ts';
 import type { Diagnosis } from '../identity/identity.ts';
 import type { PassphraseSource } from '../identity/passphrase.ts';
 
-/** Absolute paths. `pem` has the key in a file of its own, or with the certificate: then `key` is null. */
+/** Absolute paths. `pem` has the key in a separate file, or with the certificate: then `key` is null. */
 export type RenewalTarget = { readonly passphrase: PassphraseSource | null } & (
   | { readonly kind: 'pem'; readonly cert: string; readonly key: string | null }
   | { readonly kind: 'pfx'; readonly pfx: string; readonly alias: string | null }

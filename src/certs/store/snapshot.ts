@@ -58,7 +58,7 @@ export interface CertificateChoice {
   readonly withheld?: boolean;
 }
 
-/** What a client may ask for beside the authority. */
+/** What a client may request beside the authority. */
 export interface Wish {
   /** The proxy's user name. */
   readonly profile?: string | undefined;

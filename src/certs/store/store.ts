@@ -65,7 +65,7 @@ export interface Store {
   /** Why the current file is not used; null where it is. */
   readonly lastRejection: Rejection | null;
   /**
-   * Reads everything again, now. Calls one after another; each sees the file as it is after the call.
+   * Reads everything again, now. Calls run one after another; each reads the file after the call.
    * @param gently as after a change of a file: a certificate with files that don't match stays for its grace, and programs run
    *   again only when their refresh is due
    */

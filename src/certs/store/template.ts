@@ -1,4 +1,4 @@
-/** certificates.yaml as it is created: no entries, and commented examples. */
+/** The first certificates.yaml: no entries, and commented examples. */
 export const storeTemplate = `# Client certificates of mtlsd, and which CAs are trusted. Changes take effect when the file is saved. A file with a mistake
 # changes nothing, and the log shows where the mistake is. Paths are relative to this file.
 version: 1

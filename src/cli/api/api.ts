@@ -22,7 +22,7 @@ export interface Api {
   close(): Promise<void>;
 }
 
-/** A refusal of the API, in its own words; of invalid values without a word about bodies and routes. */
+/** A refusal of the API, in its own words; for invalid values without mention of bodies and routes. */
 export class ApiError extends CliError {
   readonly status: number;
   constructor(status: number, problem: Partial<ProblemDetails>) {

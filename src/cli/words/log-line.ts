@@ -16,7 +16,7 @@ interface Words {
 }
 
 const COLOURS = { debug: 'dim', info: 'cyan', warn: 'yellow', error: 'red' } as const;
-/** `certificate.expiring`; the one that is longer, `certificate.renewal_failed`, moves its own line alone. */
+/** `certificate.expiring`; only `certificate.renewal_failed` is longer, and shifts its line. */
 const EVENT_WIDTH = 20;
 const INDENT = ' '.repeat(10);
 

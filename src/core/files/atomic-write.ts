@@ -7,7 +7,7 @@ import { nativeCode } from '../errors.ts';
 
 export interface WriteOptions {
   readonly mode: number;
-  /** Called right before the rename, in the same turn of the event loop; false leaves the file as it is. */
+  /** Called right before the rename, in the same turn of the event loop; false leaves the file unchanged. */
   readonly proceed?: () => boolean;
 }
 
@@ -36,7 +36,7 @@ export async function writeAtomically(
   return true;
 }
 
-/** @returns false where the file is there already, which is left as it is */
+/** @returns false where the file exists, which is then not changed */
 export async function createFile(file: string, content: string | Buffer, mode: number): Promise<boolean> {
   try {
     const handle = await open(file, 'wx', mode);

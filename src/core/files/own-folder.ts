@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { badConfiguration } from '../errors.ts';
 
 /**
- * Refuses a folder in which another user may put files in the place of ours: keys, settings, certificates.yaml.
+ * Refuses a folder in which another user may replace our files: keys, settings, certificates.yaml.
  * @throws MtlsdError BAD_CONFIGURATION with the command that fixes it
  */
 export async function requireOwnFolder(dir: string): Promise<void> {

@@ -53,7 +53,7 @@ export function notWritable(error: unknown, file: string, verb: Verb): CodedErro
 
 const KNOWN = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR', 'EEXIST']);
 
-/** An error of the operating system about the home folder or a file in it; any other as it is. */
+/** An error of the operating system about the home folder or a file in it; any other error unchanged. */
 export function asHomeFault(error: unknown, home: string): unknown {
   if (error instanceof CodedError || !KNOWN.has(nativeCode(error) ?? '')) return error;
   // To write says no path (Node 24).

@@ -1,6 +1,6 @@
 /**
- * The CRLs available, by the source that the store names: the path of a file, or a URL. Sources change on their own, since a CRL
- * comes each hour where the store changes once a month; so policies hold the sources, and look here when a connection is made.
+ * The CRLs available, by the source that the store names: the path of a file, or a URL. A CRL changes
+ * each hour, the store once a month; so policies hold the sources, and look here when a connection is made.
  */
 import type { X509Certificate } from 'node:crypto';
 import { certificateParts } from '../extensions.ts';

@@ -137,7 +137,7 @@ function extentOf(point: Buffer | null): Pick<Crl, 'covers'> {
   };
 }
 
-/** @throws RangeError for an entry that is none */
+/** @throws RangeError for a damaged entry */
 async function countEntries(list: Buffer): Promise<number> {
   const slice = new TimeSlice();
   let count = 0;

@@ -20,7 +20,7 @@ export function signedOf([content, algorithm, signature]: readonly Element[]): S
   return { content, algorithm, signature: signature.value.subarray(1) };
 }
 
-/** The digest by algorithm; null where the algorithm has its own. MD5 and SHA-1 can be forged, so they are not among them. */
+/** The digest by algorithm; null where the algorithm has its own. MD5 and SHA-1 can be forged, so they are missing. */
 const DIGESTS: Readonly<Record<string, string | null>> = {
   '1.2.840.113549.1.1.11': 'sha256',
   '1.2.840.113549.1.1.12': 'sha384',

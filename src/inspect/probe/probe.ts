@@ -1,6 +1,6 @@
 /**
  * Probes a server on demand: handshakes with and without our certificate on TLS 1.3 and 1.2, then the older
- * versions and the ciphers one by one. Every handshake is a connection of its own, none is resumed, and no request is sent.
+ * versions and the ciphers one by one. Every handshake has a separate connection, none is resumed, and no request is sent.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';

@@ -79,7 +79,7 @@ export const ProbeResultSchema = Type.Object(
         issuer_named: Truth,
         /** Who issued the last certificate of ours; null for a self-signed one, and without ours. */
         issuer: Text,
-        /** What became of ours; null where there is none. */
+        /** The outcome for ours; null without ours. */
         ours: shapeOf<Outcome | null>(Text),
       },
       closed,

@@ -1,4 +1,4 @@
-/** What became of the client certificate, as a sentence for the answer in the origin's place. */
+/** The outcome for the client certificate, as a sentence for the answer in the origin's place. */
 import type { ClientCertificateFacts, ClientCertificateOutcome } from './types.ts';
 
 const OUTCOMES: Readonly<Record<ClientCertificateOutcome, string>> = {

@@ -1,7 +1,7 @@
 /**
  * The recent exchanges as HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), with a `_tls` block that the format
- * leaves room for: what both sides showed and what was found. Header fields are there where they were kept; bodies never
- * are, only their sizes.
+ * leaves room for: what both sides showed and what was found. It has header fields where they were kept, and of bodies
+ * only the sizes.
  */
 import { STATUS_CODES } from 'node:http';
 import { type FieldPolicy, pairsOf, type RecordedHead, redactFields } from './fields.ts';

@@ -58,7 +58,7 @@ export interface Subscription {
 export interface Recorder {
   addConnection(record: ConnectionRecord): void;
   /**
-   * @param json the record as such, where it is there already
+   * @param json the record as JSON, where the caller has it already
    * @param fields its header fields, which no subscriber gets
    */
   addExchange(record: ExchangeRecord, json?: string, fields?: RecordedFields): void;

@@ -92,7 +92,7 @@ export const RevocationSchema = shapeOf<RevocationFacts>(
 
 export const Mode = Type.Enum(['enforce', 'report']);
 
-/** What became of the client certificate. */
+/** The outcome for the client certificate. */
 const Outcome = Type.Enum([
   'sent', // asked for and sent
   'not_requested', // configured or not, the server never asked

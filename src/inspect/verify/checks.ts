@@ -211,7 +211,7 @@ function purposeFindings(certificate: X509Certificate, parts: CertificateParts, 
   if (depth === 0 && !forTls) {
     return [finding('INVALID_PURPOSE', 0, certificate, 'the key usage of the certificate allows no TLS handshake')];
   }
-  // OpenSSL asks whether a CA may be used for TLS as well, and says both where it is none.
+  // OpenSSL checks whether a CA may be used for TLS too, and reports both where it may not.
   if (depth > 0 && basicConstraints(parts)?.ca === false) {
     return [finding('INVALID_PURPOSE', depth, certificate, 'the certificate is not for a CA of TLS servers')];
   }

@@ -40,7 +40,7 @@ export interface Expectation {
   readonly anchors: readonly X509Certificate[];
   /** Codes let through in enforce. */
   readonly allow: readonly string[];
-  /** base64 SHA-256 of SPKIs; one of them has to be on the path. */
+  /** base64 SHA-256 of SPKIs; one of them must be on the path. */
   readonly pins: readonly string[];
   readonly minVersion: string;
   readonly revocation: RevocationRules;
@@ -88,7 +88,7 @@ const UNNAMED_BY_NODE = new Set([
 
 /** Every problem of a server's certificate and connection, and whether to continue. Never throws. */
 export function judge(observed: Observed, expectation: Expectation): Verdict {
-  // Node asks for the name only once OpenSSL has accepted the chain.
+  // Node checks the name only once OpenSSL has accepted the chain.
   if (observed.opensslError === WRONG_NAME)
     return judge({ ...observed, opensslError: null, wrongName: true }, expectation);
   const time = observed.time ?? new Date();
@@ -187,7 +187,7 @@ function bestPath(observed: Observed, expectation: Expectation, time: Date): Bes
   return { ...best, findings: withCodeOf(opensslError, best.findings) };
 }
 
-/** OpenSSL stays the judge: its code is always in the list, under its own name or under the one that Node does not report. */
+/** OpenSSL's verdict decides: its code is always in the list, under its own name or under the one that Node does not report. */
 function withCodeOf(opensslError: string | null, findings: Finding[]): Finding[] {
   if (opensslError === null) return findings;
   if (findings.some((finding) => finding.code === opensslError)) return findings;
@@ -219,7 +219,7 @@ function isOf(certificate: X509Certificate, ca: X509Certificate): boolean {
   return certificate.issuer === ca.subject && tryOr(() => verified(certificate, ca), true);
 }
 
-/** tls.checkServerIdentity is what Node itself would ask: subjectAltName, and the common name only where there is none. */
+/** tls.checkServerIdentity is Node's own check: subjectAltName, and the common name only where there is none. */
 function nameFindings({ chain, host, wrongName }: Observed): Finding[] {
   const [leaf] = chain;
   if (!leaf) return [];

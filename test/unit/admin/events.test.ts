@@ -44,7 +44,7 @@ describe('the stream of events', () => {
     events.close();
   });
 
-  test('a reader that does not read loses events, is told how many, and holds nobody up', async () => {
+  test('a reader that does not read loses events, gets their count, and delays no other', async () => {
     const slow = await api('/api/v1/events');
     const path = `/${'x'.repeat(100_000)}`;
     // More than any socket buffer holds, and more events than are queued for one subscriber.

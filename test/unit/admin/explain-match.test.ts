@@ -43,7 +43,7 @@ interception: { unmatched: refuse }
     ]);
   });
 
-  test('tells a refusal with what to do', () => {
+  test('explains a refusal, with the next step', () => {
     expect(explain('b.org')).toMatchObject({
       action: 'refuse',
       error: { code: 'POLICY_REFUSED', hint: expect.stringContaining('interception.unmatched') },

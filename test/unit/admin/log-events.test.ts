@@ -19,7 +19,7 @@ describe('docs/log-events.md', () => {
     ),
   );
 
-  test('tells of every event and of no other', () => {
+  test('lists every event and no other', () => {
     expect([...rows.keys()].sort()).toEqual([...LOG_EVENTS].sort());
   });
 

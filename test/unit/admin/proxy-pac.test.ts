@@ -99,7 +99,7 @@ describe('in mode listed', () => {
     const find = await evaluate(proxyPac(store, '127.0.0.1:8740'));
     expect(await find(url)).toBe(wanted);
     const { protocol, host, hostname } = new URL(url);
-    // What the daemon itself would do with it, where loopback and its own name are not special.
+    // The daemon's own decision, where loopback and its own name are not special.
     if (hostname === 'mtlsd.test' || hostname === '127.0.0.1' || hostname === '[::1]') return;
     const { action } = decide(store, parseAuthority(host, /^(https|wss):/.test(protocol) ? 443 : 80), {});
     expect(action).toBe(wanted === PROXY ? 'intercept' : 'passthrough');
@@ -129,11 +129,11 @@ test('in mode all everything but loopback and plain names', async () => {
   for (const url of direct) expect(await find(url), url).toBe('DIRECT');
   const proxied = ['https://www.example/', 'http://www.example/', 'https://pinned.corp.example/', 'https://intranet/'];
   for (const url of proxied) expect(await find(url), url).toBe(PROXY);
-  // It needs to tell no host for that.
+  // The file needs to name no host for that.
   expect(pac).not.toContain('api.example');
 });
 
-test('goes nowhere else without a proxy that a browser can reach', async () => {
+test('sends everything directly without a proxy that a browser can reach', async () => {
   const find = await evaluate(proxyPac(await storeOf(''), undefined));
   expect(await find('https://www.example/')).toBe('DIRECT');
 });

@@ -66,7 +66,7 @@ describe('a session', () => {
       expect(sessions.find(field), field).toBeNull();
   });
 
-  test('ends after 12 idle hours; each use begins them anew', () => {
+  test('ends after 12 idle hours; each use restarts them', () => {
     const { clock, sessions, signIn } = setUp();
     const cookie = signIn();
     clock.ms += 12 * HOUR - 1;

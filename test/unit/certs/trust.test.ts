@@ -41,7 +41,7 @@ describe('loadTrust', () => {
     expect(new Set(trust.pems).size).toBe(trust.pems.length);
   });
 
-  test('an equal set is the same set, in whatever order and however often a certificate comes', () => {
+  test('an equal set is the same set, in any order and with repeated certificates', () => {
     const both = trusting(root.certPem, other.certPem);
     expect(trusting(`${other.certPem}\n# a comment\n${root.certPem}${root.certPem}`)).toBe(both);
     expect(both.certificates).toHaveLength(2);
@@ -109,7 +109,7 @@ describe('secureContextFor', () => {
     expect(untrusting).toMatchObject({ authorized: false });
   });
 
-  test('an empty set trusts nobody, not even whom the runtime trusts', async () => {
+  test('an empty set trusts no CA, not even those of the runtime', async () => {
     const server = await root.issue({ cn: 'localhost' });
     const before = tls.getCACertificates('default');
     tls.setDefaultCACertificates([root.certPem]);

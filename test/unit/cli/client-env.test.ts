@@ -21,7 +21,7 @@ describe('the variables for clients', () => {
     expect('WGETRC' in variables).toBe(false);
   });
 
-  test('who adds to his trust gets the CA, who replaces it the bundle', () => {
+  test('variables that add to the trust name the CA, those that replace it the bundle', () => {
     const variables = clientVariables(settings, {});
     expect([variables.NODE_EXTRA_CA_CERTS, variables.DENO_CERT]).toEqual(['/home/u/ca.pem', '/home/u/ca.pem']);
     for (const name of [
@@ -38,7 +38,7 @@ describe('the variables for clients', () => {
       expect(variables[name]).toBe('/home/u/bundle.pem');
   });
 
-  test('Java keeps what it was told before, and is told once', () => {
+  test('Java keeps the options it had, and gets ours once', () => {
     const { JAVA_TOOL_OPTIONS: first = '' } = clientVariables(settings, { JAVA_TOOL_OPTIONS: '-Xmx1g' });
     expect(first).toBe(
       '-Xmx1g -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=8740 -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=8740 -Dhttp.nonProxyHosts=a.example|b.example "-Djavax.net.ssl.trustStore=/home/u/my store.p12" -Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit',
@@ -51,7 +51,7 @@ describe('the variables for clients', () => {
     expect(again.match(/https\.proxyHost/g)).toHaveLength(1);
   });
 
-  test('docs/clients.md tells of every one of them', () => {
+  test('docs/clients.md names every variable', () => {
     const text = readFileSync(new URL('../../../docs/clients.md', import.meta.url), 'utf8');
     const untold = Object.keys(clientVariables({ ...settings, wgetrc: '/w', curlHome: '/c' }, {})).filter(
       (name) => !text.includes(`\`${name}\``),

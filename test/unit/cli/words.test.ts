@@ -48,7 +48,7 @@ describe('what is printed', () => {
     ).toBe('A      LONG\nwider  -\nx      y\n');
   });
 
-  test('pairs leave out what is not there, and lines stand under each other', () => {
+  test('pairs leave out absent values, and align the lines of a value', () => {
     expect(
       pairs([
         ['one', '1\n2'],
@@ -99,7 +99,7 @@ describe('tail', () => {
     expect(fits(exchangeRecord({}), false, { failed: true })).toBe(false);
   });
 
-  test('reads events whatever pieces they come in', () => {
+  test('reads events from pieces of any size', () => {
     const text =
       ': mtlsd\n\nid: r-1\nevent: exchange\ndata: {"a":"x: y"}\n\nevent: lost\ndata: {"count":2}\n\nid: r-9\n';
     for (let cut = 0; cut <= text.length; cut++) {

@@ -19,7 +19,7 @@ test('a callback that throws fails its owner once and is reported once', () => {
   expect(faults).toEqual([{ scope: 'exchange', id: 'x-1', error: boom }]);
 });
 
-test('a promise that rejects is contained as well', async () => {
+test('a promise that rejects is contained too', async () => {
   const { faults, inside } = boundary();
   inside.enter(() => Promise.reject(new Error('later')));
   await new Promise((resolve) => setImmediate(resolve));

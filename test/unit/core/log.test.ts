@@ -83,7 +83,7 @@ describe('a line', () => {
     expect(numbers).toEqual(Array.from({ length: 3000 }, (_, i) => i));
   });
 
-  test('too many at once are dropped, and told of after those that were kept', async () => {
+  test('too many at once are dropped, and reported after those that were kept', async () => {
     const write = log();
     for (let i = 0; i < 5000; i++) write('info', 'daemon.warning', { message: `${i} ${'x'.repeat(1000)}` });
     await write.flush();
@@ -109,7 +109,7 @@ describe('a line for people', () => {
     );
   });
 
-  test('of a failure: the code, what happened, and the next step on a line of its own', () => {
+  test('of a failure: the code, what happened, and the next step on a separate line', () => {
     const error = { code: 'DNS_FAILED', message: 'no such name', hint: 'check the name', alert: null } as const;
     expect(line('exchange', 'info', exchangeRecord({ status: null, error }))).toBe(
       '09:05:07  exchange              api.example:443  GET /  DNS_FAILED: no such name\n          next: check the name\n',

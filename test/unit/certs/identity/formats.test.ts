@@ -43,7 +43,7 @@ function load(format: Format): Promise<LoadedIdentity> {
   });
 }
 
-/** A real handshake: the server demands a certificate of the root and tells whose it saw. */
+/** A real handshake: the server demands a certificate of the root and reports its subject. */
 async function handshake(
   identity: ClientIdentity,
   version: 'TLSv1.2' | 'TLSv1.3',

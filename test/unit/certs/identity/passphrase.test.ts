@@ -36,7 +36,7 @@ describe('a passphrase', () => {
   test('of a command is its output, less the line break', async () => {
     expect(await reveal(command('printf', '%s\\n', 'from command'))).toBe('from command');
   });
-  test('of a command goes through no shell', async () => {
+  test('of a command runs without a shell', async () => {
     expect(await reveal(command('echo', '$HOME; touch pwned', '`id`'))).toBe('$HOME; touch pwned `id`');
     expect(existsSync(path.join(cwd, 'pwned'))).toBe(false);
   });

@@ -187,7 +187,7 @@ describe('a CA that takes its time', () => {
 });
 
 describe('a CA that can not be reached', () => {
-  test('nobody listens', async () => {
+  test('no server listens', async () => {
     expect((await failure({ url: `https://localhost:${await freePort()}/.well-known/est` })).code).toBe(
       'CA_UNREACHABLE',
     );
@@ -299,7 +299,7 @@ describe('a certificate that is not the one asked for', () => {
     });
   });
 
-  test('by one who borrowed the name of the issuer', async () => {
+  test('by a CA that uses the name of the issuer', async () => {
     const impostor = await (await pki.root({ cn: 'test root' })).intermediate();
     const fault = await sending(async ({ request }) => {
       const names = request.extensions.filter(({ type }) => type === '2.5.29.17');

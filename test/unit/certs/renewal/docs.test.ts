@@ -6,7 +6,7 @@ import { parseStore } from '../../../../src/certs/store/parse.ts';
 describe('docs/renewal.md', () => {
   const text = readFileSync(new URL('../../../../docs/renewal.md', import.meta.url), 'utf8');
 
-  test('tells of every code and of no other', () => {
+  test('lists every code and no other', () => {
     const [, table = ''] = text.split('## Why a renewal failed');
     const told = new Set([...table.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code));
     expect(told).toEqual(new Set(Object.keys(RENEWAL_FAULTS)));

@@ -1,4 +1,4 @@
-/** A process that renews the certificate of a folder one time after another, and tells each when it is in place. */
+/** A process that renews the certificate of a folder repeatedly, and reports each when it is in place. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';

@@ -67,7 +67,7 @@ describe('it is time', () => {
     expect((est.times[0] ?? 0) - at).toBeLessThan(5000);
   });
 
-  test('when the clock says so: after a suspend, in which timers stand still', async () => {
+  test('when the clock says so: after a suspend, in which timers stop', async () => {
     vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const { folder, entry } = await entryFor(await fresh(), { via: { kind: 'command', command: ['false'] } });
@@ -164,7 +164,7 @@ describe('a renewal that fails', () => {
     expect(bench.renewer.statusOf('me')).toMatchObject({ failures: 3, last: null });
   });
 
-  test('is tried again by itself, and then succeeds', async () => {
+  test('is tried again automatically, and then succeeds', async () => {
     failing();
     // A tenth of what remains is 1 s, the least.
     const { folder, entry } = await entryFor(await fresh({ notBefore: ago(30_000), notAfter: ahead(10_000) }));
@@ -328,7 +328,7 @@ describe('one renewal at a time', () => {
     expect(est.issued).toHaveLength(1);
   });
 
-  test('files that were replaced by hand meanwhile are used, and nothing is asked for', async () => {
+  test('files that were replaced manually in the meantime are used, and the CA gets no request', async () => {
     const { folder, entry } = await entryFor(await due());
     const byHand = await fresh();
     writePair(folder, byHand);

@@ -22,7 +22,7 @@ beforeAll(async () => {
   after = await root.issue({ cn: 'me', freshKey: true, notAfter: ahead(2 * DAY) });
 });
 
-/** What lies in the folder when the process ends after so many steps. */
+/** The files in the folder when the process ends after so many steps. */
 const steps: readonly [string, (file: (name: string) => string) => void, 'before' | 'after'][] = [
   ['nothing yet', () => undefined, 'before'],
   ['the new key written', (at) => writeFileSync(at('me.key.next'), after.keyPem), 'before'],
@@ -55,7 +55,7 @@ describe('ended after', () => {
     expect(readdirSync(folder).sort()).toEqual(['me.crt', 'me.key']);
   });
 
-  test('garbage beside files that do not fit: the first fault is told', async () => {
+  test('garbage beside files that do not fit: the first fault is reported', async () => {
     const folder = folderFor();
     const files = writePair(folder, before);
     writeFileSync(files.key, after.keyPem);

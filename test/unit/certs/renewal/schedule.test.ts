@@ -79,7 +79,7 @@ describe('the next try', () => {
     expect(wait(9, 500)).toBe(1000);
   });
 
-  test('goes on after the end as before', () => {
+  test('continues after the end as before', () => {
     expect([1, 2, 9].map((failures) => wait(failures, -day) / minute)).toEqual([1, 2, 60]);
   });
 
@@ -89,7 +89,7 @@ describe('the next try', () => {
     expect(wait(1, 30 * day, 1000)).toBe(minute);
   });
 
-  test('is within a day, whatever a CA asks for', () => {
+  test('is within a day, for any time that a CA asks for', () => {
     expect(wait(1, 30 * day, 365 * day)).toBe(day);
   });
 });
@@ -116,7 +116,7 @@ describe('Retry-After', () => {
 });
 
 describe('the clock', () => {
-  test('is looked at every 30 seconds, and at the moment of a try', () => {
+  test('is compared every 30 seconds, and at the time of a try', () => {
     expect(nextLookMs(now, [])).toBe(30_000);
     expect(nextLookMs(now, [now + hour, now + 500])).toBe(500);
     expect(nextLookMs(now, [now - hour])).toBe(0);

@@ -19,12 +19,12 @@ function folderWith(...names: string[]): (name: string) => string {
 }
 
 describe('files that can be renewed', () => {
-  test('of the daemon, in a folder of its own', async () => {
+  test('of the daemon, in its folder', async () => {
     const at = folderWith('me.crt', 'me.key');
     expect(await refusalOf(pem(at('me.crt'), at('me.key')))).toBeNull();
   });
 
-  test('missing ones are for the loader to tell', async () => {
+  test('missing ones are reported by the loader', async () => {
     expect(await refusalOf(pem(folderWith()('me.crt')))).toBeNull();
   });
 });
@@ -46,7 +46,7 @@ describe('files that can not', () => {
     expect(refusalOfAccess('/x', 'ENOENT')).toBeNull();
   });
 
-  test('of another user, unless the daemon is root, who gives them back', () => {
+  test('of another user, unless the daemon is root, which restores the owner', () => {
     expect(refusalOfOwner('/x/me.crt', 1000, 1001)?.message).toBe(
       "the certificate can't be renewed: /x/me.crt belongs to the user 1000, not to the daemon",
     );

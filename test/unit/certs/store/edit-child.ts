@@ -1,4 +1,4 @@
-/** A process that adds entries one after another and tells each when it is acknowledged: FILE PREFIX COUNT. */
+/** A process that adds entries one after another and reports each when it is acknowledged: FILE PREFIX COUNT. */
 import { editStore } from '../../../../src/certs/store/edit.ts';
 
 const [file = '', prefix = '', count = '0'] = process.argv.slice(2);

@@ -96,7 +96,7 @@ describe('an entry', () => {
       '+  - host:   a.example',
     ]);
   });
-  test('in flow style is changed as well', () => {
+  test('in flow style is changed too', () => {
     expect(diff(set('c.example', { enabled: false }))).toContain(
       '+  - {host: c.example, pfx: c.p12, enabled: false}   # in flow style',
     );

@@ -53,7 +53,7 @@ describe('an edit', () => {
     expect(statSync(file).mode & 0o777).toBe(0o640);
   });
 
-  test('goes through a symbolic link, which stays one', async () => {
+  test('follows a symbolic link, which stays one', async () => {
     const folder = folderFor();
     mkdirSync(path.join(folder, 'dotfiles'));
     storeIn(path.join(folder, 'dotfiles'));
@@ -104,7 +104,7 @@ describe('an edit', () => {
   });
 });
 
-describe('an edit by hand meanwhile', () => {
+describe('a manual edit in the meantime', () => {
   test('is a conflict, and not lost', async () => {
     const folder = folderFor();
     const file = storeIn(folder, `version: 1\n# ${'x'.repeat(20_000)}\n`);
@@ -155,7 +155,7 @@ describe('writers at the same time', () => {
     expect(names(file)).toEqual(['a']);
   });
 
-  test('wait for another one of this process although the clock was set meanwhile', async () => {
+  test('wait for another one of this process although the clock was set in the meantime', async () => {
     const file = storeIn(folderFor());
     const unlock = await lockFile(file);
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + DAY });

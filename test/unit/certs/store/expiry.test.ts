@@ -13,7 +13,7 @@ const start = Date.UTC(2026, 0, 1);
 beforeEach(() => vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: start }));
 afterEach(() => vi.useRealTimers());
 
-/** Long-lived, unless told how long it lives. */
+/** Long-lived by default. */
 async function entryFor(name: string, days: number, lifeDays = days + 365, renews = false): Promise<StoreEntry> {
   const root = await (await createPki()).root();
   const { x509: leaf } = await root.issue({
@@ -39,7 +39,7 @@ function watchIn(
   return { watch: new ExpiryWatch({ stateFile, onNotice, ...options }), told, notices };
 }
 
-/** Lets days pass, hour by hour, with what is due in each told before the next. */
+/** Lets days pass, hour by hour; what is due in an hour is announced before the next. */
 async function pass(days: number, watch: ExpiryWatch): Promise<void> {
   for (let hour = 0; hour < days * 24; hour++) {
     vi.advanceTimersByTime(DAY / 24);
@@ -48,7 +48,7 @@ async function pass(days: number, watch: ExpiryWatch): Promise<void> {
 }
 
 describe('an expiring certificate', () => {
-  test('is told of at each threshold and at its end, once each', async () => {
+  test('is announced at each threshold and at its end, once each', async () => {
     const entries = [await entryFor('a', 40)];
     const { watch, told, notices } = watchIn(path.join(folderFor(), 'expiry.json'));
     await watch.update(entries);
@@ -63,7 +63,7 @@ describe('an expiring certificate', () => {
     expect(notices[0]).toMatchObject({ subject: 'CN=a', notAfter: new Date(start + 40 * DAY) });
   });
 
-  test('that lives a short time is told of in its last third: of 24 hours once, of 45 days from 15 days on', async () => {
+  test('with a short lifetime is announced in its last third: of 24 hours once, of 45 days from 15 days on', async () => {
     const short = watchIn(path.join(folderFor(), 'expiry.json'));
     await short.watch.update([await entryFor('a', 1, 1)]);
     await pass(15 / 24, short.watch);
@@ -88,7 +88,7 @@ describe('an expiring certificate', () => {
     expect(told).toEqual(['a 1 0']);
   });
 
-  test('is not told of again after a restart', async () => {
+  test('is not announced again after a restart', async () => {
     const stateFile = path.join(folderFor(), 'expiry.json');
     const entries = [await entryFor('a', 10)];
     const first = watchIn(stateFile);
@@ -102,14 +102,14 @@ describe('an expiring certificate', () => {
     expect(second.told).toEqual(['a 7 6']);
   });
 
-  test('found late is told of once, by the nearest threshold', async () => {
+  test('found late is announced once, by the nearest threshold', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
     await watch.update([await entryFor('a', 0.5), await entryFor('b', -3)]);
     watch.close();
     expect(told).toEqual(['a 1 0', 'b 0 -3']);
   });
 
-  test('is told of again when it was told because the clock was ahead', async () => {
+  test('is announced again when the first time was because the clock was ahead', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
     await watch.update([await entryFor('a', 20)]);
     vi.setSystemTime(start + 400 * DAY);
@@ -129,7 +129,7 @@ describe('an expiring certificate', () => {
     expect(told).toEqual(['a 7 5', 'a 7 6']);
   });
 
-  test('of a disabled entry, or of one that can not be loaded, is not told of', async () => {
+  test('of a disabled entry, or of one that can not be loaded, is not announced', async () => {
     const { watch, told } = watchIn(path.join(folderFor(), 'expiry.json'));
     const entry = await entryFor('a', 5);
     await watch.update([
@@ -140,7 +140,7 @@ describe('an expiring certificate', () => {
     expect(told).toEqual([]);
   });
 
-  test('is told of although the state file is damaged or can not be written', async () => {
+  test('is announced although the state file is damaged or can not be written', async () => {
     const folder = folderFor();
     const stateFile = path.join(folder, 'expiry.json');
     writeFileSync(stateFile, '{ half');

@@ -1,5 +1,5 @@
 /**
- * A process that adds entries to FILE one after another, named from PREFIX, and tells each when it is acknowledged. It goes
+ * A process that adds entries to FILE one after another, named from PREFIX, and reports each when it is acknowledged. It goes
  * through the same lock and the same writes as an edit of the store, without the modules that understand YAML: those take
  * half a second to load, 200 times.
  */

@@ -46,7 +46,7 @@ test(`${kills} writers killed at random moments: the file always parses, and no 
       const there = names(own);
       if (there === null) broken++;
       lost.push(...acknowledged.filter((name) => !there?.includes(name)));
-      // Keeps the file small, and shows that the lock of a dead writer holds nobody up.
+      // Keeps the file small, and shows that the lock of a dead writer blocks no other.
       if (round % 10 === 9) writeFileSync(own, start, { mode: 0o600 });
     }
     await editStore(own, { do: 'add-certificate', certificate: { name: 'last', host: 'x', cert: 'x' } });

@@ -86,7 +86,7 @@ describe('which entry wins', () => {
     expect([choice.entry?.name, choice.reason]).toEqual([name, reason]);
   });
 
-  test('nobody, where nothing matches', async () => {
+  test('no entry, where nothing matches', async () => {
     const store = await storeOf(entries(['corp *.corp.example']));
     expect(store.chooseCertificate(parseAuthority('corp.example:443'))).toEqual({
       entry: null,
@@ -152,7 +152,7 @@ describe('what a client asks for', () => {
   ])('%s, which is refused', async (certificate, message) => {
     await expect(choose({ certificate })).rejects.toMatchObject({ code: 'CLIENT_CERTIFICATE_UNKNOWN', message });
   });
-  test('one by name that is for another host, which is refused: a certificate goes nowhere else', async () => {
+  test('one by name that is for another host, which is refused: a certificate is sent only to its host', async () => {
     const store = await storeOf(entries(lines));
     expect(() => store.chooseCertificate(parseAuthority('evil.example:443'), { certificate: 'exact' })).toThrow(
       'the certificate exact is for api.corp.example:443, not for evil.example:443',

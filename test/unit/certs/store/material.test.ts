@@ -73,7 +73,7 @@ describe('from variables', () => {
     });
   });
 
-  test('that hold something else: it is told by name, and nothing of it is shown', async () => {
+  test('that hold something else: the message has the name, and none of the content', async () => {
     setVariables({ MTLSD_T_CERT: 'secret garbage' });
     const { watched } = await opened('cert: { env: MTLSD_T_CERT }');
     const [problem] = watched.store.current.entries[0]?.problems ?? [];
@@ -104,7 +104,7 @@ describe('from programs', () => {
     expect(readdirSync(folder).sort()).toEqual(['both.pem', 'certificates.yaml', 'ran']);
   });
 
-  test('refresh: the new certificate is used by itself', async () => {
+  test('refresh: the new certificate is used automatically', async () => {
     const folder = folderFor();
     writeFileSync(path.join(folder, 'both.pem'), first.certPem + first.keyPem, { mode: 0o600 });
     const { watched } = await opened('cert: { command: [cat, both.pem], refresh: 1s }', folder);
@@ -115,7 +115,7 @@ describe('from programs', () => {
     expect(sent(watched)).toBe(second.x509.fingerprint256);
   });
 
-  test('refresh goes on when the clock is set back', async () => {
+  test('refresh continues when the clock is set back', async () => {
     const folder = folderFor();
     writeFileSync(path.join(folder, 'both.pem'), first.certPem + first.keyPem, { mode: 0o600 });
     const { watched } = await opened('cert: { command: [cat, both.pem], refresh: 1s }', folder);

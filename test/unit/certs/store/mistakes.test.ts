@@ -27,7 +27,7 @@ const beyondSchema = new Set([
 
 const entry = (text: string) => `version: 1\ncertificates:\n  - ${text}\n`;
 
-const mistakes: readonly [what: string, text: string, told: readonly string[]][] = [
+const mistakes: readonly [what: string, text: string, problems: readonly string[]][] = [
   [
     'renew without a way',
     entry('{ host: a, cert: b, renew: {} }'),
@@ -299,7 +299,7 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
     ],
   ],
   [
-    'the same mistake in many entries, told once',
+    'the same mistake in many entries, reported once',
     `version: 1\ncertificates:\n${'  - { host: a, crt: a, cert: a, port: 0 }\n'.repeat(41)}  - { host: a, cert: a, port: 70000 }\n`,
     [
       '3:16: "crt" is not known here (41 times); expected one of name, host, port, cert, key, pfx, alias, passphrase, enabled, profile, withhold_unverified, cross_site, renew (cert?)',
@@ -319,7 +319,7 @@ const mistakes: readonly [what: string, text: string, told: readonly string[]][]
   ],
 ];
 
-/** Passphrases that lack their quotes or stand in the wrong place, and a pasted key. */
+/** Passphrases without quotes or in the wrong place, and a pasted key. */
 const canary = 'hunter2canary';
 const leaks = [
   `{ host: a, cert: b, passphrase: *${canary} }`,
@@ -346,11 +346,11 @@ const ajv = new Ajv2020({ allErrors: true });
 ajv.addKeyword('errorMessage');
 const editorAccepts = ajv.compile(JSON.parse(storeJsonSchema()) as object);
 
-describe.each(mistakes)('%s', (what, text, told) => {
-  test('is told with its place and what was expected', () => {
+describe.each(mistakes)('%s', (what, text, problems) => {
+  test('is reported with its place and what was expected', () => {
     const outcome = parseStore(text, '/home/x/certificates.yaml');
     expect(outcome.ok ? [] : outcome.problems.map(describeProblem)).toEqual(
-      told.map((line) => `certificates.yaml:${line}`),
+      problems.map((line) => `certificates.yaml:${line}`),
     );
   });
   test('is seen by an editor with the JSON Schema', () => {

@@ -220,7 +220,7 @@ describe('the store file', () => {
     expect(watched.store.current.entries[0]?.identity).toBe(before);
   });
 
-  test('a mistake changes nothing; its correction is told', async () => {
+  test('a mistake changes nothing; its correction is reported', async () => {
     const { file, watched } = await opened();
     const before = watched.store.current;
     writeFileSync(file, two.replace('version: 1', 'version: 2'));
@@ -253,7 +253,7 @@ describe('the store file', () => {
   });
 });
 
-test('100 reloads, 30 of them broken: whoever looks up meanwhile gets an identity that a good store named', async () => {
+test('100 reloads, 30 of them broken: every lookup in the meantime gets an identity that a good store named', async () => {
   const { folder, file, watched } = await opened({ watch: false });
   mkdirSync(path.join(folder, 'other'));
   put(path.join(folder, 'other'), second);

@@ -11,7 +11,7 @@ import {
 } from '../../../../src/certs/store/store.ts';
 import type { StoreSnapshot } from '../../../../src/certs/store/snapshot.ts';
 
-/** A folder of its own, gone after the test. */
+/** A new folder, removed after the test. */
 export function folderFor(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'mtlsd-store-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,7 +51,7 @@ export class Watched {
     return this.#rejected.next();
   }
 
-  /** Events that nobody has waited for. */
+  /** Events that no test has waited for. */
   get unseen(): { loaded: number; rejected: number } {
     return { loaded: this.#loaded.waiting, rejected: this.#rejected.waiting };
   }

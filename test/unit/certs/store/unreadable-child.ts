@@ -1,5 +1,5 @@
 /**
- * A process that opens the store FILE, may look into FOLDER no more after that, and reloads. A root user becomes `nobody` for it,
+ * A process that opens the store FILE, can no longer read FOLDER after that, and reloads. A root user becomes `nobody` for it,
  * since nothing is forbidden to root. It sends what became of each entry.
  */
 import { chmodSync } from 'node:fs';

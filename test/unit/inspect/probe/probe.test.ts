@@ -75,7 +75,7 @@ const demanding = () => ({ requestCert: true, ca: [clients.certPem, root.certPem
 const asking = () => ({ ...demanding(), rejectUnauthorized: false });
 
 describe('a node server', () => {
-  test('that wants nothing is told whole', async () => {
+  test('that asks for no certificate is reported completely', async () => {
     const port = await serve({ ALPNProtocols: ['http/1.1', 'h2'] });
     expect(await look(port, { identity: ours() })).toMatchObject({
       authority: `localhost:${port}`,
@@ -263,8 +263,8 @@ async function rsaServer() {
   return { cert: rsa.certPem, key: rsa.keyPem };
 }
 
-describe('a server that is none', () => {
-  test('because nobody listens', async () => {
+describe('no server', () => {
+  test('because no program listens', async () => {
     const server = net.createServer();
     const port = await listen(server);
     server.close();

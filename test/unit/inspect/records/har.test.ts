@@ -40,7 +40,7 @@ const harOf = (exchanges: readonly RecordedExchange[], options: Partial<HarOptio
     ...options,
   }).log;
 
-test('an entry tells of the request, the response, and both certificates', () => {
+test('an entry has the request, the response, and both certificates', () => {
   const { version, creator, entries } = har(
     exchangeRecord({
       exchange: 'x-1',

@@ -98,7 +98,7 @@ describe('subscribers', () => {
     ]);
   });
 
-  test('that are slow lose events, are told how many, and where the gap lies', async () => {
+  test('that are slow lose events, and get their count at the place of the gap', async () => {
     const recorder = createRecorder(roomy);
     const seen: (number | string)[] = [];
     let ready = false;

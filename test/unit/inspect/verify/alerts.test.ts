@@ -110,7 +110,7 @@ describe('explainAlert', () => {
     );
   });
 
-  test('version and name are told apart', () => {
+  test('version and name are distinguished', () => {
     expect(explain(70).about).toBe('version');
     expect(explain(112)).toMatchObject({ about: 'server_name', hint: expect.stringContaining('server_name') });
   });

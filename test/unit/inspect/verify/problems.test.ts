@@ -12,7 +12,7 @@ const rows = new Map(
 );
 
 describe('docs/problems.md', () => {
-  test('tells of every code and of no other', () => {
+  test('lists every code and no other', () => {
     expect([...rows.keys()].sort()).toEqual(Object.keys(PROBLEM_CODES).sort());
   });
 

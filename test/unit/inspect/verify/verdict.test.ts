@@ -54,7 +54,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', (version) => {
       expect(problem.hint).toMatch(/^[a-z].*[^.]$/);
     }
 
-    // In report mode it is all told, and let through.
+    // Report mode lists everything, and lets it through.
     expect(judge(observed, { ...strict, mode: 'report' })).toEqual({ ...verdict, proceed: true });
 
     // An allow list lets through just what it names: no one code of several is enough, and all of them are.
@@ -206,7 +206,7 @@ describe('judge', () => {
     expect(judge(observed, expectation()).problems.map(({ depth }) => depth)).toEqual([0]);
   });
 
-  test('refuses a leaf of the local CA in every mode, and whatever is allowed', async () => {
+  test('refuses a leaf of the local CA in every mode, with any code allowed', async () => {
     const local = await pki.root({ cn: 'mtlsd local CA' });
     const leaf = await local.issue();
     const every = { refuseIssuedBy: [local.x509], allow: ['LOCAL_CA_LEAF'], anchors: [local.x509] };
@@ -266,7 +266,7 @@ describe('judge', () => {
     );
   });
 
-  test('finds weak keys and signatures where OpenSSL was told to overlook them', async () => {
+  test('finds weak keys and signatures where OpenSSL overlooks them by setting', async () => {
     const leaf = await root.issue({ key: 'rsa1024', digest: 'SHA-1' });
     expect(codesOf(judge(observe([leaf.x509]), expectation()))).toEqual(['EE_KEY_TOO_SMALL', 'CA_MD_TOO_WEAK']);
   });
@@ -282,7 +282,7 @@ describe('judge', () => {
     );
   });
 
-  test('goes through a certificate that carries a CA from its old key to its new one', async () => {
+  test('follows a certificate that leads from the old key of a CA to its new one', async () => {
     const old = await pki.root({ cn: 'rolling' });
     const rollover = await old.intermediate({ cn: 'rolling' });
     const leaf = await rollover.issue(expired);
