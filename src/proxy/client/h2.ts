@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { Boundary, type ReportFault } from '../../core/boundary.ts';
 import { MtlsdError } from '../../core/errors.ts';
+import { atTurnEnd } from '../../runtime/turn.ts';
 import { fieldValue, sizeOf } from '../exchange/fields.ts';
 import {
   breakOff,
@@ -41,6 +42,9 @@ const MOST_QUEUED_FRAMES = 16;
 export class H2ClientConnection {
   readonly #session: ServerHttp2Session;
   readonly #streams = new Set<H2ClientStream>();
+  /** Of this turn of the event loop. */
+  readonly #arrived: H2ClientStream[] = [];
+  readonly #serve: (stream: H2ClientStream) => void;
 
   constructor(socket: TLSSocket, options: H2ClientOptions) {
     socket.allowHalfOpen = false; // a client that ends its side of HTTP/2 has left
@@ -70,9 +74,15 @@ export class H2ClientConnection {
         const held = new H2ClientStream(stream, args, inside, options);
         this.#streams.add(held);
         stream.once('close', () => this.#streams.delete(held));
-        options.onRequest(held);
+        this.#arrived.push(held);
+        if (this.#arrived.length === 1) atTurnEnd(this, 'read');
       }),
     );
+    this.#serve = inside.guard((stream: H2ClientStream) => options.onRequest(stream));
+  }
+
+  onTurnEnd(): void {
+    for (const stream of this.#arrived.splice(0)) this.#serve(stream);
   }
 
   /** Ends waits whose time is up; the session watches its own idling. */
@@ -95,7 +105,7 @@ export class H2ClientStream implements ClientStream {
   readonly host: string | undefined;
   readonly tunnel: string | null;
   readonly refusal: MtlsdError | null;
-  events: ClientEvents | null = null;
+  #events: ClientEvents | null = null;
   readonly #stream: ServerHttp2Stream;
   /** How long what is left of a request may keep its stream open once the response is through. */
   readonly #leftoverMs: number;
@@ -127,9 +137,9 @@ export class H2ClientStream implements ClientStream {
     );
     stream.on(
       'drain',
-      inside.guard(() => this.events?.onClientDrain()),
+      inside.guard(() => this.#events?.onClientDrain()),
     );
-    stream.on('error', () => {}); // a reset by the client is routine; 'close' tells it
+    stream.on('error', () => {}); // a reset by the client is routine; 'close' follows
     stream.on(
       'aborted',
       inside.guard(() => this.#gone()),
@@ -147,6 +157,15 @@ export class H2ClientStream implements ClientStream {
     );
   }
 
+  get events(): ClientEvents | null {
+    return this.#events;
+  }
+
+  set events(events: ClientEvents) {
+    this.#events = events;
+    if (this.#state === 'over') events.onGone(this.#resetCode); // within the turn in which it came
+  }
+
   readBody(): void {
     const stream = this.#stream;
     if (this.#flowing) return void stream.resume();
@@ -154,10 +173,10 @@ export class H2ClientStream implements ClientStream {
     // RFC 9110 §10.1.1; only a server of node:http2's own answers it by itself.
     const expects = this.hasBody && fieldValue(this.fields, 'expect')?.toLowerCase() === '100-continue';
     if (expects && !this.#closed && !stream.headersSent) stream.additionalHeaders({ ':status': 100 });
-    stream.on('data', (chunk: Buffer) => this.events?.onBody(chunk));
+    stream.on('data', (chunk: Buffer) => this.#events?.onBody(chunk));
     stream.on('end', () => {
       if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR)
-        this.events?.onBodyEnd(this.#requestTrailers);
+        this.#events?.onBodyEnd(this.#requestTrailers);
     });
   }
 
@@ -217,8 +236,12 @@ export class H2ClientStream implements ClientStream {
   #gone(): void {
     if (this.#state !== 'open') return;
     this.#state = 'over';
+    this.#events?.onGone(this.#resetCode);
+  }
+
+  get #resetCode(): number {
     // Of a connection that was lost the code is NO_ERROR, which would let the origin continue.
-    this.events?.onGone(this.#stream.rstCode || constants.NGHTTP2_CANCEL);
+    return this.#stream.rstCode || constants.NGHTTP2_CANCEL;
   }
 
   /** Reset by the client, though its 'close' may not have come yet. */

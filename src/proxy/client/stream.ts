@@ -38,8 +38,9 @@ export interface ClientStream {
   readonly tunnel: string | null;
   /** Why it is answered here and never sent on. HTTP/1.1 refuses such a request before it is a stream. */
   readonly refusal: MtlsdError | null;
-  /** Set once, before anything else is called. */
-  events: ClientEvents | null;
+  /** Set once, before anything else is called. Where the client has left already, that calls `onGone`. */
+  get events(): ClientEvents | null;
+  set events(events: ClientEvents);
   /** The body flows from here on, or again; where the client waits for 100 (Continue), the first call answers it. */
   readBody(): void;
   pauseBody(): void;

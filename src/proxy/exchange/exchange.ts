@@ -97,6 +97,7 @@ export class Exchange implements UpstreamEvents, ClientEvents {
 
   run(): void {
     this.#stream.events = this;
+    if (this.#state === 'done') return;
     try {
       if (this.#stream.refusal) throw this.#stream.refusal;
       const forwarded = forwardRequestFields(this.#stream.fields);
