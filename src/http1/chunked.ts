@@ -64,7 +64,7 @@ export class ChunkedBody {
         return byte === CR ? 'size LF' : this.#extend(byte);
       case 'extension':
         if (byte !== CR) return this.#extend(byte);
-        if (!EXTENSIONS.test(this.#text)) throw malformed('a chunk extension that is none (RFC 9112 §7.1.1)');
+        if (!EXTENSIONS.test(this.#text)) throw malformed('an invalid chunk extension (RFC 9112 §7.1.1)');
         this.#text = '';
         return 'size LF';
       case 'size LF':

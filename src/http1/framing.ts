@@ -37,7 +37,7 @@ export function frameRequest(version: Version, fields: readonly string[]): Frame
 export function frameResponse(version: Version, fields: readonly string[], status: number, method: string): Framed {
   const { framing, keepAlive } = declared(version, fields);
   if (hasNoBody(status, method)) {
-    // RFC 9110 §8.6 forbids a length in 1xx and 204, and §15.4.5 in 304 but of the same representation. Bytes of a body that
+    // RFC 9110 §8.6 forbids a length in 1xx and 204, and §15.4.5 in 304 unless it is that of the same representation. Bytes of a body that
     // is sent all the same would read as the next response.
     const declaresBody = framing !== null && framing !== NONE && (status === 204 || status === 304);
     return { framing: NONE, keepAlive: keepAlive && !declaresBody };
@@ -102,6 +102,6 @@ function bodyOf(version: Version, length: string | null, coding: string | null):
   if (!/^\d+$/.test(length) || Number(length) > Number.MAX_SAFE_INTEGER) {
     throw malformed(`the Content-Length ${quoted(length)} (RFC 9110 §8.6)`);
   }
-  // A body of nothing is none: no reader waits for it.
+  // No reader waits for an empty body.
   return Number(length) === 0 ? NONE : { kind: 'length', length: Number(length) };
 }

@@ -1,4 +1,4 @@
-/** Which bytes may stand where. A table has a 1 for each byte (0 to 255) that is allowed. */
+/** Which bytes are allowed where. A table has a 1 for each byte (0 to 255) that is allowed. */
 
 export const HTAB = 0x09;
 export const LF = 0x0a;

@@ -1,6 +1,6 @@
 /**
- * A start line with its fields, or trailers, by their grammar; what the fields say is for framing.ts. Each byte is looked at once and refused where it stands: nothing depends on how the
- * bytes were split, the cost is linear, and a peer that stops after a bad byte is answered.
+ * A start line with its fields, or trailers, by their grammar; framing.ts reads what the fields say. Each byte is read once,
+ * and a bad one is refused at once: nothing depends on how the bytes were split, and the cost is linear.
  */
 import { byteName, Http1Error, malformed } from './errors.ts';
 import { COLON, CR, DIGIT, isSpace, LF, NONE, SP, skip, TARGET, TOKEN, table, VALUE } from './grammar.ts';
@@ -16,7 +16,7 @@ interface State {
   readonly run: Uint8Array;
   readonly delimiter: number;
   readonly mayBeEmpty: boolean;
-  /** What follows a CR that stands in place of the run. */
+  /** What follows a CR in place of the run. */
   readonly afterCr: State | null;
   readonly places: readonly Uint8Array[] | null;
   /** What follows; null: nothing, that was the end. */
@@ -66,7 +66,7 @@ export class Head {
   #emptyLines = 0;
   #text = '';
   #runStart = 0;
-  /** Where each delimiter stands. */
+  /** The place of each delimiter. */
   #delimiters: number[] = [];
 
   constructor(limit: number) {

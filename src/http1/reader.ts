@@ -98,7 +98,7 @@ abstract class MessageReader<H extends MessageHead> {
     return this.#input.takeRest();
   }
 
-  /** What was received and what follows can't be trusted any more. */
+  /** Nothing of the connection is read after an error. */
   #broken(error: unknown): unknown {
     this.#error = error;
     this.#input = new Input();

@@ -37,7 +37,7 @@ export function responseHead(status: number, reason: string, fields: readonly st
   return `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(fields)}\r\n`;
 }
 
-/** What stands before `length` bytes of data; CR LF follows them. Throws TypeError for 0, which would end the body. */
+/** The line before `length` bytes of data; CR LF follows them. Throws TypeError for 0, which would end the body. */
 export function chunkHead(length: number): string {
   if (!Number.isSafeInteger(length) || length < 1) throw new TypeError('invalid chunk size (RFC 9112 §7.1)');
   return `${length.toString(16)}\r\n`;

@@ -1,6 +1,6 @@
 /**
- * The one way to a TLS connection with a server: offer this, see what comes. What the server is held to, and what is made of
- * the outcome, is for others to decide; requests, probes and connections to an upstream proxy all begin here.
+ * The one way to make a TLS connection to a server, for requests, probes and connections to an upstream proxy. The caller
+ * judges what the handshake shows.
  */
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -8,7 +8,7 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { withoutPeerObject } from './peer-chain.ts';
 
 export interface HandshakeOptions {
-  /** A connected socket, or anything that stands for one. */
+  /** A connected socket, or a stream in place of one. */
   readonly transport: Duplex;
   readonly secureContext: SecureContext;
   /** Sent as SNI unless it is an address, which is no server name (RFC 6066 §3). */
@@ -16,7 +16,7 @@ export interface HandshakeOptions {
   /** In order of preference; none for no ALPN. */
   readonly alpn: readonly string[];
   readonly timeoutMs: number;
-  /** Ends the handshake early: nobody waits for it any longer. */
+  /** Ends the handshake early. */
   readonly signal?: AbortSignal;
   readonly onKeylog?: ((line: Buffer, socket: TLSSocket) => void) | null;
   /** Called as the server's flight is read, when a handshake that fails still knows what it saw. */

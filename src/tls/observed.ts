@@ -2,7 +2,7 @@
 import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
 
 export interface Observed {
-  /** null where there is none yet, or no more: a server that hangs up takes all of this along. */
+  /** null before the handshake, and after the server has closed the connection. */
   readonly protocol: string | null;
   /** OpenSSL's name. */
   readonly cipher: string | null;

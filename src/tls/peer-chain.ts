@@ -35,7 +35,7 @@ const MOST_SEEN = 500;
 
 export interface ChainReader {
   /**
-   * @param place the authority, and what else tells servers apart
+   * @param place the authority
    * @param opensslError OpenSSL's verdict on this connection; null where it accepts the chain
    * @param again whatever was seen before: something is looked for on the chain beyond what to show of it
    */

@@ -22,7 +22,7 @@ const HOP_BY_HOP = new Set([
 /** The fields that a client speaks to this daemon with; the rest of the request never shows them. */
 const OWN_FIELDS = { verification: 'mtlsd-verification', certificate: 'mtlsd-certificate' } as const;
 
-/** Most names are told from those that mean something here by their length alone, which spares a copy and a hash of each. */
+/** The length alone shows that most names mean nothing here, which saves a copy and a hash of each. */
 const MEANINGFUL_LENGTHS = new Set(
   [
     ...HOP_BY_HOP,
@@ -148,7 +148,7 @@ function retain(fields: string[], keep: (name: string) => boolean): string[] {
   return fields;
 }
 
-/** RFC 9110 §7.6.1: a sender must not name an end-to-end field that everybody needs; attacks do. */
+/** RFC 9110 §7.6.1: a sender must not name an end-to-end field; attacks do. */
 const NEVER_HOP_BY_HOP = [
   'host',
   'content-length',

@@ -18,7 +18,7 @@ const APPLE = 'mtlsd-ca.mobileconfig';
 
 /**
  * All that is served over plain HTTP, by path.
- * @param answer a line that tells `mtlsd doctor` who answers
+ * @param answer a line by which `mtlsd doctor` knows who answers
  */
 export function landingFiles(ca: LandingCa, answer: string): ReadonlyMap<string, LandingFile> {
   const page = pageOf(ca, answer);
@@ -33,7 +33,7 @@ export function landingFiles(ca: LandingCa, answer: string): ReadonlyMap<string,
   ]);
 }
 
-/** One certificate a file: most programs install no more of one. */
+/** One certificate a file: most programs install only the first of a file. */
 function filesOf(certificate: X509Certificate, index: number): [string, LandingFile][] {
   const name = nameOf('mtlsd-ca', index);
   const der = { fields: ['Content-Type', 'application/x-x509-ca-cert'], body: certificate.raw };

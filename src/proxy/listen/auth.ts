@@ -15,7 +15,7 @@ export interface Credentials {
 export type Passwords = Secret | ReadonlyMap<string, Secret> | null;
 
 export function credentials(passwords: Passwords): Credentials {
-  // Digests are of one length, as timingSafeEqual needs, and tell nothing of the password's.
+  // Digests are of one length, as timingSafeEqual needs, and do not show the password's length.
   const wantedOf = wantedBy(passwords);
   return {
     check(field) {
@@ -38,7 +38,7 @@ function wantedBy(passwords: Passwords): (user: string) => Buffer | null {
     return () => wanted;
   }
   const users = new Map([...passwords].map(([user, password]) => [user, sha256(password.reveal())]));
-  // A random one for names that nobody has, so that they take as long and are refused with the same words.
+  // A random one for unknown names: they take as long, and the refusal is the same.
   const never = randomBytes(32);
   return (user) => users.get(user) ?? never;
 }

@@ -110,7 +110,7 @@ interface Asked {
   readonly profile: string | undefined;
 }
 
-/** @param open tells the client that its way is open */
+/** @param open answers the client that its tunnel is open */
 async function proceed(context: ConnectContext, socket: Socket, asked: Asked, open: () => void): Promise<void> {
   const { authority, client, profile } = asked;
   const decideNow = (store: StoreSnapshot): Decision =>
@@ -133,7 +133,7 @@ interface Accepted extends Asked {
   readonly decision: Decision;
 }
 
-/** After the 200: the first bytes tell whether there is TLS to intercept. */
+/** After the 200: the first bytes show whether there is TLS to intercept. */
 async function interceptOrTunnel(context: ConnectContext, socket: Socket, accepted: Accepted): Promise<void> {
   const { authority, client, profile, decision } = accepted;
   context.waiting.add(socket);
@@ -154,7 +154,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   }
   const hello = readClientHello(first);
   await nextHandshake();
-  if (socket.destroyed) return; // the client left while others had their turn
+  if (socket.destroyed) return; // the client left
   const connection: ClientConnection = {
     authority,
     scheme: 'https',
@@ -163,7 +163,7 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
     serverName: hello.serverName,
     host: null,
   };
-  // The origin's handshake runs while the client's does; which protocol it should speak, the client's offer tells.
+  // The origin's handshake runs while the client's does; the client's offer decides the protocol.
   if (decision.choice.entry?.identity !== null && !isOwnName(accepted)) {
     const { choice, policy } = decision;
     const route = routeOf({ scheme: 'https', authority, wish: { profile }, choice, policy });
@@ -172,7 +172,6 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   context.serve(await intercept(context.interception, socket, authority), connection);
 }
 
-/** `ip:port` of the other end. */
 /** `ip:port`; clients of a UNIX socket have no address. */
 export const clientOf = ({ remoteAddress, remotePort }: Socket): string =>
   remoteAddress === undefined ? 'unix' : `${remoteAddress}:${remotePort}`;

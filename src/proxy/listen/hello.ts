@@ -34,7 +34,7 @@ export function readClientHello(bytes: Buffer): ClientHello {
       at += 4 + length;
     }
   } catch {
-    // cut off: what was read so far stands
+    // cut off: what was read so far is used
   }
   return { serverName, alpn };
 }

@@ -1,6 +1,6 @@
 /**
  * The ways in: listen, admit, limit, drain. A connection that is admitted becomes HTTP on the proxy's own port, SOCKS, or a
- * local port of one origin; what comes of it is a client connection, whose requests become exchanges.
+ * local port of one origin; each gives a client connection, whose requests become exchanges.
  */
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';

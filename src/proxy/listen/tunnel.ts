@@ -41,7 +41,7 @@ export interface TunnelRequest {
 
 /**
  * Opens the way first, so that a failure can still be answered in the clear.
- * @param confirm tells the client, once the origin is reached
+ * @param confirm answers the client, once the origin is reached
  * @throws MtlsdError as `open` does, after the record is out
  */
 export async function tunnel(

@@ -4,7 +4,7 @@
  *
  * In TLS 1.3 the client is done before the server has looked at the client's certificate; a refusal arrives on the first read
  * (RFC 8446 §4.4.2.4). A session ticket (§4.6.1, sent after the client's Finished was verified) or any data says "accepted";
- * an alert or an end says "refused"; a server that says nothing is presumed to have accepted after a while.
+ * an alert or an end says "refused"; a server that stays silent is presumed to have accepted after a time.
  */
 import type { Socket } from 'node:net';
 import type { MtlsdError } from '../../core/errors.ts';
@@ -104,7 +104,7 @@ export class UpstreamConnection {
     this.#doubtUntil = 0;
   }
 
-  /** We end it ourselves: what the server would have said of our certificate stays unknown, and is no refusal. */
+  /** We end it ourselves: whether the server accepts our certificate stays unknown, and is not a refusal. */
   end(): void {
     this.abandon();
     this.socket.destroy();
@@ -116,7 +116,7 @@ export class UpstreamConnection {
     this.#doubtUntil = 0;
   }
 
-  /** The connection ended; called as often as somebody notices. */
+  /** The connection ended; may be called more than once. */
   lost(error: Error | null): void {
     this.error ??= error;
     if (this.#settlement !== 'undecided') return;

@@ -1,6 +1,6 @@
 /**
  * One upstream connection, from a plan to a TLS socket that may be written to: TCP (or another proxy's tunnel), TLS with the
- * plan's identity and policy, verdict. Everything learnt on the way stands in the connection's record, which is logged once.
+ * plan's identity and policy, verdict. The connection's record holds what is learnt on the way, and is logged once.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { SecureContext, TLSSocket } from 'node:tls';
@@ -31,7 +31,7 @@ export interface DialerOptions {
 }
 
 /**
- * @param signal where the connection is no longer wanted; no certificate leaves after that
+ * @param signal where the connection is no longer wanted; no certificate is sent after that
  * @throws MtlsdError as classified; the record of the failed connection is out by then, its id in `connection`
  */
 export type Dial = (plan: DialPlan, signal?: AbortSignal) => Promise<UpstreamConnection>;
@@ -46,7 +46,7 @@ export function createDialer(options: DialerOptions): Dial {
     const careful = identity !== null && entry?.withholdUnverified === true;
     const attempt = await shake(plan, draft, identity, careful, signal);
     const { verdict } = attempt;
-    // The server was judged before our certificate left, and it is not verified: in report mode it is asked without it.
+    // The server was judged before our certificate was sent, and is not verified: report mode connects again without it.
     if (!draft.withheld || !verdict?.proceed) return conclude(draft, attempt);
     const bare = new RecordDraft(plan, null, true);
     return conclude(bare, await shake(plan, bare, null, false, signal));
@@ -57,7 +57,7 @@ export function createDialer(options: DialerOptions): Dial {
     readonly verdict: Verdict | null;
   }
 
-  /** @param careful judge while the certificate has not left, and end the handshake where the server is not verified */
+  /** @param careful judge before the certificate is sent, and end the handshake where the server is not verified */
   async function shake(
     plan: DialPlan,
     draft: RecordDraft,
@@ -88,7 +88,7 @@ export function createDialer(options: DialerOptions): Dial {
       onKeylog: options.onKeylog,
       onSeen: (seen) => {
         draft.seen(seen, serverName, false);
-        // A connection without the certificate is to end in a verdict, also where the server ends it for want of one.
+        // A connection without the certificate gets a verdict, also where the server ends it because it requires one.
         if (draft.withheld && draft.requested === true && !verdict) verdict = judge(seen, earlyVerifyError(seen), null);
       },
       ...(careful && {
@@ -101,7 +101,7 @@ export function createDialer(options: DialerOptions): Dial {
       }),
     });
     draft.ms.tls = performance.now() - started;
-    // Nobody waits for it any more, and our certificate did not leave: nothing worth a record.
+    // No request waits for it, and our certificate was not sent: nothing worth a record.
     if (failure === 'stopped' && signal?.aborted) throw handshakeError(draft, failure);
     if (failure === null) {
       draft.seen(socket, serverName, true);
@@ -167,8 +167,8 @@ export function createDialer(options: DialerOptions): Dial {
 }
 
 /**
- * In report mode the version is judged like the rest, after the handshake; TLS 1.2 is what is spoken without any rule. In
- * enforce a version that is too old never comes to be, so that no certificate is shown on it.
+ * In report mode the version is judged after the handshake, like the rest; without a rule the oldest is TLS 1.2. Enforce
+ * mode never agrees on a version that is too old, so no certificate is shown on it.
  */
 function withReportedVersions(policy: Policy): Policy {
   const judged = policy.mode === 'report' || policy.allow.includes('TLS_VERSION_TOO_LOW');

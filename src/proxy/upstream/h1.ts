@@ -34,7 +34,7 @@ interface Active {
   head: ResponseHead | null;
 }
 
-/** A server that names a longer time is not believed: state between here and there may be gone by then. */
+/** The longest time that a server is believed: a NAT on the way may drop the connection before that. */
 const LONGEST_KEEP_ALIVE_MS = 600_000;
 /** A request that is written as the server closes is lost, so stay below the time that it names. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
@@ -188,7 +188,7 @@ export class H1Connection implements UpstreamStream {
         this.#read();
       }
     } catch {
-      // cut off: 'close' tells the exchange
+      // cut off: 'close' follows
     }
     if (this.#state !== 'detached') this.#socket.destroy();
   };

@@ -23,7 +23,7 @@ const IDLE_MS = 60_000;
 export const MAX_STREAMS = 100;
 /** The value that means no limit (RFC 9113 §6.5.2), and Node's for a server that names none. */
 const NO_LIMIT = 0xffff_ffff;
-/** A server that never sends its SETTINGS is none of HTTP/2 (RFC 9113 §3.4). */
+/** A server that never sends its SETTINGS does not speak HTTP/2 (RFC 9113 §3.4). */
 const SETTINGS_MS = 10_000;
 
 export interface H2Options {

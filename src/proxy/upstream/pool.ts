@@ -1,6 +1,6 @@
 /**
  * The connections of one route: no connection can ever serve a request whose identity or policy is another. The pool knows
- * what the origin speaks, dials ahead, and queues; a request that nobody waits for any more is dropped before a dial.
+ * what the origin speaks, dials ahead, and queues; a request whose client left is dropped before a dial.
  */
 import { hostField } from '../../core/authority.ts';
 import { contained } from '../../core/boundary.ts';
@@ -31,7 +31,7 @@ const ALPN: Readonly<Record<Version, readonly string[]>> = { h1: ['http/1.1'], h
 
 /** A request that waits for a connection. */
 export interface Ticket {
-  /** Nobody waits any more; does nothing once the request was written. */
+  /** The client left; does nothing once the request was written. */
   cancel(): void;
 }
 
@@ -46,7 +46,7 @@ interface Waiting extends Ticket {
 
 /** More than this is an overload that no origin catches up with. */
 const MOST_WAITING = 10_000;
-/** The failure of a dial ahead is the answer to a request that comes by then. */
+/** The failure of a dial ahead answers a request that arrives within this time. */
 const AHEAD_MS = 5_000;
 
 interface DialInFlight {
@@ -152,7 +152,7 @@ export class Pool {
     return this.#lacks === wanted ? other(wanted) : wanted;
   }
 
-  /** Gives nothing new: what waits is decided again, and what is under way finishes. */
+  /** Takes no more requests: those that wait are decided again, and those under way finish. */
   retire(): void {
     this.#state = 'closed';
     this.#closeAll();
@@ -249,7 +249,7 @@ export class Pool {
     return null;
   }
 
-  /** null: wait, for a session, for its settings, or for the server's word on our certificate. */
+  /** null: wait for a session, for its settings, or until the server accepts our certificate. */
   #sessionFor(waiting: Waiting): H2Session | null {
     for (const session of this.#h2) {
       if (!session.room) continue;
@@ -262,7 +262,7 @@ export class Pool {
     return null;
   }
 
-  /** In the order of their coming, as far as there are connections. */
+  /** In the order of arrival, as far as there are connections. */
   #serveWaiting(): void {
     for (const waiting of this.#waiting) {
       if (this.#idle.length === 0 && this.#h2.size === 0) break;
@@ -295,7 +295,7 @@ export class Pool {
     setImmediate(this.#nextTurn);
   }
 
-  /** At the cap, an idle connection of the version that nobody waits for gives its place. */
+  /** At the cap, an idle connection of the version that no request waits for is closed. */
   #makeRoom(): void {
     const idle = this.idle.filter(({ upstream }) => upstream.settlement !== 'undecided');
     if (idle.length === 0) return;
@@ -334,7 +334,7 @@ export class Pool {
 
   #connected(upstream: UpstreamConnection, version: Version): void {
     if (this.#state === 'closed') return upstream.end();
-    // By a CRL, or a second, that came after its verdict: those who wait get another verdict.
+    // By a CRL, or a second, that came after its verdict: waiting requests get another verdict.
     if (upstream.standing.revoked() || upstream.standing.lapsed()) {
       upstream.end();
       return this.#serveWaiting();
@@ -382,7 +382,7 @@ export class Pool {
     this.#serveWaiting();
   }
 
-  /** A connection ended; where it ended with a refusal before anything was written, that is the answer to who waits longest. */
+  /** A connection ended; a refusal before anything was written is the answer to the request that waits longest. */
   #lost(upstream: UpstreamConnection): void {
     const { refusal } = upstream;
     if (refusal && upstream.uses === 0) this.#failOldest(refusal);
@@ -422,7 +422,7 @@ export class Pool {
       if (dial.ahead) this.#remember(failure);
       return;
     }
-    // With no connection at all, the origin is as unreachable for everybody who waited when the dial began.
+    // With no connection at all, the origin is unreachable for all requests that waited when the dial began.
     const all = this.#h1.size + this.#h2.size === 0;
     const hit = [...this.#waiting]
       .filter(({ version }) => version === dial.version)

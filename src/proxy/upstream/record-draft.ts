@@ -58,7 +58,7 @@ export class RecordDraft {
     revocation: null,
     spans: [],
   };
-  /** Whether the server asked for a client certificate; null where the handshake ended before that could be told. */
+  /** Whether the server asked for a client certificate; null where the handshake ended before that is known. */
   requested: boolean | null = null;
   /** Where it asked, and takes no key of the kind that we have. */
   mismatch: { readonly ours: string; readonly takes: string } | null = null;

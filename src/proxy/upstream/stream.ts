@@ -1,8 +1,8 @@
 /**
  * What an exchange asks of an origin, and hears back; the same for HTTP/1.1 and HTTP/2, which one contract test holds to it
  * (test/unit/proxy/upstream-contract.test.ts). The order of events is
- * `onReached onInform* (onResponse onData* onEnd | onTunnel)`, and `onError` in place of whatever did not come. A response may
- * come before the request was sent whole. After `onEnd`, `onTunnel`, `onError` or an `abort` comes nothing.
+ * `onReached onInform* (onResponse onData* onEnd | onTunnel)`, and `onError` in place of the rest. A response may
+ * come before the request was sent whole. Nothing comes after `onEnd`, `onTunnel`, `onError` or an `abort`.
  */
 import type { Duplex } from 'node:stream';
 import type { MtlsdError } from '../../core/errors.ts';
@@ -40,7 +40,7 @@ export interface UpstreamEvents {
   onReached(stream: UpstreamStream, connection: UpstreamConnection, reused: boolean): void;
   /** A 1xx other than 100 and 101; fields flat and as received. */
   onInform(status: number, fields: string[]): void;
-  /** @param ended nothing follows, which HTTP/2 says with the fields: gRPC tells such a response from an empty body */
+  /** @param ended nothing follows, which HTTP/2 says with the fields: gRPC distinguishes it from an empty body */
   onResponse(status: number, reason: string, fields: string[], ended: boolean): void;
   onData(chunk: Buffer): void;
   onEnd(trailers: string[]): void;
