@@ -274,7 +274,7 @@ export class Pool {
   /** As many dials as requests that wait for one, one in each turn, and no more than the settings allow. */
   #dialForWaiting(): void {
     let room = this.#options.maxConnections - this.#h1.size - this.#h2.size - this.#dials.size;
-    if (this.#state === 'closed' || this.#waiting.size === 0) return;
+    if (this.#paced || this.#state === 'closed' || this.#waiting.size === 0) return;
     if (room <= 0) return this.#makeRoom();
     const missing = { h1: 0, h2: 0 };
     for (const { version } of this.#waiting) missing[version] += 1;
@@ -287,7 +287,7 @@ export class Pool {
       room -= 1;
     }
     const undecided = this.#idle.filter(({ upstream }) => upstream.settlement === 'undecided').length;
-    if (this.#paced || Math.min(room, missing.h1 - dialling.h1 - undecided) <= 0) return;
+    if (Math.min(room, missing.h1 - dialling.h1 - undecided) <= 0) return;
     this.#dial('h1', false);
     // One begins in each turn of the event loop: a crowd of handshakes would hold up all other requests, and many of those that
     // wait are served by connections that others are done with.
