@@ -73,6 +73,15 @@ export function children(bytes: Buffer): Element[] {
   return elements(parent.value);
 }
 
+/**
+ * The elements of the SEQUENCE inside an EXPLICIT tag; none where the tag is absent.
+ * @throws RangeError
+ */
+export function explicitElements(holder: Element | undefined): Element[] {
+  const [inner] = holder ? children(holder.raw) : [];
+  return inner ? children(inner.raw) : [];
+}
+
 /** An OBJECT IDENTIFIER's contents in dots (X.690 §8.19). */
 export function oidText(value: Buffer): string {
   const arcs: number[] = [];

@@ -1,8 +1,8 @@
 /** What node:crypto does not show of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
 import type { X509Certificate } from 'node:crypto';
-import { children, type Element, elements, oidText, TAG } from './der.ts';
+import { children, type Element, elements, explicitElements, oidText, TAG } from './der.ts';
 
-interface Extension {
+export interface Extension {
   readonly critical: boolean;
   /** The DER inside the OCTET STRING. */
   readonly value: Buffer;
@@ -25,9 +25,18 @@ const TAG_EXTENSIONS = 0xa3;
  */
 export function certificateParts(x509: X509Certificate): CertificateParts {
   const { fields, first } = fieldsOf(x509);
+  const extensions = extensionsIn(fields.find((field) => field.tag === TAG_EXTENSIONS));
+  return { issuer: need(fields[first + 2]).raw, subject: need(fields[first + 4]).raw, extensions };
+}
+
+/**
+ * The extensions of a certificate or a CRL, by OID in dots.
+ * @param holder their EXPLICIT tag
+ * @throws RangeError where the DER is damaged
+ */
+export function extensionsIn(holder: Element | undefined): Map<string, Extension> {
   const extensions = new Map<string, Extension>();
-  const list = fields.find((field) => field.tag === TAG_EXTENSIONS);
-  for (const extension of list ? children(children(list.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : []) {
+  for (const extension of explicitElements(holder)) {
     const parts = children(extension.raw);
     const critical = parts[1]?.tag === TAG.boolean && parts[1].value[0] !== 0;
     const oid = oidText(need(parts[0]).value);
@@ -35,7 +44,7 @@ export function certificateParts(x509: X509Certificate): CertificateParts {
     if (extensions.has(oid)) throw new RangeError(`the extension ${oid} is there twice`);
     extensions.set(oid, { critical, value: need(parts.at(-1)).value });
   }
-  return { issuer: need(fields[first + 2]).raw, subject: need(fields[first + 4]).raw, extensions };
+  return extensions;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   certificateParts,
   crlNames,
   distributionPointNames,
+  extensionsIn,
 } from '../extensions.ts';
 import { Lru } from '../lru.ts';
 import { TimeSlice } from '../time-slice.ts';
@@ -63,7 +64,7 @@ export async function readCrl(der: Buffer): Promise<Crl> {
     throw new RangeError('it does not say when the next one comes (nextUpdate), so it could be of any age');
   const list = rest.find(({ tag }) => tag === TAG.sequence)?.value ?? Buffer.alloc(0);
   const entries = await countEntries(list);
-  const extensions = extensionsOf(rest.find(({ tag }) => tag === 0xa0));
+  const extensions = extensionsIn(rest.find(({ tag }) => tag === 0xa0));
   if (extensions.has(EXTENSION.delta)) throw new RangeError('it is a delta CRL; name the complete one');
   for (const [oid, { critical }] of extensions)
     if (critical && oid !== EXTENSION.point && oid !== EXTENSION.aki && oid !== EXTENSION.crlNumber)
@@ -96,23 +97,6 @@ function keptAnswers(ask: (certificate: X509Certificate) => boolean): (certifica
     answers.set(certificate.fingerprint256, answer);
     return answer;
   };
-}
-
-interface Extension {
-  readonly critical: boolean;
-  readonly value: Buffer;
-}
-
-function extensionsOf(holder: Element | undefined): Map<string, Extension> {
-  const found = new Map<string, Extension>();
-  for (const each of holder ? children(children(holder.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : []) {
-    const parts = children(each.raw);
-    const [type, value] = [parts[0], parts.at(-1)];
-    if (!type || value?.tag !== TAG.octetString) throw new RangeError('its extensions are damaged');
-    const critical = parts[1]?.tag === TAG.boolean && parts[1].value[0] !== 0;
-    found.set(oidText(type.value), { critical, value: value.value });
-  }
-  return found;
 }
 
 /**

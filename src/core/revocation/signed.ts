@@ -1,6 +1,6 @@
 /** What a CA signed beside certificates: CRLs (RFC 5280 §5.1.1) and OCSP responses (RFC 6960 §4.2.1) have one frame. */
 import { constants, type KeyObject, verify, type X509Certificate } from 'node:crypto';
-import { children, type Element, oidText, TAG } from '../der.ts';
+import { children, type Element, explicitElements, oidText, TAG } from '../der.ts';
 import { tryOr } from '../try-or.ts';
 import { mayUseKey, type CertificateParts } from '../extensions.ts';
 
@@ -47,7 +47,7 @@ export function signingMethod({ algorithm }: Signed): Method {
   if (oid === RSA_PSS && parameters) {
     // RFC 4055 §3.1: [0] names the digest, which is SHA-1 where it is left out.
     const named = children(parameters.raw).find(({ tag }) => tag === 0xa0);
-    const [digest] = named ? children(children(named.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : [];
+    const [digest] = explicitElements(named);
     const known = PSS_DIGESTS[digest ? oidText(digest.value) : ''];
     if (known !== undefined) return { digest: known, pss: true };
   }

@@ -3,7 +3,7 @@
  * reader, since it runs in every handshake: 0.03 ms, where @peculiar/asn1-ocsp (2.11) takes 0.45 ms and 38 ms to load.
  */
 import { hash, X509Certificate } from 'node:crypto';
-import { children, type Element, oidText, TAG, timeOf } from '../der.ts';
+import { children, type Element, explicitElements, oidText, TAG, timeOf } from '../der.ts';
 import { certificateParts, publicKeyInfo, serialNumber } from '../extensions.ts';
 import { rfc3339 } from '../facts.ts';
 import { isSignedBy, reasonName, type Revocation, type Signed, signedOf, type Span, spanOf } from './signed.ts';
@@ -78,7 +78,7 @@ function verifiedStaple(
   const refusal = status?.value[0] ?? 2;
   if (status?.tag !== TAG.enumerated || refusal !== 0)
     throw new RangeError(`the CA's responder answered ${REFUSALS[refusal] ?? `error ${refusal}`}`);
-  const [type, content] = children(children(need(holder).raw)[0]?.raw ?? Buffer.of());
+  const [type, content] = explicitElements(need(holder));
   if (oidText(need(type).value) !== BASIC) throw new RangeError('it is of a type that is not known here');
   const [data, algorithm, signature, signers] = children(need(content).value);
   const signed = signedOf([need(data), need(algorithm), need(signature)]);
@@ -118,19 +118,20 @@ function isAbout(answer: Element, certificate: X509Certificate, issuer: X509Cert
 /** RFC 6960 §4.2.2.2: the CA itself, or a certificate that it issued for this. */
 function isEntitled(signed: Signed, signers: Element | undefined, issuer: X509Certificate, time: Date): boolean {
   if (isSignedBy(signed, issuer.publicKey)) return true;
-  const sent = signers ? children(children(signers.raw)[0]?.raw ?? Buffer.of(0x30, 0)) : [];
-  return sent.slice(0, MOST_SIGNERS).some(({ raw }) => {
-    const signer = new X509Certificate(raw);
-    const usages = signer.keyUsage as readonly string[] | undefined;
-    return (
-      usages?.includes(OCSP_SIGNING) === true &&
-      signer.issuer === issuer.subject &&
-      signer.validFromDate <= time &&
-      signer.validToDate >= time &&
-      signer.verify(issuer.publicKey) &&
-      isSignedBy(signed, signer.publicKey)
-    );
-  });
+  return explicitElements(signers)
+    .slice(0, MOST_SIGNERS)
+    .some(({ raw }) => {
+      const signer = new X509Certificate(raw);
+      const usages = signer.keyUsage as readonly string[] | undefined;
+      return (
+        usages?.includes(OCSP_SIGNING) === true &&
+        signer.issuer === issuer.subject &&
+        signer.validFromDate <= time &&
+        signer.validToDate >= time &&
+        signer.verify(issuer.publicKey) &&
+        isSignedBy(signed, signer.publicKey)
+      );
+    });
 }
 
 /** certStatus: good [0], revoked [1] { time, reason [0] }, unknown [2]. */
