@@ -12,7 +12,7 @@ import type { Api } from './api/api.ts';
 import { readOrFail } from './read-file.ts';
 
 /** Long enough for a slow network; a longer wait is not worth it. */
-const connectTimeoutMs = 10_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * @param files of `--trust`; the store's trust where there are none
@@ -43,7 +43,7 @@ export async function connectToCa(
   const secureContext = secureContextFor({ identity: null, trust, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' });
   const proxyFor = await chooseProxies(network, (message) => process.stderr.write(`mtlsd: ${message}\n`));
   const { connectTo } = network;
-  const openTcp = openThrough(proxyFor, { connectTo, timeoutMs: connectTimeoutMs, ownPorts: new Set() });
+  const openTcp = openThrough(proxyFor, { connectTo, timeoutMs: CONNECT_TIMEOUT_MS, ownPorts: new Set() });
   return async (authority) => {
     const { host, text } = authority;
     const { socket } = await openTcp(authority);
@@ -59,7 +59,7 @@ function secured(socket: TLSSocket, where: string): Promise<Socket> {
     const timer = setTimeout(() => {
       socket.destroy();
       reject(new MtlsdError('TLS_TIMEOUT', `${where} did not finish the TLS handshake in time`));
-    }, connectTimeoutMs);
+    }, CONNECT_TIMEOUT_MS);
     socket.once('secureConnect', () => {
       clearTimeout(timer);
       resolvePromise(socket);

@@ -10,7 +10,7 @@ import type { Diagnosis } from './identity.ts';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const ANY_USAGE = '2.5.29.37.0';
 /** Longer chains than any CA makes; servers give up earlier (OpenSSL's default depth is 100, Go's much less in practice). */
-const LONGEST_CHAIN = 16;
+export const LONGEST_CHAIN = 16;
 
 export type CertificateFormat = 'pem' | 'der' | 'pfx';
 

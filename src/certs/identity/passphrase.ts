@@ -3,7 +3,7 @@ import type { CodedError } from '../../core/errors.ts';
 import { LONGEST_SECRET, type ProgramSource, readSecret, secretOf, type SecretSource } from '../../core/read-secret.ts';
 import type { Secret } from '../../core/secret.ts';
 import { shellWord, unusable } from './diagnosis.ts';
-import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
+import { ProgramFailed, PROGRAM_TIMEOUT_MS, runProgram } from './program.ts';
 
 export type PassphraseSource = { readonly text: Secret } | SecretSource | ProgramSource;
 
@@ -12,7 +12,7 @@ export type PassphraseSource = { readonly text: Secret } | SecretSource | Progra
  * @throws CodedError PASSPHRASE_UNAVAILABLE with the reason and never with anything that the file or the program said, since
  *   that may be the passphrase
  */
-export async function readPassphrase(source: PassphraseSource, timeoutMs = programTimeoutMs): Promise<Secret> {
+export async function readPassphrase(source: PassphraseSource, timeoutMs = PROGRAM_TIMEOUT_MS): Promise<Secret> {
   if ('text' in source) return source.text;
   if ('command' in source) return fromCommand(source.command, source.cwd, timeoutMs);
   const reading = await readSecret(source);

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { nativeCode } from '../../core/errors.ts';
 
 /** A password manager may ask its user for a fingerprint; a longer wait would block the start. */
-export const programTimeoutMs = 10_000;
+export const PROGRAM_TIMEOUT_MS = 10_000;
 
 export interface Program {
   readonly command: readonly string[];

@@ -4,7 +4,7 @@ import { CodedError, nativeCode } from '../../core/errors.ts';
 import { detect, type Detected } from './detect.ts';
 import { diagnosis, shellWord, unusable } from './diagnosis.ts';
 import type { Diagnosis } from './identity.ts';
-import { ProgramFailed, programTimeoutMs, runProgram } from './program.ts';
+import { ProgramFailed, PROGRAM_TIMEOUT_MS, runProgram } from './program.ts';
 
 /**
  * On disk, in memory (an upload that is not stored yet), in a variable, or the output of a program; `label` names it in messages.
@@ -59,7 +59,7 @@ function variable(name: string): Buffer {
 
 async function output(command: readonly string[], cwd: string): Promise<Buffer> {
   try {
-    return await runProgram({ command, cwd, timeoutMs: programTimeoutMs, maxBytes: MOST_BYTES });
+    return await runProgram({ command, cwd, timeoutMs: PROGRAM_TIMEOUT_MS, maxBytes: MOST_BYTES });
   } catch (error) {
     if (!(error instanceof ProgramFailed)) throw error;
     throw unusable(

@@ -20,7 +20,7 @@ import { rekeyByStep, renewByStep, stepRoots } from './step-ca.ts';
 import { filesOfTarget, mainFile, refusalOf } from './target.ts';
 
 /** For the connection, two requests and a slow CA; shorter than the life of a lock from another machine. */
-const attemptTimeoutMs = 30_000;
+const ATTEMPT_TIMEOUT_MS = 30_000;
 
 /** A request that the CA accepted and has not decided: it must be sent again unchanged (RFC 7030 §4.2.3). */
 export interface PendingRequest {
@@ -165,7 +165,7 @@ export async function rehearseRenewal(attempt: Omit<Attempt, 'pending'>): Promis
   }
 }
 
-const limited = ({ signal, timeoutMs = attemptTimeoutMs }: Pick<Attempt, 'signal' | 'timeoutMs'>): AbortSignal =>
+const limited = ({ signal, timeoutMs = ATTEMPT_TIMEOUT_MS }: Pick<Attempt, 'signal' | 'timeoutMs'>): AbortSignal =>
   AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
 
 const keyOf = (identity: ClientIdentity): KeyObject => createPrivateKey(identity.keyPem());

@@ -12,8 +12,8 @@ import { parseRetryAfter } from './schedule.ts';
 export type ConnectToCa = (authority: Authority) => Promise<Socket>;
 
 /** A chain of RSA-4096 certificates has 10 KiB, and a list of CA certificates some dozens of those. */
-const maxBodyBytes = 256 * 1024;
-const maxFieldsBytes = 16 * 1024;
+const MOST_BODY_BYTES = 256 * 1024;
+const MOST_FIELDS_BYTES = 16 * 1024;
 
 export interface CaRequest {
   readonly method: 'GET' | 'POST';
@@ -63,8 +63,8 @@ export async function openCa(url: URL, connect: ConnectToCa, signal: AbortSignal
       );
     },
     allowH2: false,
-    maxResponseSize: maxBodyBytes,
-    maxHeaderSize: maxFieldsBytes,
+    maxResponseSize: MOST_BODY_BYTES,
+    maxHeaderSize: MOST_FIELDS_BYTES,
     // The signal is the limit for all of it; undici's own would end sooner and say less.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -120,7 +120,7 @@ function explained(error: unknown, connecting: unknown, { host }: URL, signal: A
     });
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
-    return invalid(`${host} sent more than ${maxBodyBytes / 1024} KiB`, error);
+    return invalid(`${host} sent more than ${MOST_BODY_BYTES / 1024} KiB`, error);
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return invalid(`${host} sent fields of more than 16 KiB`, error);
   if ((error as Error).name === 'HTTPParserError' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
     return invalid(`${host} sent something that is not HTTP`, error);

@@ -5,8 +5,8 @@ import { ProgramFailed, runProgram } from '../identity/program.ts';
 import { RenewalFault } from './fault.ts';
 
 /** For a slow CA; shorter than the life of a lock from another machine. */
-const timeoutMs = 45_000;
-const maxBytes = 256 * 1024;
+const TIMEOUT_MS = 45_000;
+const MOST_BYTES = 256 * 1024;
 
 export interface RenewalCommand {
   readonly command: readonly string[];
@@ -28,10 +28,12 @@ export type CommandOutcome =
 export async function runRenewalCommand(renewal: RenewalCommand): Promise<CommandOutcome> {
   const { command, cwd, entry, host, cert, key, signal } = renewal;
   const env = { MTLSD_ENTRY: entry, MTLSD_HOST: host, MTLSD_CERT: cert, MTLSD_KEY: key };
-  const output = await runProgram({ command, cwd, timeoutMs, maxBytes, env, signal }).catch((error: unknown) => {
-    if (error instanceof ProgramFailed) throw failed(command, error.message);
-    throw error;
-  });
+  const output = await runProgram({ command, cwd, timeoutMs: TIMEOUT_MS, maxBytes: MOST_BYTES, env, signal }).catch(
+    (error: unknown) => {
+      if (error instanceof ProgramFailed) throw failed(command, error.message);
+      throw error;
+    },
+  );
   const text = output.toString('latin1');
   if (!text.includes('-----BEGIN ')) return { is: 'wrote' };
   try {

@@ -3,10 +3,8 @@ import type { X509Certificate } from 'node:crypto';
 import { certificateFacts, isSelfSigned, issuedBy } from '../../core/facts.ts';
 import { tryOr } from '../../core/try-or.ts';
 import { authorityKeyIdentifier, certificateParts } from '../../core/extensions.ts';
+import { LONGEST_CHAIN } from '../identity/chain.ts';
 import { asRenewalFault, RenewalFault } from './fault.ts';
-
-/** As for chains that are loaded. */
-const longestChain = 16;
 
 export interface ChainSources {
   /** What came with the new certificate. */
@@ -65,7 +63,7 @@ function walk(
   const isRoot = (candidate: X509Certificate): boolean =>
     isSelfSigned(candidate) && roots.some(({ fingerprint256 }) => fingerprint256 === candidate.fingerprint256);
   const chain = [leaf];
-  for (let top = leaf; chain.length <= longestChain; ) {
+  for (let top = leaf; chain.length <= LONGEST_CHAIN; ) {
     if (isSelfSigned(top)) return { chain, end: isRoot(top) ? 'root' : 'unknown' };
     const issuers = [...roots, ...pool].filter((candidate) => issuedBy(top, candidate));
     if (issuers.some(isRoot)) return { chain, end: 'root' };

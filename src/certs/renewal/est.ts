@@ -9,7 +9,7 @@ export type Issued =
   /** RFC 7030 §4.2.3: the same request must be sent again later. */
   | { readonly is: 'pending'; readonly retryAfterMs: number | null };
 
-const pkcs7Type = 'application/pkcs7-mime';
+const PKCS7_TYPE = 'application/pkcs7-mime';
 
 export interface EstRequest {
   readonly operation: 'simpleenroll' | 'simplereenroll';
@@ -28,7 +28,7 @@ export async function enrollByEst(ca: CaClient, { operation, request, authorizat
       'content-type': 'application/pkcs10',
       // RFC 8951 §3.1 drops it, and servers before that want it.
       'content-transfer-encoding': 'base64',
-      accept: pkcs7Type,
+      accept: PKCS7_TYPE,
       ...(authorization !== undefined && { authorization }),
     },
     body: inLines(request.toString('base64')),
@@ -39,7 +39,7 @@ export async function enrollByEst(ca: CaClient, { operation, request, authorizat
 
 /** The CA's own certificates (RFC 7030 §4.1), to complete a chain; they are not trusted. */
 export async function estCaCertificates(ca: CaClient): Promise<readonly X509Certificate[]> {
-  return certificatesOf(ca, await ca.ask({ method: 'GET', path: 'cacerts', headers: { accept: pkcs7Type } }));
+  return certificatesOf(ca, await ca.ask({ method: 'GET', path: 'cacerts', headers: { accept: PKCS7_TYPE } }));
 }
 
 async function certificatesOf({ url }: CaClient, answer: CaAnswer): Promise<X509Certificate[]> {
@@ -48,8 +48,8 @@ async function certificatesOf({ url }: CaClient, answer: CaAnswer): Promise<X509
     // RFC 7030 §4.2.3: a human-readable reason, as text.
     throw refusedBy(url, answer, contentType === 'text/plain' ? body.toString('utf8') : '');
   }
-  if (contentType !== pkcs7Type)
-    throw new RenewalFault('CA_ANSWER_INVALID', `${url} answered with ${contentType || 'no type'}, not ${pkcs7Type}`);
+  if (contentType !== PKCS7_TYPE)
+    throw new RenewalFault('CA_ANSWER_INVALID', `${url} answered with ${contentType || 'no type'}, not ${PKCS7_TYPE}`);
   const base64 = body.toString('latin1').replaceAll(/\s+/g, '');
   if (base64 === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
     throw new RenewalFault('CA_ANSWER_INVALID', `${url} answered with something that is not base64`);

@@ -6,7 +6,7 @@ import { bitString, sequence } from '../../core/der-writer.ts';
 import { RenewalFault } from './fault.ts';
 
 /** A chain has four; the list of a CA's own certificates a few more. */
-const mostCertificates = 64;
+const MOST_CERTIFICATES = 64;
 
 /**
  * Byte for byte as they were signed, in the order of the message.
@@ -19,7 +19,7 @@ export function certificatesOfPkcs7(der: Buffer, from: string): X509Certificate[
     const { contentType, content } = AsnConvert.parse(der, ContentInfo);
     if (contentType !== id_signedData) throw invalid(`${from} sent a PKCS#7 message that is not certs-only`);
     const choices = AsnConvert.parse(content, SignedData).certificates ?? [];
-    certificates = [...choices].slice(0, mostCertificates).flatMap(({ certificate }) => {
+    certificates = [...choices].slice(0, MOST_CERTIFICATES).flatMap(({ certificate }) => {
       if (certificate?.tbsCertificateRaw === undefined) return [];
       const { tbsCertificateRaw, signatureAlgorithm, signatureValue } = certificate;
       const parts = [tbsCertificateRaw, AsnConvert.serialize(signatureAlgorithm)].map((part) => Buffer.from(part));

@@ -70,7 +70,7 @@ export interface RenewerOptions {
 }
 
 /** Limits the load on the CA where many entries are due at once. */
-const mostAtOnce = 4;
+const MOST_AT_ONCE = 4;
 
 type State =
   /** Failures are those of manual tries, before it is due. */
@@ -216,7 +216,7 @@ export class Renewer {
       slot.state = withinReach(slot.state, now);
       return 'at' in slot.state ? [{ slot, at: slot.state.at }] : [];
     });
-    let free = mostAtOnce - this.#running().length;
+    let free = MOST_AT_ONCE - this.#running().length;
     for (const { slot, at } of resting.sort((a, b) => a.at - b.at)) {
       if (at > now || free <= 0) break;
       free--;

@@ -21,8 +21,8 @@ import { certificateParts, OID } from '../../core/extensions.ts';
 import { RenewalFault } from './fault.ts';
 
 /** PKCS#9 (RFC 2985 §5.4.2): the extensions that the certificate is to have. */
-const idExtensionRequest = '1.2.840.113549.1.9.14';
-const idCommonName = '2.5.4.3';
+const ID_EXTENSION_REQUEST = '1.2.840.113549.1.9.14';
+const ID_COMMON_NAME = '2.5.4.3';
 
 /**
  * A request with the subject and the alternative names of a certificate (RFC 7030 §4.2.2), signed by a key.
@@ -64,7 +64,7 @@ function signedRequest(
       extnValue: new OctetString(names.value),
     });
     const values = [AsnConvert.serialize(new Extensions([extension]))];
-    info.attributes.push(new Attribute({ type: idExtensionRequest, values }));
+    info.attributes.push(new Attribute({ type: ID_EXTENSION_REQUEST, values }));
   }
   const algorithm = signatureOf(key);
   const signature = sign(algorithm.hash, Buffer.from(AsnConvert.serialize(info)), {
@@ -90,9 +90,9 @@ interface Signature {
   readonly pss?: boolean;
 }
 
-const derNull = Buffer.of(5, 0);
+const DER_NULL = Buffer.of(5, 0);
 /** RSASSA-PSS-params (RFC 4055 §3.1): SHA-256, MGF1 with SHA-256, salt of 32 octets. */
-const pssSha256 = Buffer.from(
+const PSS_SHA256 = Buffer.from(
   '3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120',
   'hex',
 );
@@ -102,10 +102,10 @@ function signatureOf(key: KeyObject): Signature {
   const { hashAlgorithm, namedCurve, saltLength } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return { oid: '1.2.840.113549.1.1.11', hash: 'sha256', parameters: derNull };
+      return { oid: '1.2.840.113549.1.1.11', hash: 'sha256', parameters: DER_NULL };
     case 'rsa-pss':
       if ((hashAlgorithm ?? 'sha256') !== 'sha256' || (saltLength ?? 32) > 32) break;
-      return { oid: '1.2.840.113549.1.1.10', hash: 'sha256', parameters: pssSha256, pss: true };
+      return { oid: '1.2.840.113549.1.1.10', hash: 'sha256', parameters: PSS_SHA256, pss: true };
     case 'ec':
       if (namedCurve === 'secp384r1') return { oid: '1.2.840.10045.4.3.3', hash: 'sha384' };
       if (namedCurve === 'secp521r1') return { oid: '1.2.840.10045.4.3.4', hash: 'sha512' };
@@ -122,7 +122,7 @@ function signatureOf(key: KeyObject): Signature {
 
 function nameOf(commonName: string): Name {
   const value = new AttributeValue({ utf8String: commonName });
-  return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: idCommonName, value })])]);
+  return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: ID_COMMON_NAME, value })])]);
 }
 
 function arrayBuffer(bytes: Buffer): ArrayBuffer {

@@ -5,7 +5,7 @@ import { pemBlocks, toPem } from '../identity/pem.ts';
 import { type CaAnswer, type CaClient, refusedBy } from './ca-client.ts';
 import { RenewalFault } from './fault.ts';
 
-const mostCertificates = 16;
+const MOST_CERTIFICATES = 16;
 
 /** The same key and names, a new lifetime. */
 export async function renewByStep(ca: CaClient): Promise<readonly X509Certificate[]> {
@@ -38,11 +38,11 @@ function chainOf(ca: CaClient, answer: CaAnswer): X509Certificate[] {
 }
 
 function certificatesOf({ url }: CaClient, pems: readonly unknown[]): X509Certificate[] {
-  const blocks = pems.slice(0, mostCertificates).map((pem) => (typeof pem === 'string' ? pem : ''));
+  const blocks = pems.slice(0, MOST_CERTIFICATES).map((pem) => (typeof pem === 'string' ? pem : ''));
   try {
     const certificates = blocks
       .flatMap((pem) => pemBlocks(pem, url))
-      .slice(0, mostCertificates)
+      .slice(0, MOST_CERTIFICATES)
       .map(({ der }) => new X509Certificate(der));
     if (certificates.length > 0) return certificates;
   } catch (error) {

@@ -40,7 +40,7 @@ interface Options {
 }
 
 /** For all of it, two requests and a slow CA. */
-const timeoutMs = 30_000;
+const TIMEOUT_MS = 30_000;
 
 export function enrollCommand(): Command {
   return new Command('enroll')
@@ -79,7 +79,7 @@ Examples:
         const trust = await trustForCa(api, home, options.trust ?? []);
         const connect = await connectToCa(trust, await loadSettings({ home }, process.env));
         const files = await freeFiles(api, home, options, place);
-        const signal = AbortSignal.timeout(timeoutMs);
+        const signal = AbortSignal.timeout(TIMEOUT_MS);
         const enrolled = await enroll({ via, commonName, names, key: options.key, connect, signal });
         await write(files.key, enrolled.keyPem());
         await write(files.cert, enrolled.certPem);

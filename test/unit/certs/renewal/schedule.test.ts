@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   dueAfterRenewal,
   dueAt,
-  longestRetryAfterMs,
+  LONGEST_RETRY_AFTER_MS,
   nextLookMs,
   notBeyond,
   parseRetryAfter,
@@ -106,9 +106,9 @@ describe('Retry-After', () => {
     ['soon', null],
     ['', null],
     ['Sat, 99 Foo 2026', null],
-    ['999999999999', longestRetryAfterMs],
+    ['999999999999', LONGEST_RETRY_AFTER_MS],
     ['9'.repeat(400), null],
-    [new Date(now + 400 * day).toUTCString(), longestRetryAfterMs],
+    [new Date(now + 400 * day).toUTCString(), LONGEST_RETRY_AFTER_MS],
     [null, null],
   ])('%j', (field, ms) => {
     expect(parseRetryAfter(field, now)).toBe(ms);
