@@ -66,10 +66,13 @@ export interface ParsedRule extends Place, HostPort {
   readonly mode: 'enforce' | 'report' | null;
   readonly revocation: RevocationSetting | null;
   readonly trust: ParsedTrust | null;
+  /** Problem codes let through in enforce. */
   readonly allow: readonly string[];
+  /** base64 SHA-256 of SPKIs, without the `sha256/` in front; empty for none. */
   readonly pins: readonly string[];
-  readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly minVersion: NonNullable<RuleFields['min_version']>;
+  readonly maxVersion: NonNullable<RuleFields['max_version']>;
+  /** Sent as SNI and verified in place of the authority's host. */
   readonly serverName: string | null;
 }
 

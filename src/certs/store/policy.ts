@@ -3,9 +3,9 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import { HostIndex, hostPortText } from '../../core/hosts.ts';
 import type { NamedCrl } from '../../core/revocation/book.ts';
 import type { TrustAnchors } from '../trust.ts';
-import type { ParsedSections, ParsedTrust, RevocationSetting } from './compile.ts';
+import type { ParsedRule, ParsedSections, ParsedTrust, RevocationSetting } from './compile.ts';
 
-export interface Policy {
+export interface Policy extends Pick<ParsedRule, 'allow' | 'pins' | 'minVersion' | 'maxVersion' | 'serverName'> {
   /** Differs whenever anything that decides a verdict differs; part of the pool key. */
   readonly id: string;
   readonly mode: 'enforce' | 'report';
@@ -13,14 +13,6 @@ export interface Policy {
   readonly rule: string | null;
   readonly trust: TrustAnchors;
   readonly revocation: RevocationPolicy;
-  /** Problem codes let through in enforce. */
-  readonly allow: readonly string[];
-  /** base64 SHA-256 of SPKIs, without the `sha256/` in front; empty for none. */
-  readonly pins: readonly string[];
-  readonly minVersion: 'TLSv1.2' | 'TLSv1.3' | 'TLSv1.1' | 'TLSv1';
-  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
-  /** Sent as SNI and verified in place of the authority's host. */
-  readonly serverName: string | null;
 }
 
 export interface RevocationPolicy {
