@@ -178,6 +178,12 @@ export function hintAt(hint: string, authority: string): string {
     .replaceAll(/(mtlsd cert add|--host) HOST\b/g, `$1 ${host}`);
 }
 
+/** What `interception` refuses. Its hint is typed as it is, also where no exchange fills in the host. */
+export function policyRefused(authority: string, why: string): MtlsdError {
+  const hint = hintAt(ERROR_CODES.POLICY_REFUSED.hint, authority);
+  return new MtlsdError('POLICY_REFUSED', `${authority} is refused: ${why}`, { hint });
+}
+
 /** The error as one of ours: unknown ones become INTERNAL, with the original as cause. */
 export function asMtlsdError(error: unknown): MtlsdError {
   if (error instanceof MtlsdError) return error;

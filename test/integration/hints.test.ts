@@ -1,22 +1,50 @@
-/** Each next step that is printed is typed, and fixes what it says it fixes. */
-import { readFileSync, writeFileSync } from 'node:fs';
+/**
+ * Each next step that is printed is typed, and does what it says. The last test reads the commands that src/ prints in hints
+ * out of the source: one without a case here fails it.
+ */
 import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandTree } from '../../src/cli/command-tree.ts';
+import { COMMANDS } from '../../src/cli/commands.ts';
+import { hintAt, MtlsdError } from '../../src/core/errors.ts';
 import { curl, type CurlResult, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { ago, createPki, DAY } from '../support/pki.ts';
+import { ago, ahead, createPki, DAY, type Pki } from '../support/pki.ts';
+import { hasTool } from '../support/tools.ts';
 
 const BIN = new URL('../../bin/mtlsd.js', import.meta.url).pathname;
+
+/** What the tests below have typed, as `cert add --cert --key`. */
+const typed = new Set<string>();
+
+/** The commands in a text, each with its options and without their values. */
+const nodes = await commandTree(COMMANDS);
+function commandsOf(text: string): string[] {
+  return [...text.matchAll(/\bmtlsd ([a-z]+)(?: ([a-z]+))?([^\n;,|&)`'"]*)/g)].flatMap(
+    ([, first = '', second, rest = '']) => {
+      const top = nodes.find(({ path }) => path.length === 1 && path[0] === first);
+      if (!top) return [];
+      const path = second !== undefined && top.subcommands.includes(second) ? [first, second] : [first];
+      return [[...path, ...(rest.match(/--[a-z-]+/g) ?? [])].join(' ')];
+    },
+  );
+}
 
 describe('the hints of refusals, typed', () => {
   const desk = temporaryDirectory();
   const origins: Origin[] = [];
   let daemon: RunningDaemon;
+  let pki: Pki;
 
   beforeAll(async () => {
-    const pki = await createPki();
+    pki = await createPki();
     const known = await pki.root({ cn: 'known root' });
     known.write(desk, 'known');
     const other = await pki.root({ cn: 'other root' });
@@ -31,11 +59,26 @@ describe('the hints of refusals, typed', () => {
       'api.broad.example': await below.issue({ cn: 'api', sans: ['api.broad.example'], ...old }),
       'name.example': await known.issue({ cn: 'n', sans: ['real.example'] }),
       'mtls.example': await known.issue({ cn: 'm', sans: ['mtls.example'] }),
+      'plain.example': await known.issue({ cn: 'p', sans: ['plain.example'] }),
+      'pinned.example': await known.issue({ cn: 'q', sans: ['pinned.example'] }),
+      'old-tls.example': await known.issue({ cn: 'o', sans: ['old-tls.example'] }),
     };
+    (await known.issue({ cn: 'expired', eku: ['clientAuth'], ...old })).write(desk, 'expired');
+    const ending = { notBefore: ago(29 * DAY), notAfter: ahead(DAY) };
+    (await known.issue({ cn: 'renewing', eku: ['clientAuth'], ...ending })).write(desk, 'renewing');
+    (await known.issue({ cn: 'renewing', eku: ['clientAuth'] })).write(desk, 'renewed');
+    (await known.issue({ cn: 'unreachable', eku: ['clientAuth'], ...ending })).write(desk, 'unreachable');
+    writeFileSync(join(desk, 'renew.sh'), `#!/bin/sh\ncat ${desk}/ca-is-up ${desk}/renewed.crt ${desk}/renewed.key\n`, {
+      mode: 0o755,
+    });
+    mkdirSync(join(desk, 'bin'));
+    // What a browser would be opened with, on a machine that has one.
+    writeFileSync(join(desk, 'bin/xdg-open'), '#!/bin/sh\n', { mode: 0o755 });
     const connectTo: string[] = [];
     for (const [name, { keyPem, chainPem }] of Object.entries(servers)) {
       const wants = name === 'mtls.example' && { ca: known.certPem, requestCert: true, rejectUnauthorized: true };
-      const origin = await nodeOrigin({ key: keyPem, cert: chainPem, ...wants });
+      const tls12 = name === 'old-tls.example' && { maxVersion: 'TLSv1.2' as const };
+      const origin = await nodeOrigin({ key: keyPem, cert: chainPem, ...wants, ...tls12 });
       origins.push(origin);
       connectTo.push(`  "${name}:443": "127.0.0.1:${origin.port}"\n`);
     }
@@ -47,10 +90,27 @@ describe('the hints of refusals, typed', () => {
     writeFileSync(join(desk, 'intermediate.pem'), issuing.certPem);
     daemon = await startDaemon({
       store: `version: 1
+certificates:
+  - { name: off, host: plain.example, cert: ${desk}/alice.crt, key: ${desk}/alice.key, enabled: false }
+  - { name: broken, host: pinned.example, port: 8443, cert: ${desk}/missing.crt }
+  - { name: expired, host: expired.example, cert: ${desk}/expired.crt, key: ${desk}/expired.key }
+  - name: renewing
+    host: renewing.example
+    cert: ${desk}/renewing.crt
+    key: ${desk}/renewing.key
+    renew: { command: [${desk}/renew.sh] }
+  - name: unreachable
+    host: renewing.example
+    port: 8443
+    cert: ${desk}/unreachable.crt
+    key: ${desk}/unreachable.key
+    renew: { est: "https://127.0.0.1:1/.well-known/est" }
 trust: { system: false, ca: [${desk}/known.crt] }
 verification:
   rules:
     - { host: "*.broad.example", trust: { system: false, ca: [${desk}/other.crt] } }
+    - { host: pinned.example, pins: ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] }
+    - { host: old-tls.example, mode: report, min_version: TLSv1.3 }
 `,
       settings: `connect_to:\n${connectTo.join('')}`,
     });
@@ -72,10 +132,18 @@ verification:
 
   /** One command of a hint, as a shell takes it. */
   async function type(command: string): Promise<{ code: number | null; output: string }> {
+    for (const each of commandsOf(command)) typed.add(each);
     const child = spawn('bash', ['-c', `mtlsd() { "${process.execPath}" "${BIN}" "$@"; }; ${command}`], {
       cwd: desk,
-      env: { ...process.env, MTLSD_HOME: daemon.home },
+      env: {
+        ...process.env,
+        MTLSD_HOME: daemon.home,
+        PATH: `${desk}/bin:${process.env.PATH}`,
+        HOME: desk,
+        NO_COLOR: '1',
+      },
     });
+    child.stdin.end();
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -99,7 +167,7 @@ verification:
     expect(await verdict()).toMatchObject({ authorized: true, allowed: [] });
     // And it goes again, without a trace in the file.
     const [, file] = /--save-ca (\S+)/.exec(hint) ?? [];
-    const { fingerprint256 } = new (await import('node:crypto')).X509Certificate(readFileSync(join(desk, file ?? '')));
+    const { fingerprint256 } = new X509Certificate(readFileSync(join(desk, file ?? '')));
     expect(await mtlsd('trust', 'remove', fingerprint256)).toMatchObject({ code: 0 });
     expect(store()).toBe(before);
     expect((await get(host)).status).toBe(502);
@@ -205,6 +273,216 @@ verification:
     expect((await get('mtls.example')).status).toBe(200);
   });
 
+  test('a certificate that is disabled, and a name that is not there', async () => {
+    const wish = (name: string) =>
+      curl('https://plain.example/', [...through(daemon), '--header', `Mtlsd-Certificate: ${name}`]);
+    expect(await type(commandIn(next(await wish('nobody'))).replace(' shows the names', ''))).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/^off +plain\.example/m),
+    });
+    expect(await type(commandIn(next(await wish('off'))))).toMatchObject({ code: 0 });
+    expect((await wish('off')).status).toBe(200);
+  });
+
+  test('a PFX that is given as a certificate', async () => {
+    await type(`openssl pkcs12 -export -in alice.crt -inkey alice.key -out alice.p12 -passout pass:`);
+    const { output } = await type('mtlsd cert add pfx.example --cert alice.p12');
+    const hint = /^next: (use it as a PFX.*)$/m.exec(output)?.[1] ?? '';
+    expect(await type(commandIn(hint).replace('HOST', 'pfx.example'))).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('added pfx.example'),
+    });
+  });
+
+  test('an entry that can not be loaded', async () => {
+    const { output } = await type('mtlsd probe https://pinned.example:8443/ --no-ciphers; mtlsd doctor --no-clients');
+    expect(output).toContain('missing.crt');
+    expect(await type('mtlsd cert show broken')).toMatchObject({ output: expect.stringContaining('FILE_MISSING') });
+  });
+
+  test('a certificate that has expired', async () => {
+    const { output } = await type('mtlsd doctor --no-clients');
+    const hint = /mtlsd cert set expired --cert FILE --key FILE/.exec(output)?.[0] ?? '';
+    expect(
+      await type(hint.replace('--cert FILE', '--cert bob.crt').replace('--key FILE', '--key bob.key')),
+    ).toMatchObject({
+      code: 0,
+    });
+    expect((await type('mtlsd doctor --no-clients')).output).not.toContain('mtlsd cert set expired');
+  });
+
+  test('a renewal that fails, and one that is due', async () => {
+    for (const name of ['renewing', 'unreachable'])
+      expect(await mtlsd('cert', 'renew', name)).toMatchObject({ code: 1 });
+    const { output } = await type('mtlsd doctor --no-clients');
+    expect(output).toContain('renewing could not be renewed');
+    const [rehearsal = ''] = /mtlsd cert renew unreachable --dry-run/.exec(output) ?? [];
+    expect(await type(rehearsal)).toMatchObject({ code: 1, output: expect.stringContaining('127.0.0.1:1') });
+    writeFileSync(join(desk, 'ca-is-up'), '');
+    const [now = ''] = /mtlsd cert renew renewing$/m.exec(output) ?? [];
+    expect(await type(now)).toMatchObject({ code: 0 });
+    expect((await type('mtlsd doctor --no-clients')).output).not.toContain('mtlsd cert renew renewing');
+  });
+
+  test('nothing to change', async () => {
+    const { output } = await type('mtlsd cert set off');
+    expect(output).toContain('mtlsd cert set --help');
+    expect(await type('mtlsd cert set --help')).toMatchObject({ code: 0, output: expect.stringContaining('--rename') });
+  });
+
+  test('a pin that does not match', async () => {
+    const hint = next(await get('pinned.example'));
+    const { output } = await type('mtlsd probe https://pinned.example/ --no-ciphers --json');
+    const [, spki] = /"spki256": ?"([^"]+)"/.exec(output) ?? [];
+    expect(await type(commandIn(hint).replace('PIN', `sha256/${spki}`))).toMatchObject({ code: 0 });
+    expect((await get('pinned.example')).status).toBe(200);
+    expect(await verdict()).toMatchObject({ authorized: true });
+  });
+
+  test('an older TLS version than the rule requires', async () => {
+    expect((await get('old-tls.example')).status).toBe(200);
+    const { output } = await type(`mtlsd show ${(await verdict())?.connection}`);
+    const hint = /^ *next: (.*TLSv1.*)$/m.exec(output)?.[1] ?? '';
+    expect(await type(commandIn(hint))).toMatchObject({ code: 0 });
+    expect((await get('old-tls.example')).status).toBe(200);
+    expect(await verdict()).toMatchObject({ authorized: true });
+  });
+
+  test('what a page may not ask for is set in the store', async () => {
+    const hint = next(
+      await curl('https://three.example/', [
+        ...through(daemon),
+        '--header',
+        'Sec-Fetch-Site: same-origin',
+        '--header',
+        'Mtlsd-Verification: report',
+      ]),
+    );
+    expect(await type(commandIn(hint, ', or '))).toMatchObject({ code: 0 });
+    expect((await get('three.example')).status).toBe(200);
+    await mtlsd('verification', 'remove', 'three.example');
+  });
+
+  test('a host that the policy refuses', async () => {
+    const set = (unmatched: string) =>
+      daemon.api('/api/v1/interception', {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ mode: 'all', passthrough: [], unmatched }),
+      });
+    expect((await set('refuse')).status).toBe(200);
+    await curl('https://unlisted.example/', through(daemon));
+    const { output } = await type('mtlsd tail --no-follow --failed -n 1');
+    const matched = await type(/mtlsd match \S+/.exec(output)?.[0] ?? '');
+    expect((await set('intercept')).status).toBe(200);
+    expect(matched.output).toContain('unlisted.example:443 would be refused');
+  });
+
+  test('a server of which probe tells more', async () => {
+    const { hint } = new MtlsdError('TLS_FAILED', 'as it fails with a server that offers nothing of ours');
+    expect(await type(commandIn(hintAt(hint, 'plain.example:443')).replace(/ shows.*/, ''))).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('TLSv1.3'),
+    });
+  });
+
+  test('a client that does not trust the local CA', async () => {
+    await curl('https://plain.example/', ['--proxy', daemon.proxy]);
+    await daemon.event('proxy.refused');
+    const { output } = await type('mtlsd tail --no-follow --failed -n 1');
+    expect(output).toContain('mtlsd env');
+    for (const how of [
+      'eval "$(mtlsd env)"; curl -sS https://plain.example/',
+      'curl -sS --proxy "$HTTPS_PROXY" --cacert "$(mtlsd ca path)" https://plain.example/',
+    ])
+      expect(await type(how.replace('$HTTPS_PROXY', daemon.proxy))).toMatchObject({ code: 0 });
+    const doctor = (await type('mtlsd doctor --no-clients')).output;
+    expect(doctor).toContain('start that client with mtlsd run, or: mtlsd ca install');
+    expect(await type('mtlsd run curl -sS https://plain.example/')).toMatchObject({ code: 0 });
+    // The stores of this machine stay as they are: --dry-run shows what would be run.
+    for (const how of ['install', 'install --nss', 'uninstall'])
+      expect((await type(`mtlsd ca ${how} --dry-run`)).output).not.toBe('');
+    const landing = await curl('http://mtlsd.test/', ['--proxy', daemon.proxy, '--header', 'Accept: text/html']);
+    expect(landing.body).toContain('<code>mtlsd ca show</code>');
+    const { fingerprint256 } = new X509Certificate(readFileSync(daemon.caFile));
+    expect(landing.body).toContain(fingerprint256);
+    expect((await type('mtlsd ca show')).output).toContain(fingerprint256);
+  });
+
+  test('what is not there is listed', async () => {
+    for (const [command, hint, output] of [
+      ['mtlsd trust remove nobody', 'mtlsd trust list', 'other root'],
+      ['mtlsd verification remove nobody.example', 'mtlsd verification show', '*.broad.example'],
+      ['mtlsd cert show nobody', 'mtlsd cert list', 'renewing'],
+    ] as const) {
+      const refused = await type(command);
+      expect(refused).toMatchObject({ code: 1, output: expect.stringContaining(hint) });
+      expect(await type(hint)).toMatchObject({ code: 0, output: expect.stringContaining(output) });
+    }
+  });
+
+  test('a second daemon on one home, and none', async () => {
+    const second = await type('mtlsd start --listen 127.0.0.1:0 --admin 127.0.0.1:0');
+    expect(second).toMatchObject({ output: expect.stringContaining('next: mtlsd status shows it') });
+    expect((await type('mtlsd status')).output).toContain(`process ${daemon.process.pid}`);
+
+    const home = temporaryDirectory();
+    writeFileSync(join(home, 'mtlsd.yaml'), 'listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n');
+    const none = await runMtlsd(['status', '--home', home]);
+    expect(none.stderr).toMatch(/^next: mtlsd start/m);
+    typed.add('start');
+    const started = spawn(process.execPath, [BIN, 'start'], { env: { ...process.env, MTLSD_HOME: home } });
+    for await (const line of createInterface({ input: started.stdout })) if (line.includes('"daemon.ready"')) break;
+    expect(await runMtlsd(['health', '--home', home])).toMatchObject({ code: 0 });
+    started.kill();
+    await new Promise((resolve) => started.on('close', resolve));
+  });
+
+  test('a wrong code on the page', async () => {
+    const wrong = await fetch(`${daemon.admin}/login`, {
+      method: 'POST',
+      headers: { origin: 'null', 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'secret=wrong',
+    });
+    expect(await wrong.text()).toContain('run mtlsd ui again');
+    const { output } = await type('mtlsd ui');
+    expect(output).toContain(`${daemon.admin}/`);
+  });
+
+  test('a daemon whose API answers with an error', async () => {
+    const broken = createServer((_request, response) => response.writeHead(500).end());
+    await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
+    const home = temporaryDirectory();
+    const admin = `http://127.0.0.1:${(broken.address() as AddressInfo).port}`;
+    writeFileSync(join(home, 'admin.token'), 'x', { mode: 0o600 });
+    writeFileSync(
+      join(home, 'run.json'),
+      JSON.stringify({ pid: process.pid, version: '0.1.0', proxy: ['127.0.0.1:1'], admin }),
+    );
+    const { stderr } = await runMtlsd(['tail', '--home', home]);
+    broken.close();
+    expect(stderr).toMatch(/^next: mtlsd doctor$/m);
+    expect((await type('mtlsd doctor --no-clients')).output).toMatch(/^\S+ +store/m);
+  });
+
+  test.runIf(hasTool('python3'))('trust add asks on a terminal, and takes yes for an answer only', async () => {
+    const ask = (answer: string) => {
+      const command = `mtlsd trust add other.crt --host asked.example`;
+      const words = command.replace('mtlsd', `${process.execPath} ${BIN}`).split(' ');
+      return type(`python3 -c '${ON_A_TERMINAL}' ${answer} ${words.join(' ')}`);
+    };
+    const listed = async () => (await mtlsd('trust', 'list')).stdout.includes('asked.example');
+    for (const answer of ['n', '']) {
+      const { code, output } = await ask(answer === '' ? "''" : answer);
+      expect(code).toBe(1);
+      expect(output).toMatch(/SHA-256 +[0-9A-F:]{95}[^]*Trust this CA for asked\.example\? \[y\/N\]/);
+      expect(output).toContain('nothing was changed');
+      expect(await listed()).toBe(false);
+    }
+    expect(await ask('y')).toMatchObject({ code: 0, output: expect.stringContaining('trusted for asked.example') });
+    expect(await listed()).toBe(true);
+  });
+
   test('the API says the same with its routes', async () => {
     await mtlsd('verification', 'remove', '--host', 'three.example');
     await get('three.example');
@@ -217,7 +495,54 @@ verification:
     );
     expect(error.hint).not.toContain('mtlsd ');
   });
+
+  test('each command that a hint in src/ prints has been typed above', () => {
+    const printed = new Map<string, string>();
+    for (const file of globSync('src/**/*.ts')) {
+      if (NO_HINTS.has(file)) continue;
+      const code = readFileSync(file, 'utf8')
+        .replaceAll(/\/\*[^]*?\*\//g, '')
+        .replaceAll(/^\s*\/\/.*$/gm, '')
+        // Their examples and references are held to the commands by docs-commands.test.ts.
+        .replaceAll(/\.addHelpText\(\s*'after',\s*(?:`[^`]*`|'[^']*'|"[^"]*")/g, '')
+        .replaceAll(/\.(?:description|argument|option)\([^]*?\)\n/g, '');
+      for (const command of commandsOf(code)) printed.set(command, file);
+    }
+    const isTyped = (command: string): boolean => {
+      const [path = '', ...options] = command.split(/ (?=--)/);
+      return [...typed].some((one) => one.startsWith(path) && options.every((option) => one.includes(option)));
+    };
+    expect(printed.size).toBeGreaterThan(25);
+    expect([...printed].filter(([command]) => !isTyped(command))).toEqual([]);
+  });
 });
+
+/** They print no next step: the overview of --help, the scripts of completion, the API's table of these very commands. */
+const NO_HINTS = new Set([
+  'src/cli/main.ts',
+  'src/cli/completion-scripts.ts',
+  'src/admin/hints.ts',
+  'src/cli/commands/demo.ts',
+]);
+
+/** Runs a command on a terminal of its own, and answers its first question. */
+const ON_A_TERMINAL = `
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp(sys.argv[2], sys.argv[2:])
+out, answered = b"", False
+while True:
+    try: piece = os.read(fd, 65536)
+    except OSError: break
+    if not piece: break
+    out += piece
+    if not answered and b"[y/N] " in out:
+        answered = True
+        os.write(fd, sys.argv[1].encode() + b"\\n")
+sys.stdout.buffer.write(out)
+sys.stdout.flush()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
 
 describe('trust', () => {
   const home = temporaryDirectory();

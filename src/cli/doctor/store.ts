@@ -31,14 +31,15 @@ export async function checkStore(api: Api): Promise<CheckResult[]> {
       (problem.severity === 'error' ? failed : warning)('store', `${where}: ${problem.message}`, problem.hint),
     );
   }
-  for (const { name, usable, problems, shadowed_by, renewal, days_left } of enabled) {
+  for (const { name, usable, problems, shadowed_by, renew, renewal, days_left } of enabled) {
     const next = `mtlsd cert show ${name}`;
     if (renewal?.last_error)
       findings.push(
         (days_left !== null && days_left < 1 ? failed : warning)(
           'store',
           `${name} could not be renewed: ${renewal.last_error}`,
-          `mtlsd cert renew ${name} --dry-run`,
+          // A dry run does not run the entry's command.
+          `mtlsd cert renew ${name}${renew?.command === undefined ? ' --dry-run' : ''}`,
         ),
       );
     if (!usable && problems.length === 0) findings.push(failed('store', `${name} can't be used`, next));

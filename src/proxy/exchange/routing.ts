@@ -1,7 +1,7 @@
 /** Which certificate, policy and connections a request gets: from the store in force, the client's wishes, and the page. */
 import { type Decision, decide } from '../../certs/decide.ts';
 import type { StoreSnapshot, Wish } from '../../certs/store/snapshot.ts';
-import { MtlsdError } from '../../core/errors.ts';
+import { MtlsdError, policyRefused } from '../../core/errors.ts';
 import type { ClientConnection, ClientStream } from '../client/stream.ts';
 import { type Route, routeOf } from '../upstream/route.ts';
 import { crossSiteAction, foreignPage } from './cross-site.ts';
@@ -80,7 +80,7 @@ function routingOf(
 /** @throws MtlsdError POLICY_REFUSED for what the settings or the entry refuse */
 export function refuseByPolicy({ decision, crossSite, route }: Routing): void {
   const where = route.authority.text;
-  if (decision.action === 'refuse') throw new MtlsdError('POLICY_REFUSED', `${where} is refused: ${decision.why}`);
+  if (decision.action === 'refuse') throw policyRefused(where, decision.why);
   if (crossSite?.action === 'refuse')
     throw new MtlsdError('POLICY_REFUSED', `${where} is refused to pages of other sites (cross_site: refuse)`, {
       hint: `allow the page's origin: cross_site: [${crossSite.origin ?? 'ORIGIN'}] for ${decision.choice.entry?.name ?? where}`,

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { type Decision, decide } from '../../certs/decide.ts';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { type Authority, parseAuthority, tellable } from '../../core/authority.ts';
-import { asMtlsdError, MtlsdError } from '../../core/errors.ts';
+import { asMtlsdError, MtlsdError, policyRefused } from '../../core/errors.ts';
 import { nextId } from '../../core/ids.ts';
 import { onePerTurn } from '../../core/one-per-turn.ts';
 import type { RequestHead } from '../../http1/reader.ts';
@@ -117,8 +117,7 @@ async function proceed(context: ConnectContext, socket: Socket, asked: Asked, op
     context.within(decide(store, authority, { profile }), authority);
   const decision = decideNow(context.store());
   const own = isOwnName(asked);
-  if (decision.action === 'refuse' && !own)
-    throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${decision.why}`);
+  if (decision.action === 'refuse' && !own) throw policyRefused(authority.text, decision.why);
   if (decision.action === 'passthrough' && !own) {
     const still = (next: StoreSnapshot): boolean => decideNow(next).action === 'passthrough';
     const way = { authority, client, why: decision.why, still, open: () => context.tunnel.openTcp(authority) };
@@ -146,7 +145,9 @@ async function interceptOrTunnel(context: ConnectContext, socket: Socket, accept
   if (first === null || !looksLikeTls(first)) {
     const why = first === null ? 'the client waits for the server to speak' : 'what the client sends is not TLS';
     if (context.nonTls === 'refuse')
-      throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`);
+      throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}, and non_tls is refuse`, {
+        hint: 'add the host to interception.passthrough, or set non_tls: tunnel in mtlsd.yaml',
+      });
     const still = (next: StoreSnapshot): boolean => decide(next, authority, { profile }).action !== 'refuse';
     const way = { authority, client, why, still, open: () => context.tunnel.openTcp(authority) };
     await tunnel(context.tunnel, socket, way, () => {});

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { StoreSnapshot } from '../../certs/store/snapshot.ts';
 import { type Authority, hostField, isLoopback, parseAuthority } from '../../core/authority.ts';
-import { MtlsdError } from '../../core/errors.ts';
+import { MtlsdError, policyRefused } from '../../core/errors.ts';
 import type { RequestHead } from '../../http1/reader.ts';
 import { fieldValue } from '../exchange/fields.ts';
 import type { ClientConnection } from '../client/stream.ts';
@@ -73,7 +73,7 @@ export async function relayLocal(
 ): Promise<void> {
   const wish = { profile };
   const { choice, policy, action, why } = decide(store, authority, wish);
-  if (action === 'refuse') throw new MtlsdError('POLICY_REFUSED', `${authority.text} is refused: ${why}`);
+  if (action === 'refuse') throw policyRefused(authority.text, why);
   const route = routeOf({ scheme: 'https', authority, wish, choice, policy });
   requireUsable(route);
   const open = async (): Promise<{ socket: Socket; connection: string | undefined }> => {
