@@ -1,7 +1,9 @@
 /** Trust anchors, and the secure contexts that are made of them. */
 import { createHash, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
+import { children, elements, oidText, TAG } from '../core/der.ts';
 import { badConfiguration } from '../core/errors.ts';
+import { certificateFacts, isSelfSigned } from '../core/facts.ts';
 import { Lru } from '../core/lru.ts';
 import type { ClientIdentity } from './identity/identity.ts';
 
@@ -10,6 +12,8 @@ export interface TrustAnchors {
   readonly id: string;
   readonly certificates: readonly X509Certificate[];
   readonly pems: readonly string[];
+  /** Whether some are no roots. */
+  readonly partial: boolean;
 }
 
 export interface TrustOptions {
@@ -47,6 +51,7 @@ class AnchorSet implements TrustAnchors {
   readonly #own: readonly X509Certificate[];
   #all: readonly X509Certificate[] | null = null;
   #pems: readonly string[] | null = null;
+  #partial: boolean | null = null;
 
   constructor(id: string, system: boolean, own: readonly X509Certificate[]) {
     this.id = id;
@@ -66,6 +71,14 @@ class AnchorSet implements TrustAnchors {
   get pems(): readonly string[] {
     this.#pems ??= Object.freeze(this.certificates.map((certificate) => certificate.toString()));
     return this.#pems;
+  }
+
+  get partial(): boolean {
+    // Also one that carries a CA to its new key, which has the name of its issuer.
+    this.#partial ??=
+      this.#own.some((anchor) => !isSelfSigned(anchor)) ||
+      this.certificates.some(({ subject, issuer }) => subject !== issuer);
+    return this.#partial;
   }
 }
 
@@ -88,8 +101,11 @@ function parseAnchors(pem: string, file: string): X509Certificate[] {
     if (!CERTIFICATE_LABELS.has(label)) {
       throw badConfiguration(`${place} is not a certificate but ${label}`, `leave only CA certificates in ${file}`);
     }
+    let anchor: X509Certificate;
+    let marked = false;
     try {
-      return new X509Certificate(text);
+      anchor = new X509Certificate(text);
+      marked = label === 'TRUSTED CERTIFICATE' && !isForServers(text);
     } catch (cause) {
       throw badConfiguration(
         `${place} is not a readable certificate`,
@@ -97,7 +113,31 @@ function parseAnchors(pem: string, file: string): X509Certificate[] {
         cause,
       );
     }
+    if (marked)
+      throw badConfiguration(
+        `${place} is marked as not trusted for TLS servers: ${certificateFacts(anchor).subject}`,
+        `to trust it anyway, write it without the mark: openssl x509 -in ${file} -out ${file}.plain.pem, and name that file`,
+      );
+    return anchor;
   });
+}
+
+const FOR_SERVERS = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0'];
+const TAG_REJECT = 0xa0;
+
+/**
+ * Whether a TRUSTED CERTIFICATE may vouch for servers, by the marks of `openssl x509 -addtrust` and `-addreject` behind it:
+ * X509_CERT_AUX ::= SEQUENCE { trust SEQUENCE OF OID OPTIONAL, reject [0] SEQUENCE OF OID OPTIONAL, … }. Node loses them (24.21).
+ * @throws RangeError where they are damaged
+ */
+function isForServers(pem: string): boolean {
+  const [, marks] = elements(Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ''), 'base64'));
+  const lists = marks ? children(marks.raw) : [];
+  const named = (tag: number) =>
+    lists.filter((list) => list.tag === tag).flatMap((list) => elements(list.value).map(({ value }) => oidText(value)));
+  const [trusted, rejected] = [named(TAG.sequence), named(TAG_REJECT)];
+  const isFor = (usages: readonly string[]) => usages.some((usage) => FOR_SERVERS.includes(usage));
+  return !isFor(rejected) && (trusted.length === 0 || isFor(trusted));
 }
 
 let systemSet: readonly X509Certificate[] | null = null;
@@ -142,7 +182,7 @@ export function secureContextFor(options: ContextOptions): tls.SecureContext {
     ca: [...trust.pems],
     // An intermediate under trust.ca is trusted, as with curl; without this flag OpenSSL requires its root. The flag is set only
     // then, since it changes the code of a missing issuer from the one that users know.
-    allowPartialTrustChain: trust.certificates.some(({ subject, issuer }) => subject !== issuer),
+    allowPartialTrustChain: trust.partial,
     minVersion,
     maxVersion,
     // OpenSSL 3 has no TLS 1.0 and 1.1 above security level 0: their handshakes are signed over MD5 and SHA-1.

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import type { Authority } from '../../core/authority.ts';
 import type { ReportFault } from '../../core/boundary.ts';
-import { certificateFacts, printable } from '../../core/facts.ts';
+import { certificateFacts, isSelfSigned, printable } from '../../core/facts.ts';
 import { attempt, NOT_JUDGED, type Offer, type Seen, type TlsVersion } from './attempt.ts';
 import { attemptFacts, clientCertificate, endpointOf, sentFacts, spoke } from './result.ts';
 import type { ProbeResult } from './result-schema.ts';
@@ -49,7 +49,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
     identity: null,
     ca: [],
     askStaple: expectation.revocation.mode !== 'off',
-    partialChain: expectation.anchors.some(({ subject, issuer }) => subject !== issuer),
+    partialChain: expectation.anchors.some((anchor) => !isSelfSigned(anchor)),
     timeoutMs: options.timeoutMs,
     ...(options.report && { report: options.report }),
   };

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
@@ -23,6 +24,10 @@ afterEach(() => {
 
 const file = 'corp-root.pem';
 const trusting = (...pems: string[]) => loadTrust({ system: false, ca: pems.map((pem) => ({ pem, file })) });
+
+/** TRUSTED CERTIFICATE */
+const marked = (...mark: string[]): string =>
+  execFileSync('openssl', ['x509', '-trustout', ...mark], { input: root.certPem, encoding: 'utf8' });
 
 function refusal(work: () => unknown): MtlsdError {
   try {
@@ -57,6 +62,15 @@ describe('loadTrust', () => {
   });
 
   test.each([
+    ['-addtrust', 'serverAuth'],
+    ['-addtrust', 'anyExtendedKeyUsage'],
+    ['-addreject', 'clientAuth'],
+    ['-setalias', 'Corp'],
+  ])('takes a root that is marked with %s %s', (...mark) => {
+    expect(trusting(marked(...mark)).certificates).toHaveLength(1);
+  });
+
+  test.each([
     ['nothing', () => '', /corp-root\.pem holds no certificate/],
     ['text', () => 'not a certificate', /holds no certificate/],
     ['DER', () => root.x509.raw.toString('latin1'), /holds no certificate/],
@@ -70,6 +84,16 @@ describe('loadTrust', () => {
       'a private key',
       () => root.certPem + root.keyPem,
       /block 2 of 2 in corp-root\.pem is not a certificate but PRIVATE KEY/,
+    ],
+    [
+      'a root that is marked as rejected for servers',
+      () => other.certPem + marked('-addreject', 'serverAuth'),
+      /block 2 of 2 in corp-root\.pem is marked as not trusted for TLS servers: CN=root/,
+    ],
+    [
+      'a root that is marked as trusted for clients only',
+      () => marked('-addtrust', 'clientAuth'),
+      /not trusted for TLS servers/,
     ],
   ])('refuses %s and says where', (_, pem, message) => {
     const error = refusal(() => trusting(pem()));
