@@ -1,6 +1,7 @@
 /** What node:crypto does not show of a certificate: its extensions (RFC 5280 §4.2) and the bytes of its names. */
 import type { X509Certificate } from 'node:crypto';
-import { children, type Element, elements, explicitElements, oidText, TAG } from './der.ts';
+import { children, type Element, elements, explicitElements, oidText, TAG, timeOf } from './der.ts';
+import { tryOr } from './try-or.ts';
 
 export interface Extension {
   readonly critical: boolean;
@@ -63,6 +64,24 @@ export function publicKeyInfo(x509: X509Certificate): Buffer {
 export function serialNumber(x509: X509Certificate): Buffer {
   const { fields, first } = fieldsOf(x509);
   return need(fields[first]).raw;
+}
+
+export interface Validity {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/**
+ * The times of a certificate, each an Invalid Date where it can't be read: Node (24.21) gives what its memory happens to hold then.
+ * Never throws.
+ */
+export function validityOf(x509: X509Certificate): Validity {
+  const times = tryOr(() => {
+    const { fields, first } = fieldsOf(x509);
+    return children(need(fields[first + 3]).raw);
+  }, []);
+  const at = (index: number): Date => tryOr(() => timeOf(need(times[index])), new Date(Number.NaN));
+  return { from: at(0), to: at(1) };
 }
 
 /** `first` is the index of the serial number: version is absent in v1; then signature, issuer, validity, subject, key. */

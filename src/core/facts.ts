@@ -1,7 +1,7 @@
 /** The facts of a certificate, read from it. */
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { publicKeyInfo } from './extensions.ts';
+import { publicKeyInfo, validityOf } from './extensions.ts';
 import type { CertificateFacts, NameFacts } from './facts-schema.ts';
 import { Lru } from './lru.ts';
 import { tryOr } from './try-or.ts';
@@ -32,14 +32,15 @@ const LONGEST_NAME = 1024;
 const LONGEST_SAN_LIST = 16 * 1024;
 
 function read(x509: X509Certificate): CertificateFacts {
+  const validity = validityOf(x509);
   return {
     subject: tryOr(() => oneLine(x509.subject), 'unknown'),
     issuer: tryOr(() => oneLine(x509.issuer), 'unknown'),
     subject_name: tryOr(() => nameFacts(x509.subject), NO_NAME),
     issuer_name: tryOr(() => nameFacts(x509.issuer), NO_NAME),
     sans: tryOr(() => subjectAltNames(x509.subjectAltName), []),
-    not_before: tryOr(() => rfc3339(x509.validFromDate), 'unknown'),
-    not_after: tryOr(() => rfc3339(x509.validToDate), 'unknown'),
+    not_before: tryOr(() => rfc3339(validity.from), 'unknown'),
+    not_after: tryOr(() => rfc3339(validity.to), 'unknown'),
     serial: tryOr(() => x509.serialNumber, 'unknown'),
     fingerprint256: x509.fingerprint256,
     fingerprint1: x509.fingerprint,

@@ -3,9 +3,18 @@
  * only the last of several problems; so what a rule allows must pass these checks too.
  */
 import type { X509Certificate } from 'node:crypto';
-import { basicConstraints, type CertificateParts, mayUseKey, OID } from '../../core/extensions.ts';
+import { children, oidText, TAG } from '../../core/der.ts';
+import {
+  basicConstraints,
+  type CertificateParts,
+  mayUseKey,
+  OID,
+  publicKeyInfo,
+  validityOf,
+} from '../../core/extensions.ts';
 import { certificateFacts, rfc3339 } from '../../core/facts.ts';
 import { hasNameConstraints, violationOf } from '../../core/name-constraints.ts';
+import { tryOr } from '../../core/try-or.ts';
 import { couldHaveIssued, type Path, partsOf } from './path.ts';
 import type { Finding, ProblemCode } from './problems.ts';
 
@@ -71,7 +80,7 @@ function endFindings({ certificates, anchored, tooLong }: Path): Finding[] {
 }
 
 function dateFindings(certificate: X509Certificate, depth: number, time: Date): Finding[] {
-  const [from, to] = [certificate.validFromDate, certificate.validToDate];
+  const { from, to } = validityOf(certificate);
   // A comparison with an invalid date is false, so unreadable ones are asked for first.
   if (Number.isNaN(from.getTime())) {
     return [finding('ERROR_IN_CERT_NOT_BEFORE_FIELD', depth, certificate, 'the start of the validity is not a time')];
@@ -230,7 +239,7 @@ export function strengthFindings(path: Path): Finding[] {
       const code = depth === 0 ? 'EE_KEY_TOO_SMALL' : 'CA_KEY_TOO_SMALL';
       found.push(finding(code, depth, certificate, `the key is too weak: ${key}; RSA needs 2048 bits, EC 224`));
     }
-    if (key === 'EC with explicit parameters') {
+    if (hasExplicitCurve(certificate)) {
       found.push(finding('EC_KEY_EXPLICIT_PARAMS', depth, certificate, 'the EC key names no curve'));
     }
     // The signature of an anchor or of a self-signed certificate vouches for nothing.
@@ -243,6 +252,17 @@ export function strengthFindings(path: Path): Finding[] {
     return found;
   });
 }
+
+/** RFC 5480 §2.1.1: Node names the curve of a key that brings it in numbers, where OpenSSL knows it. */
+function hasExplicitCurve(certificate: X509Certificate): boolean {
+  return tryOr(() => {
+    const [algorithm] = children(publicKeyInfo(certificate));
+    const [type, curve] = algorithm ? children(algorithm.raw) : [];
+    return type !== undefined && oidText(type.value) === EC_PUBLIC_KEY && curve?.tag === TAG.sequence;
+  }, false);
+}
+
+const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
 function isWeak(certificate: X509Certificate): boolean {
   const match = /^(RSA|RSA-PSS|DSA) (\d+)$/.exec(certificateFacts(certificate).key);

@@ -7,6 +7,7 @@ import type { Policy } from '../../certs/store/policy.ts';
 import type { CertificateChoice } from '../../certs/store/snapshot.ts';
 import type { Authority } from '../../core/authority.ts';
 import type { Problem } from '../../core/errors.ts';
+import { type Validity, validityOf } from '../../core/extensions.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { nextId } from '../../core/ids.ts';
 import type {
@@ -189,8 +190,8 @@ export class RecordDraft {
     const asked = revocation !== null && revocation.status !== 'revoked';
     // At the start of the dial: one that ends during the handshake has lapsed, and one that ended before was let through.
     const presented = this.sent ? (this.#identity?.chain ?? []) : [];
-    const valid = [...path, ...presented].filter((certificate) => isValidAt(certificate, this.#started));
-    const all = [...valid.map(({ validFromDate: from, validToDate: until }) => ({ from, until })), ...spans];
+    const valid = [...path, ...presented].map(validityOf).filter((validity) => isValidAt(validity, this.#started));
+    const all = [...valid.map(({ from, to }) => ({ from, until: to })), ...spans];
     const from = Math.max(...all.map((span) => span.from.getTime()));
     const until = Math.min(...all.map((span) => span.until.getTime()));
     return {
@@ -246,8 +247,7 @@ export class RecordDraft {
 }
 
 /** As OpenSSL reads it: the last second does not count. */
-const isValidAt = ({ validFromDate, validToDate }: X509Certificate, time: Date): boolean =>
-  validFromDate <= time && time < validToDate;
+const isValidAt = ({ from, to }: Validity, time: Date): boolean => from <= time && time < to;
 
 function endpoint(ip: string | undefined, port: number | undefined): Endpoint | null {
   return ip === undefined || port === undefined ? null : { ip, port, family: isIP(ip) === 6 ? 6 : 4 };
