@@ -7,12 +7,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isAllowable } from '../../src/inspect/verify/problems.ts';
+import { isAllowable, PROBLEM_CODES } from '../../src/inspect/verify/problems.ts';
 import { type Authorities, BAD_CHAINS, createAuthorities, type Shown } from '../support/bad-chains.ts';
 import { type RunningDaemon, startDaemon, temporaryDirectory } from '../support/daemon.ts';
-import { ask, toldOf } from '../support/exchange.ts';
+import { ask, type Told, toldOf } from '../support/exchange.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
-import { type Issued } from '../support/pki.ts';
+import { ago, ahead, type Authority, type CertificateOptions, createPki, DAY, type Issued } from '../support/pki.ts';
+import { crlOf, MUST_STAPLE, type StapleKind, stapleOf } from '../support/revocation.ts';
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 
@@ -22,6 +23,8 @@ interface Row {
   readonly problems: readonly string[];
   /** More of the rule, as YAML. */
   readonly rule?: (authorities: Authorities) => string;
+  readonly onlyTls13?: boolean;
+  readonly unserved?: boolean;
 }
 
 const pin = ({ x509 }: Issued): string =>
@@ -32,14 +35,77 @@ const good = async ({ intermediate }: Authorities): Promise<Shown> => {
   const leaf = await intermediate.issue();
   return { leaf, sent: leaf.chainPem };
 };
+const PAST = { notBefore: new Date('2020-01-01'), notAfter: new Date('2021-01-01') };
 const expired = async ({ intermediate }: Authorities): Promise<Shown> => {
-  const leaf = await intermediate.issue({ notBefore: new Date('2020-01-01'), notAfter: new Date('2021-01-01') });
+  const leaf = await intermediate.issue(PAST);
   return { leaf, sent: leaf.chainPem };
 };
 const wrongPins = ({ other }: Authorities): string => `pins: ["${pin(other)}"]`;
 
+/** A leaf whose CA says this of it. */
+const revocable =
+  (crl?: (root: Authority, leaf: Issued) => Promise<string>, staple?: StapleKind, options: CertificateOptions = {}) =>
+  async ({ pki }: Authorities): Promise<Shown> => {
+    const root = await pki.root({ key: 'rsa2048', cn: 'revoking root' });
+    const leaf = await root.issue(options);
+    return {
+      ...{ leaf, sent: leaf.certPem, trust: [root] },
+      ...(crl && { crl: await crl(root, leaf) }),
+      ...(staple && { staple: readFileSync(stapleOf(root, leaf.x509, staple)) }),
+    };
+  };
+const required = (): string => 'revocation: required';
+
+const REVOCATION: readonly Row[] = [
+  { name: 'a good CRL', make: revocable((root) => crlOf(root)), problems: [], rule: required },
+  { name: 'a good staple', make: revocable(undefined, 'good'), problems: [], rule: required },
+  {
+    name: 'a CRL that lists it',
+    make: revocable((root, { x509 }) => crlOf(root, { revoked: [x509] })),
+    problems: ['CERT_REVOKED@0'],
+  },
+  { name: 'a staple that it is revoked', make: revocable(undefined, 'revoked'), problems: ['CERT_REVOKED@0'] },
+  { name: 'no CRL where one is required', make: revocable(), problems: ['UNABLE_TO_GET_CRL@0'], rule: required },
+  {
+    name: 'an expired CRL where one is required',
+    make: revocable((root) => crlOf(root, { thisUpdate: ago(2 * DAY), nextUpdate: ago(DAY) })),
+    problems: ['CRL_HAS_EXPIRED@0'],
+    rule: required,
+  },
+  {
+    name: 'a CRL of tomorrow where one is required',
+    make: revocable((root) => crlOf(root, { thisUpdate: ahead(DAY), nextUpdate: ahead(2 * DAY) })),
+    problems: ['CRL_NOT_YET_VALID@0'],
+    rule: required,
+  },
+  {
+    name: 'a forged CRL where one is required',
+    make: revocable(async () => crlOf(await (await createPki()).root({ key: 'rsa2048', cn: 'revoking root' }))),
+    problems: ['CRL_SIGNATURE_FAILURE@0'],
+    rule: required,
+  },
+  {
+    name: 'a stale staple where one is required',
+    make: revocable(undefined, 'stale'),
+    problems: ['OCSP_VERIFY_FAILED@0'],
+    rule: required,
+  },
+  {
+    name: 'a staple of a responder that does not know it',
+    make: revocable(undefined, 'unknown'),
+    problems: ['OCSP_CERT_UNKNOWN@0'],
+    rule: required,
+  },
+  {
+    name: 'no staple where the certificate demands one',
+    make: revocable(undefined, undefined, { extensions: [MUST_STAPLE] }),
+    problems: ['OCSP_VERIFY_NEEDED@0'],
+  },
+];
+
 const ROWS: readonly Row[] = [
   ...BAD_CHAINS,
+  ...REVOCATION,
   { name: 'pinned leaf', make: good, problems: [], rule: ({ intermediate }) => `pins: ["${pin(intermediate)}"]` },
   { name: 'another pin', make: good, problems: ['PIN_MISMATCH@0'], rule: wrongPins },
   {
@@ -79,6 +145,9 @@ describe('a server that shows', () => {
   let daemon: RunningDaemon;
   let localLeaf: Origin[] = [];
   let old: Origin;
+  let unchecked: Origin;
+  /** Codes of problems that a record told of. */
+  const told = new Set<string>();
 
   beforeAll(async () => {
     const authorities = await createAuthorities();
@@ -86,11 +155,13 @@ describe('a server that shows', () => {
     root.write(dir, 'root');
     const rules: string[] = [];
     const rule = (port: number, trust: string, more: string): void => {
-      rules.push(`    - { host: localhost, port: ${port}, trust: { system: false, ca: [${trust}] }${more} }`);
+      rules.push(`    - { host: localhost, port: ${port}, trust: { system: false, ca: ${trust} }${more} }`);
     };
     for (const [index, row] of ROWS.entries()) {
-      const { leaf, sent, trust = [root] } = await row.make(authorities);
-      const anchors = trust.map((anchor, at) => anchor.write(dir, `anchor-${index}-${at}`).cert).join(', ');
+      const { leaf, sent, trust = [root], crl, staple } = await row.make(authorities);
+      const cas = trust.map((anchor, at) => anchor.write(dir, `anchor-${index}-${at}`).cert).join(', ');
+      if (crl !== undefined) writeFileSync(`${dir}/${index}.crl`, crl);
+      const anchors = crl === undefined ? `[${cas}]` : `[${cas}], crl: [${dir}/${index}.crl]`;
       const codes = codesOf(row);
       const more = row.rule ? `, ${row.rule(authorities)}` : '';
       for (const version of VERSIONS) {
@@ -98,6 +169,10 @@ describe('a server that shows', () => {
         const origins = await Promise.all(
           [0, 1, 2].map(() => nodeOrigin({ ...options, minVersion: version, maxVersion: version })),
         );
+        for (const { server } of staple ? origins : [])
+          server.on('OCSPRequest', (_leaf, _issuer, done: (error: null, response?: Buffer) => void) =>
+            done(null, staple),
+          );
         const [strict = 0, allowed = 0, partly = 0] = origins.map(({ port }) => port);
         rule(strict, anchors, more);
         rule(allowed, anchors, `${more}, allow: [${codes.join(', ')}]`);
@@ -107,15 +182,18 @@ describe('a server that shows', () => {
     }
     const leaf = await root.issue();
     old = await nodeOrigin({ key: leaf.keyPem, cert: leaf.chainPem, maxVersion: 'TLSv1.2' });
-    rule(old.port, `${dir}/root.crt`, ', min_version: TLSv1.3');
+    rule(old.port, `[${dir}/root.crt]`, ', min_version: TLSv1.3');
+    const constrained = await (await root.intermediate({ permittedDns: ['localhost'] })).issue(PAST);
+    unchecked = await nodeOrigin({ key: constrained.keyPem, cert: constrained.chainPem });
+    rule(unchecked.port, `[${dir}/root.crt]`, ', allow: [CERT_HAS_EXPIRED]');
     daemon = await startDaemon({ store: 'version: 1\n' });
     localLeaf = await Promise.all(VERSIONS.map(() => nodeOrigin(ofLocalCa(daemon, dir))));
-    for (const { port } of localLeaf) rule(port, daemon.caFile, ', allow: [SELF_SIGNED_CERT_IN_CHAIN]');
+    for (const { port } of localLeaf) rule(port, `[${daemon.caFile}]`, ', allow: [SELF_SIGNED_CERT_IN_CHAIN]');
     await daemon.replaceStore(`version: 1\ntrust: { system: false }\nverification:\n  rules:\n${rules.join('\n')}\n`);
   });
   afterAll(async () => {
     const origins = [...cases.values()].flatMap(({ origin }) => origin);
-    await Promise.all([daemon.stop(), ...[...origins, ...localLeaf, old].map((origin) => origin.close())]);
+    await Promise.all([daemon.stop(), ...[...origins, ...localLeaf, old, unchecked].map((origin) => origin.close())]);
   });
 
   /** The answer to a request that must be refused, held to everything that is said of it. */
@@ -128,6 +206,7 @@ describe('a server that shows', () => {
     expect(header).toMatch(/^mtlsd; error=tls_certificate_error; details="SERVER_CERTIFICATE_REJECTED [A-Z_]+: /);
     expect(codes).toContain(/REJECTED ([A-Z_]+):/.exec(header)?.[1]);
     const { exchange, connection } = await toldOf(daemon, path);
+    note(connection);
     expect(exchange).toMatchObject({ status: 502, authorized: false, error: { code: 'SERVER_CERTIFICATE_REJECTED' } });
     expect(connection).toMatchObject({
       event: 'tls.failed',
@@ -150,15 +229,20 @@ describe('a server that shows', () => {
     const answer = await ask(daemon, `localhost:${port}`, { method: 'POST', path, body: 'payload', headers });
     expect(answer.body).toContain('"method":"POST"');
     expect(answer.status).toBe(200);
-    const told = await toldOf(daemon, path);
-    expect(told.connection).toMatchObject({ event: 'tls.connected', error: null });
-    return told;
+    const records = await toldOf(daemon, path);
+    note(records.connection);
+    expect(records.connection).toMatchObject({ event: 'tls.connected', error: null });
+    return records;
+  }
+
+  function note(connection: Told['connection']): void {
+    for (const { code } of connection?.verification.problems ?? []) told.add(code);
   }
 
   describe.each(VERSIONS)('on %s', (version) => {
-    // OpenSSL's own client gives up on TLS 1.2 where the key may not sign the handshake.
-    const rows = ROWS.filter(({ name }) => version === 'TLSv1.3' || name !== 'a key for signing CRLs');
+    const rows = ROWS.filter(({ onlyTls13 }) => version === 'TLSv1.3' || onlyTls13 !== true);
     const bad = rows.filter(({ problems }) => problems.length > 0);
+    const served = bad.filter(({ unserved }) => unserved !== true);
     const caseOf = ({ name }: Row): Case => cases.get(`${name} ${version}`) as Case;
     const path = ({ name }: Row, mode: string): string => `/${encodeURIComponent(name)}/${version}/${mode}`;
 
@@ -179,7 +263,7 @@ describe('a server that shows', () => {
       expect(origin[0]?.seen).toEqual([]);
     });
 
-    test.each(bad)('$name: let through and told in report', async (row) => {
+    test.each(served)('$name: let through and told in report', async (row) => {
       const headers = { 'mtlsd-verification': 'report' };
       const { connection, exchange } = await letThrough(caseOf(row).ports.strict, path(row, 'report'), headers);
       expect(connection?.verification).toMatchObject({ mode: 'report', override: true, authorized: false });
@@ -187,7 +271,7 @@ describe('a server that shows', () => {
       expect(exchange).toMatchObject({ authorized: false, error: null, overrides: { verification: 'report' } });
     });
 
-    test.each(bad)('$name: let through where the rule allows all of it', async (row) => {
+    test.each(served)('$name: let through where the rule allows all of it', async (row) => {
       const { connection, exchange } = await letThrough(caseOf(row).ports.allowed, path(row, 'allow'));
       expect(connection?.verification).toMatchObject({ mode: 'enforce', override: false, authorized: false });
       expect(places(connection?.verification.problems ?? [])).toEqual([...row.problems].sort());
@@ -234,14 +318,24 @@ describe('a server that shows', () => {
     expect(connection?.tls?.protocol).toBe('TLSv1.2');
     expect(connection?.verification).toMatchObject({ authorized: false, problems: [{ code: 'TLS_VERSION_TOO_LOW' }] });
   });
+
+  test('name constraints that OpenSSL did not come to, since another problem is allowed: refused', async () => {
+    const connection = await refused(unchecked.port, '/unchecked', ['CERT_HAS_EXPIRED', 'CONSTRAINTS_UNCHECKED'], true);
+    expect(connection?.verification.problems).toMatchObject([{ allowed: true }, { code: 'CONSTRAINTS_UNCHECKED' }]);
+    expect(unchecked.seen).toEqual([]);
+  });
+
+  test('was seen with every code of docs/problems.md', () => {
+    expect([...told].sort()).toEqual(Object.keys(PROBLEM_CODES).sort());
+  });
 });
 
-interface Told {
+interface Named {
   readonly code: string;
   readonly depth: number | null;
 }
-const problemsOf = (problems: readonly Told[]): string[] => problems.map(({ code }) => code).sort();
-const places = (problems: readonly Told[]): string[] => problems.map(({ code, depth }) => `${code}@${depth}`).sort();
+const problemsOf = (problems: readonly Named[]): string[] => problems.map(({ code }) => code).sort();
+const places = (problems: readonly Named[]): string[] => problems.map(({ code, depth }) => `${code}@${depth}`).sort();
 
 interface Said {
   readonly code: string | undefined;
@@ -251,7 +345,7 @@ interface Said {
 }
 
 function inJson(body: string): Said {
-  const { code, problems, exchange, hint } = JSON.parse(body) as Said & { readonly problems: readonly Told[] };
+  const { code, problems, exchange, hint } = JSON.parse(body) as Said & { readonly problems: readonly Named[] };
   return { code, problems: problemsOf(problems), exchange, hint };
 }
 

@@ -2,6 +2,8 @@
  * Every kind of bad server certificate that OpenSSL and we tell apart, each alone and many in pairs, with what is found in
  * it. Verdict and daemon are run over the same table.
  */
+import 'reflect-metadata';
+import { Extension } from '@peculiar/x509';
 import {
   ago,
   ahead,
@@ -31,6 +33,10 @@ export interface BadChain {
   readonly problems: readonly string[];
   /** What Node's authorizationError says in the handshake: one of them, or UNSPECIFIED; null for none. */
   readonly openssl: string | null;
+  /** OpenSSL itself gives up on TLS 1.2, at one side or the other. */
+  readonly onlyTls13?: boolean;
+  /** Node's own server stumbles over its chain after the handshake (24.21), and answers no request. */
+  readonly unserved?: boolean;
 }
 
 export interface Shown {
@@ -39,6 +45,10 @@ export interface Shown {
   readonly sent: string;
   /** Anchors; default the root. */
   readonly trust?: readonly Issued[];
+  /** PEM of the CRL that the rule names. */
+  readonly crl?: string;
+  /** What the server staples. */
+  readonly staple?: Buffer;
 }
 
 export async function createAuthorities(): Promise<Authorities> {
@@ -56,6 +66,25 @@ const whole = (leaf: Issued) => ({ leaf, sent: leaf.chainPem });
 const alone = (leaf: Issued) => ({ leaf, sent: leaf.certPem });
 const under = async (authority: Authority | Promise<Authority>, options: CertificateOptions = {}) =>
   whole(await (await authority).issue(options));
+
+/** Of the two UTCTimes of the validity; ASN.1 does not mind. */
+const inMonth99 = (which: 'notBefore' | 'notAfter') => (content: Buffer) => {
+  const time = Buffer.from([0x17, 13]);
+  const first = content.indexOf(time);
+  content.write('99', (which === 'notBefore' ? first : content.indexOf(time, first + 1)) + 4, 'latin1');
+};
+
+const ofUnknownKind = (content: Buffer): void => {
+  const ecPublicKey = Buffer.from('06072a8648ce3d0201', 'hex');
+  content.writeUInt8(0x7f, content.indexOf(ecPublicKey) + ecPublicKey.length - 1);
+};
+
+/** ProxyCertInfo that passes on all rights. */
+const PROXY_CERTIFICATE = new Extension(
+  '1.3.6.1.5.5.7.1.14',
+  false,
+  Buffer.from('300c300a06082b06010505071501', 'hex'),
+);
 
 export const BAD_CHAINS: readonly BadChain[] = [
   { name: 'nothing wrong', make: ({ intermediate }) => under(intermediate), problems: [], openssl: null },
@@ -96,6 +125,15 @@ export const BAD_CHAINS: readonly BadChain[] = [
     openssl: null,
   },
   {
+    name: 'trusted certificate that carries a CA to its new key',
+    make: async ({ pki }) => {
+      const next = await (await pki.root({ cn: 'rolling' })).intermediate({ cn: 'rolling' });
+      return { ...(await under(next)), trust: [next] };
+    },
+    problems: [],
+    openssl: null,
+  },
+  {
     name: 'expired leaf',
     make: ({ intermediate }) => under(intermediate, expired),
     problems: ['CERT_HAS_EXPIRED@0'],
@@ -106,6 +144,18 @@ export const BAD_CHAINS: readonly BadChain[] = [
     make: ({ intermediate }) => under(intermediate, future),
     problems: ['CERT_NOT_YET_VALID@0'],
     openssl: 'CERT_NOT_YET_VALID',
+  },
+  {
+    name: 'a beginning that is no time',
+    make: ({ intermediate }) => under(intermediate, { alter: inMonth99('notBefore') }),
+    problems: ['ERROR_IN_CERT_NOT_BEFORE_FIELD@0'],
+    openssl: 'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  },
+  {
+    name: 'an end that is no time',
+    make: ({ intermediate }) => under(intermediate, { alter: inMonth99('notAfter') }),
+    problems: ['ERROR_IN_CERT_NOT_AFTER_FIELD@0'],
+    openssl: 'ERROR_IN_CERT_NOT_AFTER_FIELD',
   },
   {
     name: 'expired intermediate',
@@ -202,6 +252,14 @@ export const BAD_CHAINS: readonly BadChain[] = [
     openssl: 'CERT_SIGNATURE_FAILURE',
   },
   {
+    name: 'issued by a key of a kind that nobody knows',
+    make: ({ root }) => under(root.intermediate({ alter: ofUnknownKind })),
+    problems: ['UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY@1', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE@null'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    onlyTls13: true,
+    unserved: true,
+  },
+  {
     name: 'for clients only',
     make: ({ intermediate }) => under(intermediate, { eku: ['clientAuth'] }),
     problems: ['INVALID_PURPOSE@0'],
@@ -218,6 +276,7 @@ export const BAD_CHAINS: readonly BadChain[] = [
     make: ({ intermediate }) => under(intermediate, { keyUsage: KEY_USAGE.cRLSign }),
     problems: ['INVALID_PURPOSE@0'],
     openssl: 'INVALID_PURPOSE',
+    onlyTls13: true,
   },
   {
     name: 'issued by an intermediate for clients',
@@ -262,6 +321,12 @@ export const BAD_CHAINS: readonly BadChain[] = [
     openssl: 'UNSPECIFIED',
   },
   {
+    name: 'a CA on a curve in numbers',
+    make: ({ root }) => under(root.intermediate({ explicitCurve: true })),
+    problems: ['EC_KEY_EXPLICIT_PARAMS@1'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
     name: 'SHA-1',
     make: ({ intermediate }) => under(intermediate, { digest: 'SHA-1' }),
     problems: ['CA_MD_TOO_WEAK@0'],
@@ -286,6 +351,18 @@ export const BAD_CHAINS: readonly BadChain[] = [
     name: 'unknown critical extension',
     make: ({ intermediate }) => under(intermediate, { unknownCritical: '1.3.6.1.4.1.99999.1' }),
     problems: ['UNHANDLED_CRITICAL_EXTENSION@0'],
+    openssl: 'UNSPECIFIED',
+  },
+  {
+    name: 'issued by a CA that says it twice',
+    make: ({ root }) => under(root.intermediate({ doubledBasicConstraints: true })),
+    problems: ['INVALID_EXTENSION@1', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE@null'],
+    openssl: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  },
+  {
+    name: 'a proxy certificate (RFC 3820), which only OpenSSL looks for',
+    make: ({ intermediate }) => under(intermediate, { sans: [], extensions: [PROXY_CERTIFICATE] }),
+    problems: ['UNSPECIFIED@null'],
     openssl: 'UNSPECIFIED',
   },
   {
@@ -384,6 +461,16 @@ export const BAD_CHAINS: readonly BadChain[] = [
     name: 'expired + path too long',
     make: async ({ intermediate }) => under(await intermediate.intermediate(), expired),
     problems: ['CERT_HAS_EXPIRED@0', 'PATH_LENGTH_EXCEEDED@2'],
+    openssl: 'CERT_HAS_EXPIRED',
+  },
+  {
+    name: 'expired + longer than is followed',
+    make: async ({ root }) => {
+      let issuer = root;
+      for (let n = 0; n < 13; n++) issuer = await issuer.intermediate({ cn: `CA ${n}` });
+      return under(issuer, expired);
+    },
+    problems: ['CERT_HAS_EXPIRED@0', 'CERT_CHAIN_TOO_LONG@11'],
     openssl: 'CERT_HAS_EXPIRED',
   },
   {

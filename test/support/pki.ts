@@ -3,11 +3,13 @@
  * that the two check each other. It makes bad certificates on purpose; every field can be set wrong.
  */
 import 'reflect-metadata';
-import { webcrypto, X509Certificate } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { sign, webcrypto, X509Certificate } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { children } from '../../src/core/der.ts';
 
 x509.cryptoProvider.set(webcrypto as never);
 
@@ -69,6 +71,10 @@ export interface CertificateOptions {
   readonly noKeyIdentifiers?: boolean;
   /** Flips a bit of the signature. */
   readonly brokenSignature?: boolean;
+  /** Changes bytes of what is signed, before it is. */
+  readonly alter?: (content: Buffer) => void;
+  /** The curve of a P-256 key in numbers, in place of its name. */
+  readonly explicitCurve?: boolean;
   readonly extensions?: readonly x509.Extension[];
   /** The key of a request, in place of one that is made here. */
   readonly publicKey?: x509.PublicKey;
@@ -172,12 +178,13 @@ export async function createPki(): Promise<Pki> {
       issuer: issuer?.subject ?? subject,
       notBefore: options.notBefore ?? ago(HOUR),
       notAfter: options.notAfter ?? ahead(30 * DAY),
-      publicKey: options.publicKey ?? pair.keys.publicKey,
+      publicKey: options.publicKey ?? (options.explicitCurve ? explicitKey(pair) : pair.keys.publicKey),
       signingKey: await signingKey(issuer?.pair ?? pair, options.digest ?? 'SHA-256'),
       signingAlgorithm: signingAlgorithm((issuer?.pair ?? pair).kind, options.digest ?? 'SHA-256'),
       extensions: await extensionsOf(options, role, pair, issuer),
     });
-    const der = Buffer.from(certificate.rawData);
+    const written = Buffer.from(certificate.rawData);
+    const der = options.alter ? resigned(written, options.alter, issuer?.pair ?? pair) : written;
     if (options.brokenSignature === true) der[der.length - 1] = (der.at(-1) ?? 0) ^ 1;
     return { pair, der, subject: certificate.subject };
   }
@@ -222,6 +229,23 @@ export async function createPki(): Promise<Pki> {
     selfSigned: async (options = {}) =>
       issued(await make({ cn: 'localhost', freshKey: true, ...options }, 'leaf', null), []),
   };
+}
+
+/** Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue } (RFC 5280 §4.1). */
+function resigned(certificate: Buffer, alter: (content: Buffer) => void, { pem }: Pair): Buffer {
+  const [content = Buffer.alloc(0), algorithm = Buffer.alloc(0)] = children(certificate).map(({ raw }) =>
+    Buffer.from(raw),
+  );
+  alter(content);
+  const signature = Buffer.concat([Buffer.of(0), sign('sha256', content, pem)]);
+  return tlv(0x30, Buffer.concat([content, algorithm, tlv(0x03, signature)]));
+}
+
+function explicitKey({ pem }: Pair): x509.PublicKey {
+  const der = execFileSync('openssl', ['pkey', '-pubout', '-outform', 'DER', '-ec_param_enc', 'explicit'], {
+    input: pem,
+  });
+  return new x509.PublicKey(der);
 }
 
 interface Made {

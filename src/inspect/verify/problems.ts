@@ -20,7 +20,6 @@ export const PROBLEM_CODES = {
   DEPTH_ZERO_SELF_SIGNED_CERT: { meaning: 'the server sent a self-signed certificate that is not trusted', next: 'if you expect this certificate, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
   SELF_SIGNED_CERT_IN_CHAIN: { meaning: 'the chain ends in a root that is not trusted', next: 'if you expect this root, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: { meaning: 'the issuer of a certificate is neither trusted nor sent', next: 'if you expect this CA, trust it: mtlsd probe URL --save-ca FILE && mtlsd trust add FILE --host HOST' },
-  UNABLE_TO_GET_ISSUER_CERT: { meaning: 'the issuer of a trusted certificate is not known', next: 'get its root certificate from the CA\'s operator, and trust it: mtlsd trust add FILE --host HOST' },
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: { meaning: 'the server sent only its own certificate, and the issuer is not trusted', next: 'get the certificate of its issuer from the server\'s operator, and trust it: mtlsd trust add FILE --host HOST' },
   CERT_HAS_EXPIRED: { meaning: 'a certificate in the chain has expired', next: 'its owner must renew it' },
   CERT_NOT_YET_VALID: { meaning: 'a certificate in the chain is not valid yet', next: 'check the clock of this machine; if it is right, ask the owner of the certificate' },
@@ -29,7 +28,6 @@ export const PROBLEM_CODES = {
   HOSTNAME_MISMATCH: { meaning: 'the certificate is for other names than the requested one', next: 'use one of its names; if this server is the right one: mtlsd verification set --host HOST --server-name NAME' },
   CERT_SIGNATURE_FAILURE: { meaning: 'a signature in the chain does not verify', next: 'do not trust it: the certificate was changed or forged; compare fingerprints with the server\'s operator' },
   UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY: { meaning: 'the public key of an issuer can\'t be read', next: 'its issuer must issue it again' },
-  UNABLE_TO_DECRYPT_CERT_SIGNATURE: { meaning: 'the signature of a certificate can\'t be read', next: 'its issuer must issue it again' },
   INVALID_CA: { meaning: 'a certificate in the chain issued another, but is not a CA', next: 'ask the server\'s operator: the issuer of its certificate is not a CA' },
   KEYUSAGE_NO_CERTSIGN: { meaning: 'a CA in the chain is not allowed to sign certificates', next: 'the CA needs the key usage keyCertSign; ask the server\'s operator' },
   PATH_LENGTH_EXCEEDED: { meaning: 'a CA has more CAs below it than it allows', next: 'ask the server\'s operator: the CA exceeds its path length' },
@@ -43,8 +41,6 @@ export const PROBLEM_CODES = {
   OCSP_VERIFY_NEEDED: { meaning: 'the certificate requires an OCSP staple, and the server sent no valid one', next: 'the server must staple an OCSP response; ask its operator' },
   OCSP_VERIFY_FAILED: { meaning: 'revocation is required, and the OCSP staple is not valid', next: 'the server must staple a current OCSP response of its CA; ask its operator' },
   OCSP_CERT_UNKNOWN: { meaning: 'revocation is required, and the OCSP responder does not know the certificate', next: 'ask the server\'s operator who issued the certificate' },
-  CERT_UNTRUSTED: { meaning: 'a root is marked as not trusted for this purpose', next: 'remove the marked root from the system\'s store, or trust another one: mtlsd trust add FILE --host HOST' },
-  CERT_REJECTED: { meaning: 'a root is marked as rejected for this purpose', next: 'remove the marked root from the system\'s store, or trust another one: mtlsd trust add FILE --host HOST' },
   EE_KEY_TOO_SMALL: { meaning: 'the key of the server\'s certificate is too weak', next: 'the server needs a certificate with an RSA key of 2048 bits or more, or an EC key' },
   CA_KEY_TOO_SMALL: { meaning: 'the key of a CA in the chain is too weak', next: 'the CA must be replaced by one with a stronger key' },
   CA_MD_TOO_WEAK: { meaning: 'a certificate in the chain is signed with a broken digest', next: 'its issuer must sign it again with SHA-256 or better' },
@@ -58,7 +54,6 @@ export const PROBLEM_CODES = {
   TLS_VERSION_TOO_LOW: { meaning: 'the connection uses an older TLS version than the rule requires', next: 'the server must offer a newer version; to accept an older one: mtlsd verification set --host HOST --min-version VERSION' },
   CONSTRAINTS_UNCHECKED: { meaning: 'the chain has name constraints, which can\'t be checked if another problem is allowed', next: 'fix the other problem: OpenSSL checks name constraints only on a chain without problems', never: true },
   LOCAL_CA_LEAF: { meaning: 'the server sent a certificate of this daemon\'s local CA', next: 'check that the address does not lead to an mtlsd; if not, the key of the local CA was stolen: remove ca/ and start again', never: true },
-  NO_PEER_CERTIFICATE: { meaning: 'the server sent no certificate', next: 'please report it: a session without a certificate is never resumed', never: true },
 } as const satisfies Record<ProblemCode, ProblemFacts>;
 
 /** Whether an `allow` list may name it. Codes of OpenSSL that this table lacks may be named. */

@@ -69,8 +69,8 @@ export interface Verdict {
 /** Node's own code for HOSTNAME_MISMATCH. */
 const WRONG_NAME = 'ERR_TLS_CERT_ALTNAME_INVALID';
 
-/** Refused in report mode too: there is nothing to report on, or the certificate proves a loop or a stolen key. */
-const ALWAYS_FATAL = new Set(['LOCAL_CA_LEAF', 'NO_PEER_CERTIFICATE']);
+/** Refused in report mode too: the certificate proves a loop or a stolen key. */
+const ALWAYS_FATAL = 'LOCAL_CA_LEAF';
 
 const VIOLATIONS = new Set(['PERMITTED_VIOLATION', 'EXCLUDED_VIOLATION']);
 
@@ -86,8 +86,12 @@ const UNNAMED_BY_NODE = new Set([
   ...VIOLATIONS,
 ]);
 
-/** Every problem of a server's certificate and connection, and whether to continue. Never throws. */
+/**
+ * Every problem of a server's certificate and connection, and whether to continue.
+ * @throws Error where no certificate was shown, which only a resumed session does: nothing is verified then
+ */
 export function judge(observed: Observed, expectation: Expectation): Verdict {
+  if (observed.chain.length === 0) throw new Error('the connection shows no certificate');
   // Node checks the name only once OpenSSL has accepted the chain.
   if (observed.opensslError === WRONG_NAME)
     return judge({ ...observed, opensslError: null, wrongName: true }, expectation);
@@ -117,7 +121,7 @@ export function judge(observed: Observed, expectation: Expectation): Verdict {
   }
   if (observed.opensslError === null && best.path?.anchored)
     expectation.revocation.learn(best.path.certificates.slice(1));
-  const fatal = problems.some((problem) => ALWAYS_FATAL.has(problem.code));
+  const fatal = problems.some(({ code }) => code === ALWAYS_FATAL);
   const proceed = !fatal && (isAccepted(problems) || expectation.mode === 'report');
   return {
     problems,
@@ -167,7 +171,6 @@ interface Best {
 /** The path with the fewest problems that no rule lets through, since any one good path is enough (RFC 5280 §6). */
 function bestPath(observed: Observed, expectation: Expectation, time: Date): Best {
   const { chain, opensslError, staple } = observed;
-  if (chain.length === 0) return { path: null, findings: [about('NO_PEER_CERTIFICATE')], revocation: null, spans: [] };
   let best: Best = { path: null, findings: [], revocation: null, spans: [] };
   let fewest = Number.POSITIVE_INFINITY;
   const paths = pathsFrom(chain, expectation.anchors);

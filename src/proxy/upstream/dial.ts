@@ -105,7 +105,12 @@ export function createDialer(options: DialerOptions): Dial {
     if (failure === 'stopped' && signal?.aborted) throw handshakeError(draft, failure);
     if (failure === null) {
       draft.seen(socket, serverName, true);
-      verdict = judge(socket, verifyError(socket), staple);
+      try {
+        verdict = judge(socket, verifyError(socket), staple);
+      } catch (error) {
+        socket.destroy();
+        throw error;
+      }
     }
     return { socket, failure, staple, verdict };
   }
