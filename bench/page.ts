@@ -73,7 +73,7 @@ async function scrollThrough(page: Page): Promise<void> {
 }
 
 /**
- * A frame is late when the machine is somebody else's too; the thread's own clock counts what the page did. In ms.
+ * Other programs on the machine make frames late; the thread's own clock counts only the page's work. In ms.
  * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU has the fields.
  */
 async function longestTask(browser: Browser, page: Page): Promise<number> {
@@ -108,7 +108,7 @@ async function framesDuring(page: Page, work: () => Promise<void>): Promise<numb
   return page.evaluate<number[]>('{ window.measuring_ = false; window.frames_ }');
 }
 
-/** At the rate whatever the answers take; the milliseconds of each. */
+/** At a fixed rate, also when answers are slow; the milliseconds of each. */
 async function sendSteadily({ send }: Load): Promise<number[]> {
   const batches: Promise<number[]>[] = [];
   const started = performance.now();

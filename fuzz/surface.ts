@@ -1,4 +1,4 @@
-/** What is fuzzed: one place that takes bytes from somebody who is not trusted. One file in surfaces/ each. */
+/** A surface reads bytes from a peer that is not trusted. Each has one file in surfaces/. */
 import type { Random } from './random.ts';
 
 export interface Surface {
@@ -11,7 +11,7 @@ export interface Surface {
 
 export interface Target {
   make(random: Random): Buffer;
-  /** @throws Error where the input did what no input may do: a crash, another error than those told of, a wait */
+  /** @throws Error where the input did what no input may do: a crash, an unexpected error, a wait */
   check(input: Buffer): void | Promise<void>;
   /** So many inputs are checked side by side; 1 where left out. Where there are more, `check` bounds its own wait. */
   readonly lanes?: number;

@@ -3,7 +3,7 @@ import type { Lab } from '../lab/lab.ts';
 
 export interface Candidate {
   readonly name: string;
-  /** Clients reach a proxy by CONNECT; a reverse proxy stands for one origin; direct is no process at all. */
+  /** Clients reach a proxy by CONNECT; a reverse proxy serves one origin; direct has no process. */
   readonly kind: 'proxy' | 'reverse' | 'direct';
   /** A limit to compare with, which lacks most of what the others do. */
   readonly limit?: boolean;

@@ -1,4 +1,4 @@
-/** mitmproxy without its screen. Large bodies are streamed, which it has to be told: it would hold 1 GB in memory. */
+/** mitmproxy without its screen. Large bodies are streamed by an option: by default it keeps 1 GB in memory. */
 import { freePort, listening } from '../lab/ports.ts';
 import { PROXY_CORE, start } from '../lab/processes.ts';
 import { hasProgram } from '../lab/programs.ts';

@@ -9,7 +9,7 @@ import type { Candidate } from './candidate.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 
-/** Lays the package out in `stage`: its own copy, so that a build or an edit meanwhile changes nothing. */
+/** Lays the package out in `stage`: a copy, so that a build or an edit during the run changes nothing. */
 export async function stagePackage(stage: string, dist: string | null): Promise<void> {
   mkdirSync(stage, { recursive: true });
   for (const name of ['bin', 'config', 'package.json'])

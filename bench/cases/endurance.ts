@@ -23,7 +23,7 @@ export const endurance: Case = {
     let cpuUs = NaN;
     await withOne(bench, candidate, {}, failed, async (running) => {
       const first = await bench.lab.origin.requests();
-      // Bounded, whatever happens.
+      // Bounded in every case.
       const seconds = bench.quick ? 30 : 600;
       const load = startWrk(bench.lab, candidate, running, { connections: 32, seconds });
       const begun = cpuMs(running.pid);

@@ -60,7 +60,7 @@ worker_rlimit_nofile 20000;
 events { worker_connections 15000; }
 http {
   access_log off; ${temporary.join(' ')}
-  # nginx before 1.23.4 has no TLS 1.3 unless told.
+  # nginx before 1.23.4 has no TLS 1.3 by default.
   ssl_protocols TLSv1.2 TLSv1.3;
   default_type application/octet-stream; root ${root}; client_max_body_size 0;
   keepalive_requests 100000000; keepalive_timeout 300s; http2_max_concurrent_streams 1000;

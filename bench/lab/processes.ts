@@ -108,7 +108,7 @@ function threadsMs(pid: number): number {
     try {
       ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
     } catch {
-      // ended meanwhile
+      // ended in between
     }
   }
   return ns / 1e6;
@@ -129,7 +129,7 @@ export function memory(root: number): Memory {
     try {
       status = readFileSync(`/proc/${pid}/status`, 'latin1');
     } catch {
-      continue; // ended meanwhile
+      continue; // ended in between
     }
     now += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0);
     peak += Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0);
@@ -143,7 +143,7 @@ export function forgetPeak(root: number): void {
     try {
       writeFileSync(`/proc/${pid}/clear_refs`, '5');
     } catch {
-      // ended meanwhile, or another user's
+      // ended, or another user's
     }
   }
 }

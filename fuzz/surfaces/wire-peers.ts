@@ -19,7 +19,7 @@ import { quiet, scripted } from '../wire/script.ts';
 
 const METHODS = ['GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT', 'OPTIONS'] as const;
 
-/** Asks once and takes what comes; what the answer is, is nobody's promise. */
+/** Sends one request and accepts any answer. */
 type Ask = (random: number) => Promise<void>;
 
 interface Way {
@@ -34,7 +34,7 @@ const bodyOf = (method: string): string =>
       ? 'Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n'
       : '\r\n';
 
-/** By HTTP/1.1, on connections that are kept for as long as the daemon keeps them. @param target as it stands in the request line */
+/** By HTTP/1.1, on connections that are kept for as long as the daemon keeps them. @param target as in the request line */
 function h1Way(open: () => Promise<Line>, target: string): Way {
   const lanes = new Lanes(open);
   return {

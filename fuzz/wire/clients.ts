@@ -31,7 +31,7 @@ export interface Origins {
   readonly close: () => Promise<void>;
 }
 
-/** Well-behaved ones, which answer and let go when told to. */
+/** Well-behaved peers, which answer and close on request. */
 async function openOrigins(): Promise<Origins> {
   const { keyPem: key, certPem: cert } = await (await createPki()).selfSigned({ cn: 'localhost', sans: ['localhost'] });
   const plain = createServer((_request, response) => response.end('ok'));

@@ -9,7 +9,7 @@ import { endAs, readScript, type Script, writeInParts } from './script.ts';
 
 export interface HostilePeer {
   readonly port: number;
-  /** The next one that asks gets this input; resolves when the work is done, whether or not anybody asked. */
+  /** The next one that asks gets this input; resolves when the work is done, also if no peer connected. */
   answering(input: Buffer, work: () => Promise<void>): Promise<void>;
   /** Drops all connections. */
   settle(): void;

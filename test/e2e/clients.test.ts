@@ -210,7 +210,7 @@ print(r.text)`;
     },
   );
 
-  test('a client that does not trust the local CA is told apart in the log', async () => {
+  test('a client that does not trust the local CA has a code of its own in the log', async () => {
     const result = await curl(`${url}/`, ['--proxy', daemon.proxy]);
     expect(result.exit).toBe(60);
     expect(await daemon.event('proxy.refused', (line) => line.code === 'CLIENT_TLS_FAILED')).toMatchObject({

@@ -116,7 +116,7 @@ describe.runIf(hasTool('chromium'))('cross_site in Chromium', () => {
 
   test('a list allows the page that it names, where the browser says which page it is', async () => {
     const page = await openSite(FRIEND);
-    // Without Origin nobody knows whose image or frame it is.
+    // Without Origin the site of an image or frame is unknown.
     expect(await outcomes(page, 'list')).toEqual({
       ...allOf('none'),
       fetch: 'alice',

@@ -193,7 +193,7 @@ describe.runIf(hasTool('chromium'))('the page and those who mean it harm', () =>
       await page.context().close();
     });
 
-    test('a sandboxed frame, whose origin is null, signs nobody in without a code', async () => {
+    test('a sandboxed frame, whose origin is null, is not signed in without a code', async () => {
       const context = await browser.newContext();
       const evil = await context.newPage();
       await evil.goto(base);

@@ -13,7 +13,7 @@ import { hasTool } from '../support/tools.ts';
 
 const DOCS = new URL('../../docs/', import.meta.url);
 const TEXT = readFileSync(new URL('page.md', DOCS), 'utf8');
-/** `UPDATE_SCREENSHOTS=1` writes the pictures that docs/page.md shows; otherwise all go into a folder that nobody keeps. */
+/** `UPDATE_SCREENSHOTS=1` writes the pictures that docs/page.md shows; otherwise all go into a temporary folder. */
 const UPDATES = process.env.UPDATE_SCREENSHOTS !== undefined;
 const SHOTS = UPDATES ? new URL('page/', DOCS).pathname : temporaryDirectory();
 
@@ -165,8 +165,8 @@ describe.runIf(hasTool('chromium'))('how the page looks', () => {
   async function look(page: Page, name: string): Promise<void> {
     const { violations } = await new AxeBuilder({ page }).analyze();
     const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-    const told = serious.map(({ id, nodes }) => `${name}: ${id}: ${nodes.map(({ html }) => html).join('\n  ')}`);
-    expect(told).toEqual([]);
+    const found = serious.map(({ id, nodes }) => `${name}: ${id}: ${nodes.map(({ html }) => html).join('\n  ')}`);
+    expect(found).toEqual([]);
     // Nothing sticks out to the right.
     expect(await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth'), name).toBeLessThanOrEqual(
       0,
@@ -221,7 +221,7 @@ describe.runIf(hasTool('chromium'))('many exchanges', () => {
     await page.context().close();
   });
 
-  test('500 a second leave the page usable, are all shown, and hold up nobody', async () => {
+  test('500 a second leave the page usable, are all shown, and delay no request', async () => {
     const { page } = await openPage(browser, daemon);
     await page.getByRole('row').nth(1).waitFor();
     await page.getByRole('button', { name: 'Clear' }).click();
@@ -250,7 +250,7 @@ describe.runIf(hasTool('chromium'))('many exchanges', () => {
     const times = await sending;
     await load.close();
     await page.getByText('3000 exchanges', { exact: true }).waitFor();
-    // How fast it is stands in bench/page.ts; here the page answers while they come, and none is lost.
+    // bench/page.ts measures the speed; here the page answers while they come, and none is lost.
     expect(toggles).toBeGreaterThan(2);
     expect(times).toHaveLength(3_000);
     await page.context().close();

@@ -90,7 +90,7 @@ describe.runIf(hasTool('chromium'))('the page', () => {
       // The dialog begins at the host; a person sees where they type.
       await page.locator('dialog input:focus').waitFor();
       await keyboard.type(`localhost:${demanding.port}`);
-      // Asked for ahead: Chromium hands choosers over only once it was told to, and a key is faster than that.
+      // Enabled before: Chromium intercepts choosers only after this command, and a key is faster.
       const chooser = page.waitForEvent('filechooser');
       await tabTo(page, 'Drop PEM or PFX files here');
       await keyboard.press('Enter');

@@ -41,7 +41,7 @@ afterAll(() => origin.close());
 const connectTo = (...hosts: string[]): string =>
   `connect_to:\n${hosts.map((host) => `  "${host}:443": "127.0.0.1:${origin.port}"\n`).join('')}`;
 
-/** What stands after `next:`; the first command of it. */
+/** The first command after `next:`. */
 function nextCommand(output: string): string {
   const command = /next: +[^\n]*?(mtlsd [^;\n]*)/.exec(output)?.[1];
   if (command === undefined) throw new Error(`no command after next: ${output}`);
@@ -226,7 +226,7 @@ certificates:
     verification: { mode: 'report', authorized: false, problems: [{ code: 'SELF_SIGNED_CERT_IN_CHAIN' }] },
     client_certificate: { name: 'alice', sent: true },
   });
-  // Rule 2: somebody loosened verification.
+  // Rule 2: verification was loosened.
   expect(await daemon.event('admin', ({ rule }) => rule === 'api.partner.example:443')).toMatchObject({
     action: 'rule.added',
     mode: 'report',

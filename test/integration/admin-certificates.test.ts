@@ -97,7 +97,7 @@ describe('certificates over the API', () => {
     expect(logged[0]).toMatchObject({ name, client: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
   });
 
-  test('a PFX with its passphrase: kept in a file of its own, never told again', async () => {
+  test('a PFX with its passphrase: kept in a file of its own, never in an answer', async () => {
     const pfx_base64 = readFileSync(`${files}/alice.p12`).toString('base64');
     const wrong = await admin.call<Refusal>('POST', PATH, {
       body: { host: 'pfx.example', pfx_base64, passphrase: 'no' },
@@ -321,7 +321,7 @@ describe('certificates over the API', () => {
     });
   });
 
-  test('of two who change what both have read, one is told', async () => {
+  test('of two clients that change what both have read, the second gets 412', async () => {
     const etag = (await admin.call('GET', `${PATH}/partner`)).headers.get('etag') ?? '';
     const write = (profile: string) =>
       admin.call('PATCH', `${PATH}/partner`, { body: { profile }, headers: { 'if-match': etag } });

@@ -44,7 +44,7 @@ describe('who may use the admin API', () => {
 
   const codeOf = ({ body }: Raw): string => (JSON.parse(body) as { code: string }).code;
 
-  test('nobody without the token', async () => {
+  test('a request without the token is refused', async () => {
     for (const path of [
       '/api/v1/status',
       '/api/v1/certificates',
@@ -91,7 +91,7 @@ describe('who may use the admin API', () => {
     expect((await raw(admin, '/proxy.pac', {})).body).toContain(`PROXY 127.0.0.1:${daemon.proxyPort}`);
   });
 
-  test('nobody under another name: DNS rebinding', async () => {
+  test('a request to another name is refused: DNS rebinding', async () => {
     for (const host of [
       'evil.example',
       `evil.example:${admin.port}`,
@@ -204,7 +204,7 @@ describe('who may use the admin API', () => {
     }
   });
 
-  test('nobody through the proxy itself', async () => {
+  test('a request through the proxy itself is refused', async () => {
     for (const host of ['127.0.0.1', 'localhost', '0.0.0.0']) {
       const plain = await curl(`http://${host}:${admin.port}/api/v1/status`, [
         ...through(daemon),

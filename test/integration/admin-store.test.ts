@@ -104,7 +104,7 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
     });
     expect(set.body).toEqual({ ...before.body, mode: 'report' });
     expect(await status()).toBe(200);
-    // Another section has changed meanwhile, and this one has not.
+    // Another section has changed, this one has not.
     const trust = await admin.call<TrustFields>('PUT', '/api/v1/trust', {
       body: { system: false, ca: [`${files}/root.crt`] },
       headers: { 'if-match': trustEtag },
@@ -197,7 +197,7 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
       expect((await admin.call('GET', `/api/v1/match?${query}`)).status, query).toBe(400);
   });
 
-  test('status and reload tell of a file with a mistake', async () => {
+  test('status and reload report a file with a mistake', async () => {
     const now = async () => (await admin.call<StatusAnswer>('GET', '/api/v1/status')).body;
     const before = await now();
     expect(before).toMatchObject({
@@ -231,15 +231,20 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
 
   test('what expires soon was announced, once each', async () => {
     await daemon.event('certificate.expiring', ({ name }) => name === 'wider');
-    const told = daemon.log.filter(({ event }) => event === 'certificate.expiring');
-    expect(told.map(({ name }) => String(name)).sort((a, b) => a.localeCompare(b))).toEqual([
+    const logged = daemon.log.filter(({ event }) => event === 'certificate.expiring');
+    expect(logged.map(({ name }) => String(name)).sort((a, b) => a.localeCompare(b))).toEqual([
       'hers',
       'new',
       'old',
       'wide',
       'wider',
     ]);
-    expect(told[0]).toMatchObject({ subject: 'CN=alice', days_left: 29, threshold: 30, not_after: expect.any(String) });
+    expect(logged[0]).toMatchObject({
+      subject: 'CN=alice',
+      days_left: 29,
+      threshold: 30,
+      not_after: expect.any(String),
+    });
   });
 
   test('each change is in the log with who made it', () => {

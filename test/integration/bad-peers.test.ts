@@ -83,8 +83,8 @@ describe('a server that', () => {
     );
   });
 
-  test('never answers, or can not be reached', async () => {
-    // TEST-NET-1 (RFC 5737) is nobody's; a machine without a route says so at once.
+  test("never answers, or can't be reached", async () => {
+    // TEST-NET-1 (RFC 5737) has no hosts; a machine without a route fails at once.
     expect(said(await outcome('away.test.example:443'))).toMatch(
       /^(504 connection_timeout CONNECTION_TIMEOUT: away.test.example:PORT did not answer within 0.5 s|502 \w+ CONNECTION_\w+: .*)$/,
     );
@@ -198,7 +198,7 @@ describe('a server that', () => {
     );
   });
 
-  test('sends more fields than anybody wants', async () => {
+  test('sends more fields than the limit', async () => {
     const fields = `X: ${'x'.repeat(300 * 1024)}\r\n`;
     const port = await answering((socket) => socket.end(`HTTP/1.1 200 OK\r\n${fields}\r\n`));
     expect(said(await outcome(`localhost:${port}`))).toMatch(

@@ -104,7 +104,7 @@ test('an item that is neither host nor subnet is named', async () => {
   ]);
 });
 
-/** A server of whoever took the key of the CA. */
+/** A server of an attacker with the key of the CA. */
 async function impostor(host: string, commonNameOnly = false) {
   const [certificate, key] = [readFileSync(daemon.caFile, 'utf8'), readFileSync(join(home, 'ca/ca.key'), 'utf8')];
   const { X509Certificate } = await import('node:crypto');

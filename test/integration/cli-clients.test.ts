@@ -286,7 +286,7 @@ trust: { system: false, ca: [${files}/root.crt] }
       expect(JSON.stringify(inside)).not.toContain('PRIVATE');
     });
 
-    test('says what is wrong, and how to mend it', async () => {
+    test('says what is wrong, and how to fix it', async () => {
       const home = temporaryDirectory();
       chmodSync(home, 0o755);
       mkdirSync(join(home, 'ca'), { mode: 0o700 });

@@ -83,7 +83,7 @@ The server's certificate has to pass verification (mode enforce; no rule matches
   TLSv1.2 to TLSv1.3; 1 trust anchor
 `);
     expect((await mtlsd('match', 'dev.example')).stdout).toContain(
-      'goes through whatever is found (mode report; rule dev.example:443, exact host and port)',
+      'goes through with any result (mode report; rule dev.example:443, exact host and port)',
     );
     expect((await mtlsd('match', 'bank.example')).stdout).toContain(
       'would be passed through untouched: interception.passthrough lists it.',

@@ -139,7 +139,7 @@ describe('cross_site', () => {
       expect(await webSocket('withhold', fields)).toBe('alice');
   });
 
-  test('Mtlsd- fields are refused from web pages, of whatever site', async () => {
+  test('Mtlsd- fields are refused from web pages of any site', async () => {
     for (const site of ['cross-site', 'same-site', 'same-origin', 'none'])
       for (const [name, value] of [
         ['mtlsd-certificate', 'allow'],

@@ -24,7 +24,7 @@ test('the demo shows which certificate the origin saw, and its curl lines work w
   expect(existsSync(home)).toBe(false);
 });
 
-/** As a person does who copies the line, whatever proxy settings their shell has. */
+/** As a user who copies the line, with any proxy settings in the shell. */
 function shell(line: string): Promise<string> {
   const child = spawn('sh', ['-c', `${line.trim()} --silent`], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,6 +1,6 @@
 /**
  * Every line with `mtlsd …` in a code block of the README and of docs/ is typed, except in the tours, which have tests of
- * their own that compare the output too. A line that can't run here stands in a comment before its block:
+ * their own that compare the output too. A line that can't run here is listed in a comment before its block:
  * `<!-- not run: mtlsd start; mtlsd tail -->`. Those, the commands in the text and the examples of --help name only commands
  * and options that exist.
  */

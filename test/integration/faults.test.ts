@@ -367,7 +367,7 @@ describe('messages that no program expects', () => {
     expect(seen.h2).toMatchObject({ status: 200, informed: [] });
   });
 
-  test('the protocol that the origin chose is told to the client', async () => {
+  test('the answer to an Upgrade names the protocol that the origin chose', async () => {
     say = (socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: second\r\n\r\n');
     const text = await tunnelled(
       h1.port,

@@ -71,7 +71,7 @@ describe('the first line', () => {
     expect(await add('--pfx', at('none.p12'))).toBe(`mtlsd: ${at('none.p12')} does not exist`);
   });
 
-  test('a home that can not be used', async () => {
+  test("a home that can't be used", async () => {
     const file = join(files, 'a-file');
     writeFileSync(file, '');
     for (const args of [['start'], ['cert', 'list']]) {

@@ -1,4 +1,4 @@
-/** Origins of HTTP/2 that take few streams, none, or end their sessions: what they cost, and what the client is told. */
+/** Origins of HTTP/2 that take few streams, none, or end their sessions: the cost, and the answer to the client. */
 import { connect as connectH2, type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';

@@ -43,7 +43,7 @@ const sceneOf = (settings: string): Promise<Scene> =>
 
 const FIELDS = Object.entries(SENT).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
 
-/** All that a client of the API, a reader of the log and the command line are told without asking for secrets. */
+/** All that the API, the log and the command line show without a request for secrets. */
 async function everythingTold(daemon: RunningDaemon, exchange: string): Promise<string> {
   const events = await openEvents(daemon, '?last=100');
   const told: string[] = [];
@@ -86,7 +86,7 @@ describe('records.fields', () => {
     return { ...scene, mtlsd, har, entryOf };
   };
 
-  test.each(POLICIES)('%s: no secret is told that was not asked for', async (policy) => {
+  test.each(POLICIES)('%s: no secret is shown without a request for it', async (policy) => {
     const { daemon, exchange, origin } = on(policy);
     const told = await everythingTold(daemon, exchange);
     expect(told.match(CANARY)).toBeNull();
@@ -217,7 +217,7 @@ describe('records.fields', () => {
 
   test.each(['none', 'redacted'] as const)('%s: --with-secrets says that there are none', async (policy) => {
     const { mtlsd, exchange, daemon } = on(policy);
-    const stderr = `mtlsd: no secret values are kept: records.fields is ${policy}\nnext: set records.fields to all in mtlsd.yaml, start the daemon anew and repeat the requests; or leave out --with-secrets\n`;
+    const stderr = `mtlsd: no secret values are kept: records.fields is ${policy}\nnext: set records.fields to all in mtlsd.yaml, restart the daemon and repeat the requests; or leave out --with-secrets\n`;
     expect(await mtlsd('har', '--with-secrets')).toEqual({ code: 1, stdout: '', stderr });
     expect(await mtlsd('show', exchange, '--fields', '--with-secrets')).toMatchObject({ code: 1, stderr });
     const refusal = await daemon.api('/api/v1/export.har?with_secrets=true');

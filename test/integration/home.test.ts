@@ -38,7 +38,7 @@ describe('a home that others can write to', () => {
 });
 
 describe('two daemons for one home', () => {
-  test('the second is refused, and told of the first, which goes on', async () => {
+  test('the second is refused with the address of the first, which continues', async () => {
     const home = temporaryDirectory();
     const first = await startDaemon({ home });
     const run = readFileSync(join(home, 'run.json'), 'utf8');
@@ -64,7 +64,7 @@ describe('two daemons for one home', () => {
     expect(existsSync(join(home, 'run.json'))).toBe(false);
   });
 
-  test('a process id that another program has by now keeps nobody out', async () => {
+  test('a process id that another program has by now does not prevent the start', async () => {
     const home = temporaryDirectory();
     writeFileSync(join(home, 'run.json'), JSON.stringify({ ...runFileThatLies, pid: process.pid }));
     const daemon = await startDaemon({ home });

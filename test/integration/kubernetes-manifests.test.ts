@@ -143,7 +143,7 @@ interface Pod {
   readonly volumes: readonly { readonly secret?: { readonly defaultMode: number } }[];
 }
 
-test('the sidecar is a native one that the application waits for; the gateway is guarded from strangers', () => {
+test('the sidecar is a native one that the application waits for; the gateway requires a password', () => {
   const podOf = (name: string) =>
     (read(name).find(({ kind }) => kind === 'Deployment') as unknown as { spec: { template: { spec: unknown } } }).spec
       .template.spec;

@@ -1,5 +1,5 @@
 /**
- * Certificates that end while connections made with them are pooled: no request goes out on those connections any more, and the
+ * Certificates that end while connections made with them are pooled: those connections carry no new request, and the
  * next connection gets the verdict of that moment.
  */
 import { setTimeout as wait } from 'node:timers/promises';

@@ -40,8 +40,8 @@ describe('start', () => {
     expect(existsSync(join(daemon.home, 'run.json'))).toBe(false);
   });
 
-  test('a home that is made anew is 0700', async () => {
-    const home = join(temporaryDirectory(), 'made/anew');
+  test('a new home is 0700', async () => {
+    const home = join(temporaryDirectory(), 'new/home');
     const umask = process.umask(0);
     const daemon = await startDaemon({ home, args: ['--log-level', 'info'] });
     process.umask(umask);
@@ -111,7 +111,7 @@ describe('this daemon’s own ports', () => {
     expect(text).toBe('');
   });
 
-  test('a request that came through this proxy before is told so', async () => {
+  test('a request that came through this proxy before gets 508', async () => {
     const via = await new Promise<string>((resolve) => {
       void nodeOriginVia(daemon.proxy, resolve);
     });

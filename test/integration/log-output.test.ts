@@ -51,7 +51,7 @@ interface Line {
 const exchangesIn = (lines: readonly string[]): number => lines.filter((line) => line.includes('exchange')).length;
 
 describe('a log on a full disk', () => {
-  test.each(['json', 'pretty'])('%s: requests are answered, and the daemon ends when told to', async (format) => {
+  test.each(['json', 'pretty'])('%s: requests are answered, and the daemon ends on SIGTERM', async (format) => {
     const full = openSync('/dev/full', 'w');
     const daemon = await startUnread(full, ['--log-format', format]);
     closeSync(full);
@@ -62,8 +62,8 @@ describe('a log on a full disk', () => {
   });
 });
 
-describe('a log that nobody reads', () => {
-  test.each(['json', 'pretty'])('%s: requests are answered, and the daemon ends when told to', async (format) => {
+describe('a log without a reader', () => {
+  test.each(['json', 'pretty'])('%s: requests are answered, and the daemon ends on SIGTERM', async (format) => {
     const daemon = await startUnread('pipe', ['--log-format', format]);
     await request(daemon, 1500);
     const { code, ms } = await daemon.stop();
@@ -93,21 +93,21 @@ describe('a log that nobody reads', () => {
     expect(read.at(-1)?.event).toBe('daemon.stopped');
   });
 
-  /** Stops it once it has told of the lines that are missing. */
+  /** Stops it after the line about the missing lines. */
   async function once(daemon: UnreadDaemon, reading: Promise<unknown>): Promise<void> {
-    const told = new Promise<void>((resolve) => {
+    const reported = new Promise<void>((resolve) => {
       daemon.process.stdout?.on('data', (chunk: Buffer) => {
         if (chunk.includes('log lines were dropped')) resolve();
       });
     });
-    await told;
+    await reported;
     expect((await daemon.stop()).code).toBe(0);
     await reading;
   }
 });
 
 describe('a reader that is gone', () => {
-  test('ends nothing; the next reader is told how many lines are missing', async () => {
+  test('ends nothing; the next reader gets the number of missing lines', async () => {
     const fifo = join(temporaryDirectory(), 'log');
     execFileSync('mkfifo', [fifo]);
     const first = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -163,7 +163,7 @@ describe('a terminal', () => {
     expect(await exit).toBe(0);
   });
 
-  test('is told where the page is', async () => {
+  test('shows the address of the page', async () => {
     const { terminal, shown } = await startOnTerminal();
     const [, page = ''] =
       /^page: (http:\/\/127\.0\.0\.1:\d+\/) \(mtlsd ui opens it, signed in\)\r?$/m.exec(shown()) ?? [];

@@ -263,7 +263,7 @@ describe('a server that shows', () => {
       expect(origin[0]?.seen).toEqual([]);
     });
 
-    test.each(served)('$name: let through and told in report', async (row) => {
+    test.each(served)('$name: let through and recorded in report', async (row) => {
       const headers = { 'mtlsd-verification': 'report' };
       const { connection, exchange } = await letThrough(caseOf(row).ports.strict, path(row, 'report'), headers);
       expect(connection?.verification).toMatchObject({ mode: 'report', override: true, authorized: false });
@@ -290,7 +290,7 @@ describe('a server that shows', () => {
       expect(origin[2]?.seen).toEqual([]);
     });
 
-    test('a leaf of the local CA: refused, whatever trust, mode and rule say', async () => {
+    test('a leaf of the local CA: refused with any trust, mode and rule', async () => {
       const origin = localLeaf[VERSIONS.indexOf(version)] as Origin;
       await refused(origin.port, `/local/${version}`, ['LOCAL_CA_LEAF'], true);
       const headers = { 'mtlsd-verification': 'report' };
@@ -301,7 +301,7 @@ describe('a server that shows', () => {
     });
   });
 
-  test('an older TLS version than the rule asks for: no handshake in enforce', async () => {
+  test('an older TLS version than the rule requires: no handshake in enforce', async () => {
     const answer = await ask(daemon, `localhost:${old.port}`, { path: '/old/enforce' });
     expect(answer.status).toBe(502);
     expect(answer.headers['proxy-status']).toMatch(
@@ -313,7 +313,7 @@ describe('a server that shows', () => {
     expect(old.seen).toEqual([]);
   });
 
-  test('an older TLS version than the rule asks for: told in report', async () => {
+  test('an older TLS version than the rule requires: recorded in report', async () => {
     const { connection } = await letThrough(old.port, '/old/report', { 'mtlsd-verification': 'report' });
     expect(connection?.tls?.protocol).toBe('TLSv1.2');
     expect(connection?.verification).toMatchObject({ authorized: false, problems: [{ code: 'TLS_VERSION_TOO_LOW' }] });

@@ -113,7 +113,7 @@ verification: { rules: [{ host: strict.test.example, port: "*", trust: { system:
       expect(record.error).toMatchObject({ code: 'TLS_FAILED', alert: { number: 40 } });
     });
 
-    test('an identity with such a key is told of, whether it can be sent or not', async () => {
+    test('an identity with such a key is reported, whether it can be sent or not', async () => {
       const { port } = await origin(['below-root'], version, true);
       await curl(`https://odd.test.example:${port}/`, through(daemon));
       const exchange = await daemon.event('exchange', (line) => line.authority === `odd.test.example:${port}`);
@@ -124,7 +124,7 @@ verification: { rules: [{ host: strict.test.example, port: "*", trust: { system:
     });
   });
 
-  test('the daemon told all of it, and lives', async () => {
+  test('the daemon recorded all of it, and lives', async () => {
     const { certificates } = (await (await daemon.api('/api/v1/certificates')).json()) as { certificates: object[] };
     expect(certificates).toMatchObject([{ name: 'odd', facts: [{ key: `EC ${curve}` }] }]);
     expect(daemon.process.exitCode ?? daemon.process.signalCode).toBeNull();

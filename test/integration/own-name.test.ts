@@ -38,7 +38,7 @@ describe('the name that only the proxy answers', () => {
     expect(exchanges).toEqual([]);
   });
 
-  test('has no certificate for whoever does not trust the local CA', async () => {
+  test('has no certificate for a client that does not trust the local CA', async () => {
     expect(await curl(`https://${OWN_NAME}/`, ['--proxy', daemon.proxy])).toMatchObject({ exit: 60 });
   });
 });

@@ -121,7 +121,7 @@ describe('cert inspect', () => {
     expect(await inspect('second-whole.crt', undefined, 'second.key')).toMatch(/^revoked +no, as /m);
   });
 
-  test('asks nobody where the certificate names no CRL by http', async () => {
+  test('sends no request if the certificate names no CRL by http', async () => {
     (await root.issue({ cn: 'plain', eku: ['clientAuth'], freshKey: true })).write(files, 'plain');
     const before = server.asked.length;
     expect(await inspect('plain.crt', undefined, 'plain.key')).not.toMatch(/REVO|^revoked/m);

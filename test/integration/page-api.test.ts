@@ -134,7 +134,7 @@ certificates:
       expect(daemon.log.findLast(({ event }) => event === 'admin')).toMatchObject({ action: 'certificate.restored' });
     });
 
-    test('brings back uploaded files, which are gone meanwhile', async () => {
+    test('restores uploaded files, which were deleted', async () => {
       const pfx = join(files, 'alice.p12');
       const source = ['-in', `${files}/alice.crt`, '-inkey', `${files}/alice.key`];
       execFileSync('openssl', ['pkcs12', '-export', ...source, '-out', pfx, '-passout', 'pass:secret']);

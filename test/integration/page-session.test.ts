@@ -77,7 +77,7 @@ describe('signing in to the page', () => {
     expect(status.status).toBe(200);
   });
 
-  test('a wrong code, and the token in a file, sign nobody in', async () => {
+  test('a wrong code, and the token in a file, are refused', async () => {
     for (const secret of ['wrong', daemon.token]) {
       const answer = await post(FILE, secret);
       expect([answer.status, answer.headers['set-cookie']]).toEqual([401, undefined]);

@@ -149,7 +149,7 @@ trust: { system: false, ca: [${files}/root.crt] }
     expect(asking.seen.length).toBe(before);
   });
 
-  test('a server that asks where none is configured is told apart from a refusal', async () => {
+  test('a server that asks where none is configured is distinguished from a refusal', async () => {
     const result = await curl(`https://127.0.0.1:${strict.port}/`, through(daemon));
     expect(result.status).toBe(502);
     expect(result.headers['proxy-status']).toMatch(

@@ -5,7 +5,7 @@ import { runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts'
 
 const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
-test('public_dir holds ca.pem and bundle.pem for everybody, whatever the umask; the home stays closed', async () => {
+test('public_dir has ca.pem and bundle.pem for all users, with any umask; the home stays closed', async () => {
   const parent = temporaryDirectory();
   const dir = join(parent, 'public');
   const home = join(parent, 'home');
@@ -29,7 +29,7 @@ test('public_dir holds ca.pem and bundle.pem for everybody, whatever the umask; 
   rmSync(parent, { recursive: true });
 });
 
-test('a folder in the home, or one that can not be made, ends the start', async () => {
+test("a folder in the home, or one that can't be created, ends the start", async () => {
   const home = temporaryDirectory();
   const start = (dir: string) => {
     writeFileSync(join(home, 'mtlsd.yaml'), `public_dir: ${dir}`);

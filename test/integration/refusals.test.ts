@@ -91,7 +91,7 @@ describe('a client that does not trust the local CA', () => {
 });
 
 describe('a limit of connections', () => {
-  test('is told by its own number, and in HTTP only where the port speaks it', async () => {
+  test('is reported with its own number, and in HTTP only if the port speaks it', async () => {
     const daemon = await startDaemon({
       settings:
         'socks: 127.0.0.1:0\nlisteners: [{ listen: "127.0.0.1:0", to: "tls://a.example:1" }]\nlimits: { connections_per_address: 2 }\n',
@@ -99,18 +99,18 @@ describe('a limit of connections', () => {
     const ready = await daemon.event('daemon.ready');
     const held = [connect(daemon.proxyPort, '127.0.0.1'), connect(daemon.proxyPort, '127.0.0.1')];
     await Promise.all(held.map((socket) => new Promise<void>((resolve) => socket.once('connect', () => resolve()))));
-    const told = async (port: number): Promise<string> => {
+    const answered = async (port: number): Promise<string> => {
       const socket = connect(port, '127.0.0.1').on('error', () => {});
       let text = '';
       socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
       await new Promise<void>((resolve) => socket.on('close', () => resolve()));
       return text;
     };
-    expect(await told(daemon.proxyPort)).toMatch(
+    expect(await answered(daemon.proxyPort)).toMatch(
       /^HTTP\/1\.1 503 [^]*2 connections from this address are open, as many as limits\.connections_per_address allows/,
     );
     const others = [String(ready.socks), ...(ready.listeners as string[])];
-    for (const address of others) expect(await told(Number(address.split(':').at(-1)))).toBe('');
+    for (const address of others) expect(await answered(Number(address.split(':').at(-1)))).toBe('');
     for (const socket of held) socket.destroy();
     await daemon.stop();
   });

@@ -24,7 +24,7 @@ const EXPECTED: Record<RefusingKind, Record<Scenario, readonly [tls12: How, tls1
   'gnutls-serv': { none: [50, 116], untrusted: [49, 49], expired: [49, 49], eku: ['taken', 'taken'], key: [50, 116] },
 };
 
-/** Alerts that say by themselves that a certificate is wanted; of the others it is a guess, and told as one. */
+/** Alerts that mean that a certificate is required; for the others it is a guess, and the message says so. */
 const PLAIN = new Set<How>([41, 116]);
 
 const HOSTS = ['none', 'good', 'untrusted', 'expired', 'eku', 'key'] as const;

@@ -36,7 +36,7 @@ ${more}`;
     expect(await client()).toBe('second');
   });
 
-  test('that is broken changes nothing, and the place is told', async () => {
+  test('with a mistake changes nothing, and the log says where it is', async () => {
     const connections = origin.connections();
     writeFileSync(join(daemon.home, 'certificates.yaml'), `${store('first')}\nverification:\n  mode: enforced\n`);
     const rejected = await daemon.event('store.rejected');

@@ -172,7 +172,7 @@ describe('by EST', () => {
     );
   });
 
-  test('the server of the CA is verified in enforce, whatever the rules say', async () => {
+  test('the server of the CA is verified in enforce, with any rule', async () => {
     const other = await pki.root({ cn: 'other' });
     const own = temporaryDirectory();
     other.write(own, 'other');
@@ -194,7 +194,7 @@ describe('by EST', () => {
     expect(est.requests).toHaveLength(requests);
   });
 
-  test('an entry without renew: is told what to set', async () => {
+  test('an entry without renew: the answer says what to set', async () => {
     const { daemon } = await start(await fresh(), files);
     const admin = await adminClient(daemon);
     expect(await admin.call<Refusal>('POST', '/api/v1/certificates/me/renew')).toMatchObject({
@@ -234,7 +234,7 @@ describe('by a command', () => {
     expect(daemon.log.find(({ event }) => event === 'certificate.renewed')).toMatchObject({ via: 'command' });
   });
 
-  test('that writes the files itself, told by its environment', async () => {
+  test('that writes the files itself, named in its environment', async () => {
     const after = await root.issue({ cn: 'me', freshKey: true, notAfter: ahead(30 * DAY) });
     const { daemon, home } = await start(await fresh(), `${files}, renew: { command: [./renew.sh] }`);
     after.write(home, 'new');
@@ -256,7 +256,7 @@ describe('by a command', () => {
       /is not the key of/,
     ],
     [
-      'writes a pair for somebody else',
+      'writes a pair for another subject',
       'cp other.crt "$MTLSD_CERT"; cp other.key "$MTLSD_KEY"',
       'SUBJECT_DIFFERS',
       /for CN=you, not CN=me/,
@@ -276,7 +276,7 @@ describe('by a command', () => {
   });
 });
 
-test('files of a Kubernetes volume are used, and told not to be renewable', async () => {
+test('files of a Kubernetes volume are used, and reported as not renewable', async () => {
   const issued = await due();
   const home = homeWith(issued);
   const volume = join(home, 'secret');
@@ -386,7 +386,7 @@ describe('a first certificate', () => {
     [['--est', 'https://a.example'], /no user is given/],
     [['--est', 'https://a.example', '--user', 'x'], /no password is given/],
     [['--step', 'https://a.example'], /no token is given/],
-  ])('%j: what is missing is told', async (args, message) => {
+  ])('%j: the error says what is missing', async (args, message) => {
     const ran = await runMtlsd(['cert', 'enroll', 'api.example', ...args, '--home', temporaryDirectory()]);
     expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(message) as string });
   });

@@ -138,7 +138,7 @@ ${rules.join('')}    - { host: localhost, port: ${demanding.port}, revocation: w
     expect(await outcome(port())).toEqual(NEW);
   });
 
-  test('a new CRL puts the next connection right, whatever the clock says', async () => {
+  test('a new CRL is used for the next connection, with any clock', async () => {
     clock.set('+2h');
     expect(await outcome(origin.port)).toEqual(refused('CRL_HAS_EXPIRED'));
     const loads = () => daemon.log.filter(({ event }) => event === 'store.loaded').length;

@@ -161,7 +161,7 @@ describe('a CRL of a URL', () => {
     ['refuses', () => (response: ServerResponse) => response.writeHead(404).end(), /answered 404/],
     ['lies', () => 'garbage', /holds no CRL/],
     ['forges', forged, /is not signed by its issuer/],
-  ])('whose server %s, is told, and nothing stands still', async (name, body, why) => {
+  ])('whose server %s, is reported, and nothing waits for it', async (name, body, why) => {
     crlServer.serve(await body());
     await daemon.replaceStore(storeWith(`${url}?${name}`));
     const line = await daemon.event('crl.failed', (each) => each.url === `${url}?${name}`);

@@ -144,7 +144,7 @@ trust: { system: false, ca: [${files}/root.crt] }
     });
   });
 
-  test('a program on a Node that ignores the variables is told of it', async () => {
+  test('a warning is printed for a program on a Node that ignores the variables', async () => {
     const bin = temporaryDirectory();
     writeFileSync(join(bin, 'node'), '#!/bin/sh\necho v20.11.1\n', { mode: 0o755 });
     writeFileSync(join(bin, 'tool'), '#!/usr/bin/env node\n', { mode: 0o755 });

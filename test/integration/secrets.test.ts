@@ -32,15 +32,15 @@ const PLANTED = {
   'admin token that is wrong': 'canary-admin-token-7878-7878-7878',
 } as const;
 
-describe.each(['none', 'redacted'])('nothing secret is told, with records.fields: %s', (fieldPolicy) => {
+describe.each(['none', 'redacted'])('no secret is shown, with records.fields: %s', (fieldPolicy) => {
   const dir = temporaryDirectory();
-  /** What must not be told: the texts above, and the keys themselves. */
+  /** Secrets: the texts above, and the keys themselves. */
   const secrets: string[] = [
     ...Object.values(PLANTED),
     // As it is sent.
     btoa(`me:${PLANTED['password for an upstream proxy']}`),
   ];
-  /** All that anybody was answered. */
+  /** All answers. */
   const said: string[] = [];
   let root: Authority;
   let origin: Origin;
@@ -55,7 +55,7 @@ certificates:
 trust: { system: false, ca: [${dir}/root.crt] }
 ${more}`;
 
-  /** Any run of a key's base64, whatever its line breaks. */
+  /** Any part of a key's base64, with any line breaks. */
   const plantKey = (pem: string): void => {
     for (const line of pem.split('\n')) if (/^[\w+/]{60,}/.test(line)) secrets.push(line.slice(0, 40));
   };
@@ -180,7 +180,7 @@ upstream_proxy:
     await daemon.replaceStore(store('# mended\n'));
   });
 
-  test('in the API, whatever it is given', async () => {
+  test('in the API, for any input', async () => {
     const passphrase = PLANTED['passphrase over the API'];
     const key_pem = readFileSync(join(dir, 'locked.key'), 'utf8');
     const cert_pem = readFileSync(join(dir, 'client.crt'), 'utf8');
@@ -237,12 +237,12 @@ upstream_proxy:
 
   test('and so nothing is found', () => {
     const log = daemon.log.map((line) => JSON.stringify(line));
-    const told: [string, readonly string[]][] = [
+    const shown: [string, readonly string[]][] = [
       ['log', log],
       ['answers', said],
       ['stderr', [daemon.stderr()]],
     ];
-    const found = told.flatMap(([where, texts]) =>
+    const found = shown.flatMap(([where, texts]) =>
       texts.flatMap((text) => secrets.filter((secret) => text.includes(secret)).map((secret) => [where, secret, text])),
     );
     expect(found).toEqual([]);

@@ -84,7 +84,7 @@ trust: { system: false, ca: [${dir}/root.crt] }
     expect(again.roundTrips).toBe(1);
   });
 
-  test('the record says what it took: nothing where nobody asked, and less than the longest wait where somebody did', async () => {
+  test('the record has the time: none if the server did not ask, and less than the longest wait if it did', async () => {
     const timesOf = async (name: string) =>
       (await sent(name, `/record/${name.replaceAll(/[ .]/g, '-')}`)).connection?.ms ?? { tls: 0, settle: -1 };
     expect((await timesOf('TLSv1.3 does not ask')).settle).toBe(0);

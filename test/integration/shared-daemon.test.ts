@@ -131,7 +131,7 @@ describe('a UNIX socket', () => {
     expect(() => statSync(path)).toThrow('ENOENT');
   });
 
-  test('alone is told to who asks for variables', async () => {
+  test('is the only one printed with the variables', async () => {
     const dir = temporaryDirectory();
     const home = temporaryDirectory();
     writeFileSync(join(home, 'mtlsd.yaml'), `listen: unix:${dir}/proxy.sock\nadmin: 127.0.0.1:0\n`);

@@ -197,7 +197,7 @@ trust: { system: false, ca: [${files}/root.crt] }
     }
   });
 
-  test('its credentials are told to nobody else', async () => {
+  test('its credentials are sent to no other peer', async () => {
     expect(JSON.stringify(origin.seen)).not.toContain(Buffer.from('user:canary-proxy').toString('base64'));
     expect(JSON.stringify(daemon.log)).not.toMatch(/canary-proxy|dXNlcjpjYW5hcnk/);
   });

@@ -63,7 +63,7 @@ describe('all connections to an origin are busy', () => {
 });
 
 describe('a peer that is dead', () => {
-  /** Prints its port, and starts a response that continues for as long as somebody reads. */
+  /** Prints its port, and starts a response that continues as long as the other side reads. */
   const ORIGIN = `
     const server = require('node:http2').createSecureServer({ key: process.env.KEY, cert: process.env.CERT });
     server.on('stream', (stream) => { stream.respond({ ':status': 200 }); stream.write('begun'); });

@@ -13,7 +13,7 @@ import { connectThrough } from '../support/tunnel.ts';
 /** CURLE_PEER_FAILED_VERIFICATION */
 const NOT_TRUSTED = 60;
 
-describe('ways in besides an intercepted CONNECT', () => {
+describe('other ways in than an intercepted CONNECT', () => {
   let daemon: RunningDaemon;
   let origin: Origin;
   let v6: Origin;
@@ -119,7 +119,7 @@ connect_to: { api.example: 127.0.0.1, xn--mnchen-3ya.example: 127.0.0.1, silent.
       expect(ofTls.filter(({ authority }) => authority !== `localhost:${origin.port}`)).toEqual([]);
     });
 
-    test('a request that is not one to a proxy is told so', async () => {
+    test('a request that is not one to a proxy gets an answer that says so', async () => {
       const result = await curl(`${daemon.proxy}/`, []);
       expect(result.status).toBe(400);
       expect(result.body).toContain('HTTPS_PROXY');
@@ -151,7 +151,7 @@ connect_to: { api.example: 127.0.0.1, xn--mnchen-3ya.example: 127.0.0.1, silent.
       expect(result.json<Seen>().client).toBe('bob');
     });
 
-    test('a client that speaks HTTP to it is told', async () => {
+    test('a client that speaks HTTP to it gets an answer that says so', async () => {
       await curl(`http://${await socks()}/`, []);
       expect(await daemon.event('proxy.refused', (line) => String(line.message).includes('SOCKS5'))).toMatchObject({
         code: 'BAD_REQUEST',
@@ -295,7 +295,7 @@ connect_to: { api.example: 127.0.0.1, xn--mnchen-3ya.example: 127.0.0.1, silent.
       expect(result.json<Seen>().client).toBe('alice');
     });
 
-    test('a name that does not resolve, a port that refuses: told apart', async () => {
+    test('a name that does not resolve and a port that refuses have different codes', async () => {
       const unknown = await curl('https://does-not-exist.invalid/', through(daemon));
       expect(unknown.headers['proxy-status']).toMatch(/error=dns_(error|timeout); details="DNS_/);
       const refused = await curl('https://localhost:1/', through(daemon));

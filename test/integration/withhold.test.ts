@@ -100,7 +100,7 @@ describe('withhold_unverified', () => {
       });
     });
 
-    test('in report, a server that demands one gets nothing, and it is told why', async () => {
+    test('in report, a server that requires one gets none, and the record says why', async () => {
       const origin = origins.get(`bad strict ${version}`) as Origin;
       const { answer, exchange, connection } = await sent(origin, `/report/strict/${version}`, report);
       expect(answer.status).toBe(502);

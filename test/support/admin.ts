@@ -1,4 +1,4 @@
-/** The admin API as a stranger would use it; every answer is held against the OpenAPI document. */
+/** The admin API as another program uses it; every answer is checked against the OpenAPI document. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { RunningDaemon } from './daemon.ts';

@@ -98,7 +98,7 @@ export const BAD_CHAINS: readonly BadChain[] = [
     openssl: null,
   },
   {
-    name: 'nothing wrong, chain out of order with a stranger',
+    name: 'nothing wrong, chain out of order with an unrelated certificate',
     make: async ({ other, intermediate }) => {
       const leaf = await intermediate.issue();
       return { leaf, sent: leaf.certPem + other.certPem + intermediate.certPem };

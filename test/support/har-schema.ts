@@ -1,5 +1,5 @@
 /**
- * What HAR 1.2 requires (http://www.softwareishard.com/blog/har-12-spec/), written anew as JSON Schema. The importer of
+ * What HAR 1.2 requires (http://www.softwareishard.com/blog/har-12-spec/), as a JSON Schema of our own. The importer of
  * Chromium's network panel asks for no more; a name that is not of the format has to begin with `_`.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';

@@ -42,7 +42,7 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$PWD/${name}/upper,workdir=$PWD
 mount -t proc proc ${name}/root/proc
 mount --rbind /dev ${name}/root/dev`;
 
-/** Runs a bash script (-eu) in a private mount namespace, in a tmpfs on `dir`; whatever it starts ends with it. */
+/** Runs a bash script (-eu) in a private mount namespace, in a tmpfs on `dir`; all its processes end with it. */
 export async function inPrivate(dir: string, script: string): Promise<string> {
   const file = join(dir, 'script');
   writeFileSync(file, `mount -t tmpfs tmpfs "$1/space"\ncd "$1/space"\n${script}\n`);

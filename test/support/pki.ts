@@ -63,7 +63,7 @@ export interface CertificateOptions {
   readonly permittedIps?: readonly string[];
   /** URLs of its CRL. */
   readonly crls?: readonly string[];
-  /** OID of a critical extension that nobody knows. */
+  /** OID of an unknown critical extension. */
   readonly unknownCritical?: string;
   readonly serial?: string;
   /** An authority key identifier that is not the issuer's. */

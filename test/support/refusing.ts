@@ -10,7 +10,7 @@ export interface RefusingOptions {
   /** Holds `server.crt`, `server.key` and `root.crt`. */
   readonly dir: string;
   readonly version: 'TLSv1.2' | 'TLSv1.3';
-  /** Signature algorithms without Ed25519, where the server can be told. */
+  /** Signature algorithms without Ed25519, if the server has that option. */
   readonly noEd25519: boolean;
 }
 
@@ -57,7 +57,7 @@ const node: Start = async ({ dir, version, noEd25519 }) => {
 };
 
 const nginx: Start = async ({ dir, version, noEd25519 }) => {
-  // A location is the application; what it sees stands in the access log of that location alone.
+  // A location is the application; the access log of that location has its requests only.
   const log = join(dir, `nginx-${version}-${noEd25519}.log`);
   const origin = await nginxOrigin({
     cert: `${dir}/server.crt`,

@@ -2,7 +2,7 @@ import { link, status, verificationOff } from '../state/link.ts';
 import { hrefOf } from '../state/router.ts';
 import { Icon } from './icon.tsx';
 
-/** What is true as long as it stands there: the daemon away, a broken store, verification off. */
+/** States that last: the daemon does not answer, the store has a mistake, verification is off. */
 export function Banners() {
   const rejected = status.value?.store.rejected ?? null;
   const off = verificationOff.value;

@@ -47,7 +47,7 @@ export function Breakable({ value }: { readonly value: string }) {
 interface FactsProps {
   readonly facts: CertificateFacts;
   readonly daysLeft?: number | null;
-  /** False where it stands above already. */
+  /** False if it is shown above already. */
   readonly withFingerprint?: boolean;
 }
 

@@ -105,7 +105,7 @@ export function AddCa() {
   return (
     <Dialog title="Add a CA">
       <form onSubmit={submitting(save)}>
-        <p>Servers with a certificate of this CA are trusted, whatever their name. The file may be PEM or DER.</p>
+        <p>Servers with a certificate of this CA are trusted. The file may be PEM or DER.</p>
         <DropZone
           label={file ? file.name : 'Drop the CA file here, or choose it'}
           onFiles={([first]) => setFile(first ?? null)}

@@ -25,7 +25,7 @@ export function EditCertificate({ entry }: { readonly entry: Entry }) {
   const { busy, failure, run } = useTask();
   const save = (): Promise<void> =>
     run(async () => {
-      // What was read now: somebody who edits the file manually at this moment loses nothing.
+      // The current content: an edit by hand at the same time is not lost.
       const { etag } = await call('showCertificate', { path: { name: entry.name } });
       const changes = {
         ...(name !== entry.name && { name }),

@@ -15,7 +15,7 @@ const FLUSH_MS = 80;
 const DROP = 500;
 
 export const paused = signal(false);
-/** Shown to nobody yet, since the list is paused. */
+/** Not shown yet, because the list is paused. */
 export const waiting = signal(0);
 /** Whether the list was emptied manually: then it is not the first request that is waited for. */
 export const cleared = signal(false);

@@ -11,7 +11,7 @@ export const verification = signal<Operations['showVerification']['answer'] | nu
 /** Counts up when another store is in force: what shows the store reads it again. */
 export const storeVersion = signal(0);
 
-/** Whether any server is let through whatever its certificate, by the mode or by a rule for every host. */
+/** Whether every server gets requests, with any certificate: by the mode, or by a rule for every host. */
 export const verificationOff = computed(() => {
   const { mode, rules = [] } = verification.value ?? {};
   if (mode === 'report') return 'the mode is report';
@@ -28,7 +28,7 @@ export function startLink(): void {
   void run();
 }
 
-/** Another tab may have signed in meanwhile. */
+/** Another tab may have signed in. */
 function retry(): void {
   if (document.visibilityState === 'visible' && link.value === 'signed-out') void run();
 }

@@ -1,4 +1,4 @@
-/** Changes of single rules: read, change, write back only if nobody else has changed it meanwhile. */
+/** Changes one rule: reads it, changes it, and writes it only if it has not changed since. */
 import { call } from '../api/client.ts';
 import type { Rule } from './dialogs.ts';
 import { refresh } from './link.ts';

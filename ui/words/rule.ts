@@ -6,7 +6,7 @@ type Rule = NonNullable<Operations['showVerification']['answer']['rules']>[numbe
 
 export const MODE_EFFECT = {
   enforce: 'A server that fails verification gets no request: the client receives a 502 that says why.',
-  report: 'Every server is checked and every problem is recorded, but the request is sent whatever is found.',
+  report: 'Every server is checked and every problem is recorded, but the request is sent with any result.',
 } as const;
 
 export const INTERCEPTION_EFFECT = {
@@ -39,7 +39,7 @@ export function ruleEffect(rule: Rule): string {
     revocation,
   } = rule;
   const parts = [
-    mode === 'report' ? 'is checked, and gets requests whatever is found' : null,
+    mode === 'report' ? 'is checked, and gets requests with any result' : null,
     mode === 'enforce' ? 'has to pass verification' : null,
     trust ? trustEffect(trust) : null,
     allow.length > 0 ? `may have ${listed(allow)}` : null,

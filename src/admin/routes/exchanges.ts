@@ -135,7 +135,7 @@ function requireSecrets({ fieldPolicy }: AdminContext): void {
     throw new AdminError(
       'NOT_RECORDED',
       `no secret values are kept: records.fields is ${fieldPolicy}`,
-      'set records.fields to all in mtlsd.yaml, start the daemon anew and repeat the requests; or leave out with_secrets',
+      'set records.fields to all in mtlsd.yaml, restart the daemon and repeat the requests; or leave out with_secrets',
     );
 }
 

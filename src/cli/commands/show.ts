@@ -54,7 +54,7 @@ export function asCommandHint(error: unknown): never {
   if (!(error instanceof ApiError) || error.code !== 'NOT_RECORDED') throw error;
   throw new CliError(
     error.message,
-    'set records.fields to all in mtlsd.yaml, start the daemon anew and repeat the requests; or leave out --with-secrets',
+    'set records.fields to all in mtlsd.yaml, restart the daemon and repeat the requests; or leave out --with-secrets',
   );
 }
 

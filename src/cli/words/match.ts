@@ -46,7 +46,7 @@ function verificationLines({
   const lines = [
     mode === 'enforce'
       ? `The server's certificate has to pass verification (mode enforce; ${by}).`
-      : `The server's certificate is checked, and the request goes through ${paint('yellow', 'whatever is found')} (mode report; ${by}).`,
+      : `The server's certificate is checked, and the request goes through ${paint('yellow', 'with any result')} (mode report; ${by}).`,
   ];
   if (allow.length > 0) lines.push(`  let through: ${allow.join(', ')}`);
   if (pins.length > 0) lines.push(`  one of ${count(pins.length, 'pin')} has to be in its chain`);

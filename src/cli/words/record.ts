@@ -80,7 +80,7 @@ export function exchangeText(record: ExchangeRecord, connection: ConnectionRecor
 /** As curl shows them: what was sent, what came back. */
 export function fieldsText({ kept, request, response }: ExchangeFields): string {
   if (!request)
-    return `\nno header fields are kept for this exchange\n${kept === 'none' ? '  next: set records.fields to redacted in mtlsd.yaml and start the daemon anew\n' : ''}`;
+    return `\nno header fields are kept for this exchange\n${kept === 'none' ? '  next: set records.fields to redacted in mtlsd.yaml and restart the daemon\n' : ''}`;
   const lines = (mark: string, head: ExchangeFields['request']): string[] => [
     ...(head?.fields ?? []).map(({ name, value }) => `${paint('dim', mark)} ${name}: ${value}`),
     ...(head && head.omitted > 0

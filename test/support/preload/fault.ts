@@ -2,7 +2,7 @@
  * Loaded into a daemon with NODE_OPTIONS before its own code: makes it fail as an unexpected message would.
  *
  * - FAULT_AT="module:path.of.method @ file": a method of Node's throws when code of that file calls it.
- * - SIGUSR2: throws in a callback that belongs to nothing. FAULT_KIND=rejection: rejects a promise of nobody's.
+ * - SIGUSR2: throws in a callback that belongs to nothing. FAULT_KIND=rejection: rejects a promise without a handler.
  */
 import { createRequire } from 'node:module';
 

@@ -183,7 +183,7 @@ test('a lifetime warns in its last third, and never before its last 30 days', ()
 
 test('rules say what differs', () => {
   expect(ruleEffect({ host: 'a' })).toBe('Nothing differs.');
-  expect(ruleEffect({ host: 'a', mode: 'report' })).toBe('The server is checked, and gets requests whatever is found.');
+  expect(ruleEffect({ host: 'a', mode: 'report' })).toBe('The server is checked, and gets requests with any result.');
   expect(ruleEffect({ host: 'a', allow: ['CERT_HAS_EXPIRED'], min_version: 'TLSv1.3' })).toBe(
     'The server may have CERT_HAS_EXPIRED and speaks TLSv1.3 or newer.',
   );

@@ -85,7 +85,7 @@ function Toolbar({ shown }: { readonly shown: number }) {
         class="toggle"
         aria-pressed={paused.value}
         onClick={() => setPaused(!paused.value)}
-        title={paused.value ? 'Show what came meanwhile' : 'Hold the list still'}
+        title={paused.value ? 'Show the new exchanges' : 'Pause the list'}
       >
         <Icon name={paused.value ? 'play' : 'pause'} />
         <span class="wide-only">

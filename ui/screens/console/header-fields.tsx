@@ -25,7 +25,7 @@ function Heads({ fields: { kept, request, response } }: { readonly fields: Excha
     return (
       <p class="muted">
         {kept === 'none'
-          ? 'They are not kept. To keep them without secret values, set records.fields to redacted in mtlsd.yaml and start the daemon anew.'
+          ? 'They are not kept. To keep them without secret values, set records.fields to redacted in mtlsd.yaml and restart the daemon.'
           : 'They were not kept for this exchange.'}
       </p>
     );

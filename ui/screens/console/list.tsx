@@ -15,7 +15,7 @@ const ROW_PX = 28;
 const SLOTS = 128;
 const COLUMNS = ['Time', 'Client', 'Method', 'Host and path', 'Status', 'Certificate', 'Verdict', 'ms'];
 
-/** Whether the newest is kept in view; off as soon as somebody scrolls up. */
+/** Whether the newest is kept in view; off as soon as the user scrolls up. */
 export const following = signal(true);
 /** The row that the keyboard is on, by the exchange's id. */
 const active = signal<string | null>(null);
