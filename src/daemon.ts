@@ -9,7 +9,7 @@ import { createUsage } from './admin/usage.ts';
 import { type Decision, withinReach } from './certs/decide.ts';
 import { leafCache } from './certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from './certs/local-ca/local-ca.ts';
-import { expiringCa } from './certs/local-ca/state.ts';
+import { expiringCa, signerFor } from './certs/local-ca/state.ts';
 import { publishCa } from './certs/local-ca/public-files.ts';
 import { Renewer } from './certs/renewal/renewer.ts';
 import { CrlFetcher } from './certs/revocation/fetcher.ts';
@@ -74,11 +74,11 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const ca = await openLocalCa(join(home, 'ca'), {
     ...settings.ca,
     onNotice: warn,
-    onChange: (state, why) => {
+    onChange: async (state, why) => {
       if (!ready) return; // what is made below looks at the state itself
+      await publishCaFiles();
       notices.caChanged(state, why);
       watchExpiry(store.current);
-      publishCaFiles();
     },
   });
   opened.defer(() => ca.close());
@@ -86,10 +86,13 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
     withinReach(decision, authority, ca.current.reach, settings.ca.outside);
   const { publicDir } = settings;
   if (publicDir !== null) await publishCa(ca, publicDir);
-  const publishCaFiles = (): void => {
-    ca.refreshBundle()
-      .then(() => (publicDir === null ? undefined : publishCa(ca, publicDir)))
-      .catch((error: Error) => warn(`the files of the local CA can't be written: ${error.message}`));
+  const publishCaFiles = async (): Promise<void> => {
+    try {
+      await ca.refreshBundle();
+      if (publicDir !== null) await publishCa(ca, publicDir);
+    } catch (error) {
+      warn(`the files of the local CA can't be written: ${(error as Error).message}`);
+    }
   };
   const token = await adminToken(join(home, 'admin.token'));
   const faultIn = (scope: FaultScope) => (error: unknown) => reportFault({ scope, id: null, error });
@@ -205,7 +208,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   await crls.update(crlUrlsOf(store.current.sections));
   opened.defer(() => renewer.close());
   opened.defer(() => pools.close());
-  const leaves = leafCache(() => ca.current.signer, { max: limits.leafCertificates });
+  const leaves = leafCache((host) => signerFor(ca.current, host), { max: limits.leafCertificates });
   const onTunnel = contained('daemon', reportFault, (record: TunnelRecord) => {
     metrics.tunnel(record.error !== null);
     log(record.error ? 'warn' : 'info', 'tunnel', record);
@@ -338,7 +341,7 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
 
   void renewer.update(store.current.entries);
   // Only now: reading the system's anchors takes 100 ms, and the first connection would wait for it anyway.
-  setImmediate(publishCaFiles);
+  setImmediate(() => void publishCaFiles());
   const running = opened.move();
   let stopping: Promise<void> | null = null;
   const stop = async (reason: string): Promise<void> => {

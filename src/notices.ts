@@ -46,9 +46,15 @@ export function createNotices(log: Log, metrics: Metrics) {
       const level = notAfter.getTime() < Date.now() ? 'error' : 'warn';
       log(level, 'certificate.renewal_failed', fieldsOf(failed, { code, message, hint, failures }));
     },
-    caChanged(this: void, { signer, anchors }: CaState, why: CaChange): void {
+    caChanged(this: void, { signer, anchors, next }: CaState, why: CaChange): void {
       const { subject, fingerprint256 } = certificateFacts(signer.certificate);
-      log('info', 'ca.changed', { why, subject, fingerprint256, anchors: anchors.map((each) => each.fingerprint256) });
+      log('info', 'ca.changed', {
+        why,
+        subject,
+        fingerprint256,
+        anchors: anchors.map((anchor) => anchor.fingerprint256),
+        ...(next && { takes_over: next.takesOver.toISOString() }),
+      });
     },
     crlUpdated(this: void, url: string, crls: readonly Crl[]): void {
       const facts = crls.map(({ thisUpdate, nextUpdate, entries }) => ({

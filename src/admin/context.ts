@@ -20,7 +20,7 @@ export interface AdminContext {
   readonly log: Log;
   readonly report: ReportFault;
   readonly home: string;
-  readonly ca: Pick<LocalCa, 'current' | 'certPath' | 'bundlePath'>;
+  readonly ca: Pick<LocalCa, 'current' | 'rotation' | 'certPath' | 'bundlePath'>;
   /** The decision for a host that the local CA may not sign for. */
   readonly within: (decision: Decision, authority: Authority) => Decision;
   readonly recorder: Recorder;

@@ -20,6 +20,7 @@ export function openapiOptions(version: string): FastifyDynamicSwaggerOptions {
         { name: 'store', description: 'The rest of the store.' },
         { name: 'inspect', description: 'Dry runs and looks at servers.' },
         { name: 'records', description: 'What happened.' },
+        { name: 'ca', description: 'The rotation of the local CA.' },
         { name: 'daemon', description: 'The daemon itself.' },
         { name: 'open', description: 'Readable without a token.' },
       ],

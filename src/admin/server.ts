@@ -19,6 +19,7 @@ import { createGuard, isOpen } from './guard.ts';
 import { withApiHints } from './hints.ts';
 import { openapiOptions } from './openapi.ts';
 import { AdminError, asAdminError } from './problem.ts';
+import { caRoutes, LocalCaSchema } from './routes/ca.ts';
 import { certificateRoutes, EntryListSchema } from './routes/certificates.ts';
 import { eventRoutes } from './routes/events.ts';
 import { exchangeRoutes } from './routes/exchanges.ts';
@@ -66,6 +67,7 @@ const MOST_CONNECTIONS = 256;
 const ROUTES = [
   healthRoutes,
   statusRoutes,
+  caRoutes,
   inspectRoutes,
   certificateRoutes,
   renewalRoutes,
@@ -107,6 +109,7 @@ const SHARED = [
   ProbeSchema,
   ExchangeList,
   StatusSchema,
+  LocalCaSchema,
   AnchorSchema,
   AnchorListSchema,
 ];

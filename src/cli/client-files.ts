@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { JAVA_STORE_PASSWORD } from './client-env.ts';
 import { progress } from './output.ts';
 import { findProgram } from './programs.ts';
+import type { CaFile } from './trust-stores/trust-store.ts';
 
 const FOLDER = 'clients';
 const run = promisify(execFile);
@@ -15,14 +16,15 @@ const KEYTOOL_MS = 60_000;
 
 /**
  * The JDK's own anchors and the local CA, as PKCS#12.
+ * @param cas the local CA, and the new one of a rotation
  * @returns null where there is no keytool, or it fails: then Java gets the proxy alone
  */
-export async function javaTrustStore(home: string, caFile: string): Promise<string | null> {
+export async function javaTrustStore(home: string, cas: readonly CaFile[]): Promise<string | null> {
   const keytool = await findProgram('keytool');
   if (keytool === null) return null;
   const file = join(home, FOLDER, 'java-truststore.p12');
   const anchors = await javaAnchors(keytool);
-  if (await isNewer(file, [caFile, ...(anchors === null ? [] : [anchors])])) return file;
+  if (await isNewer(file, [join(home, 'ca/ca.pem'), ...(anchors === null ? [] : [anchors])])) return file;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const shown = progress('making a trust store for Java, once for each JDK …');
   const temporary = `${file}.${process.pid}.tmp`;
@@ -47,9 +49,14 @@ export async function javaTrustStore(home: string, caFile: string): Promise<stri
         ],
         { timeout: KEYTOOL_MS },
       );
-    await run(keytool, ['-importcert', '-noprompt', '-alias', 'mtlsd', '-file', caFile, ...store], {
-      timeout: KEYTOOL_MS,
-    });
+    for (const [index, ca] of cas.entries())
+      await run(
+        keytool,
+        ['-importcert', '-noprompt', '-alias', index === 0 ? 'mtlsd' : 'mtlsd-new', '-file', ca.path, ...store],
+        {
+          timeout: KEYTOOL_MS,
+        },
+      );
     await rename(temporary, file);
     return file;
   } catch {

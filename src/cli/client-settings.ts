@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Secret } from '../core/secret.ts';
 import type { ClientSettings } from './client-env.ts';
 import { curlSettings, javaTrustStore, wgetSettings } from './client-files.ts';
+import { readCas } from './ca-file.ts';
 import { CliError, notRunning, usage } from './errors.ts';
 import { readRunFile } from '../run-file.ts';
 
@@ -38,14 +39,14 @@ export async function clientSettings(
     proxy.username ||= 'mtlsd';
     proxy.password = encodeURIComponent(password.reveal());
   }
-  const caFile = join(home, 'ca/ca.pem');
+  const { path: caFile, current, next } = await readCas(home);
   const bundleFile = join(home, 'ca/bundle.pem');
   const settings = {
     proxy,
     caFile,
     bundleFile,
     noProxy: wish.noProxy ?? '',
-    javaTrustStore: await javaTrustStore(home, caFile),
+    javaTrustStore: await javaTrustStore(home, [current, ...(next ? [next] : [])]),
     wgetrc: await wgetSettings(home, bundleFile, process.env),
     curlHome: await curlSettings(home, process.env),
   };

@@ -79,7 +79,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'ca',
-    summary: 'the local CA: path, show, export, install, uninstall',
+    summary: 'the local CA: path, show, export, install, uninstall, rotate',
     load: async () => (await import('./commands/ca.ts')).caCommand(),
   },
   {

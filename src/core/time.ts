@@ -15,10 +15,10 @@ export function isoTime(ms: number): string {
   return `${prefix}${String(ms - now * 1000).padStart(3, '0')}Z`;
 }
 
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `500ms`, `30s`, `5m`, `1h`: as the schemas of settings and store have it. */
+/** `500ms`, `30s`, `5m`, `1h`, `30d`: of them, what a schema lets through. */
 export function durationMs(text: string): number {
-  const [, amount, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
+  const [, amount, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
   return Number(amount) * UNITS[unit as keyof typeof UNITS];
 }

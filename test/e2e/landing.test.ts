@@ -64,4 +64,21 @@ describe.runIf(hasTool('chromium') && hasTool('certutil'))('the landing page in 
     await page.getByText('Trusted: this browser trusts the CA.', { exact: true }).waitFor();
     expect(complaints).toEqual([]);
   });
+
+  test('shows both CAs in a rotation, and tests the new one', async () => {
+    const rotation = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' };
+    await daemon.api('/api/v1/ca/rotation', rotation);
+    // Trusts the present one alone: certutil takes the first certificate of a file.
+    const { page } = await open(true);
+    await page.getByText('Not trusted: this browser does not trust the CA yet.').waitFor();
+    await page.getByText('This CA is being replaced by a new one. Install both.').waitFor();
+    for (const pem of readFileSync(daemon.caFile, 'utf8').split(/(?<=END CERTIFICATE-----\n)/))
+      expect(await page.getByText(new X509Certificate(pem).fingerprint256).count()).toBe(1);
+    await page.getByText('Firefox, on every system').click();
+    expect(await page.getByRole('link', { name: 'mtlsd-ca-new.pem' }).and(page.locator(':visible')).count()).toBe(1);
+    await daemon.api('/api/v1/ca/rotation/finish', { method: 'POST' });
+    await context?.close();
+    const { page: after } = await open(true);
+    await after.getByText('Trusted: this browser trusts the CA.', { exact: true }).waitFor();
+  });
 });

@@ -2,12 +2,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { daysLeft, expiresSoon } from '../../certs/store/expiry.ts';
-import { authorityOf } from '../../core/authority.ts';
-import { certificateFacts } from '../../core/facts.ts';
-import { OWN_NAME } from '../../core/own-name.ts';
 import type { Plain } from '../../core/schema.ts';
 import { logChange, rejected } from '../changes.ts';
 import type { AdminContext } from '../context.ts';
+import { LocalCaSchema, localCaAnswer } from './ca.ts';
 import { closed, failures, named, nullable, Time } from '../schemas/common.ts';
 import { RejectedSchema, StoreChangeSchema } from '../schemas/store.ts';
 
@@ -25,20 +23,7 @@ export const StatusSchema = Type.Object(
     listeners: Type.Array(Type.String({ description: 'Local ports, each of one origin.' })),
     upstream_proxy: Type.Array(Type.String(), { description: 'Proxies on the way out, without credentials.' }),
     password_required: Type.Boolean({ description: 'Whether the proxy requires a password of its clients.' }),
-    ca: Type.Object(
-      {
-        subject: Type.String({ description: 'Of the certificate that clients have to trust.' }),
-        fingerprint256: Type.String(),
-        not_after: Type.String(),
-        signer: Type.String({ description: 'The CA that signs: the same, or an intermediate below it.' }),
-        tests_trust: Type.Boolean({
-          description: 'Whether it may sign for `mtlsd.test`, which clients are tested with.',
-        }),
-        path: Type.String(),
-        bundle: Type.String({ description: "The file with the system's trust anchors and the local CA." }),
-      },
-      closed,
-    ),
+    ca: named(LocalCaSchema),
     store: Type.Object(
       {
         file: Type.String(),
@@ -85,7 +70,6 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
       const { entries, sections, generation } = store.current;
       const enabled = entries.filter((entry) => entry.enabled);
       const { exchanges, connections, bytes } = recorder.stats;
-      const { subject, fingerprint256, not_after } = certificateFacts(ca.current.anchors[0]);
       const { lastRejection } = store;
       const { socks, listeners } = context.otherAddresses();
       return {
@@ -99,15 +83,7 @@ export const statusRoutes: FastifyPluginAsyncTypebox<AdminContext> = async (app,
         listeners,
         upstream_proxy: context.upstreamProxies,
         password_required: context.passwordRequired,
-        ca: {
-          subject,
-          fingerprint256,
-          not_after,
-          signer: certificateFacts(ca.current.signer.certificate).subject,
-          tests_trust: ca.current.reach.permits(authorityOf(OWN_NAME, 443)),
-          path: ca.certPath,
-          bundle: ca.bundlePath,
-        },
+        ca: localCaAnswer(ca),
         store: {
           file: store.file,
           generation,

@@ -96,7 +96,13 @@ export const LOG_EVENT_FIELDS = {
     not_after: Time,
     next: Time,
   },
-  'ca.changed': { why: Type.Enum([...CA_CHANGES]), subject: text, fingerprint256: text, anchors: names },
+  'ca.changed': {
+    why: Type.Enum([...CA_CHANGES]),
+    subject: text,
+    fingerprint256: text,
+    anchors: names,
+    takes_over: Type.Optional(Time),
+  },
   'crl.updated': {
     url: text,
     crls: Type.Array(Type.Object({ this_update: Time, next_update: Time, entries: count }, closed)),

@@ -1,13 +1,12 @@
 /** The file of the local CA's key: 0600, encrypted where the settings have a passphrase. */
 import type { KeyObject } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
-import { badConfiguration, CodedError, MtlsdError, nativeCode } from '../../core/errors.ts';
+import { badConfiguration, CodedError, nativeCode } from '../../core/errors.ts';
 import { octal } from '../../core/files/own-folder.ts';
 import type { Secret } from '../../core/secret.ts';
 import { sealKey } from '../identity/decoder.ts';
-import { detect } from '../identity/detect.ts';
 import { openKey } from '../identity/load.ts';
-import { partsOf } from '../identity/parts.ts';
+import type { KeyPart } from '../identity/parts.ts';
 import { type PassphraseSource, readPassphrase } from '../identity/passphrase.ts';
 
 export interface StoredKey {
@@ -16,26 +15,27 @@ export interface StoredKey {
 }
 
 /**
+ * @param part of the file; undefined where it holds no key
  * @param anew how to go on without it
- * @returns null where there is none
- * @throws MtlsdError BAD_CONFIGURATION where others can use it, or the passphrase does not open it
+ * @throws MtlsdError BAD_CONFIGURATION where the passphrase does not open it
  */
-export async function readKeyFile(file: string, passphrase: Secret | null, anew: string): Promise<StoredKey | null> {
-  const bytes = await readOwnFile(file);
-  if (bytes === null) return null;
+export async function openStoredKey(
+  part: KeyPart | undefined,
+  file: string,
+  passphrase: Secret | null,
+  anew: string,
+): Promise<StoredKey> {
+  if (!part) throw badConfiguration(`${file} holds no private key`, anew);
+  const encrypted = part.form !== 'plain';
+  if (encrypted && passphrase === null)
+    throw badConfiguration(
+      `${file} is encrypted, and mtlsd.yaml has no passphrase for it`,
+      'set ca.passphrase: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, ...] }',
+    );
   try {
-    const { keys } = partsOf({ ...detect(bytes), file, bytes, problems: [] }, 'key');
-    const [part] = keys;
-    if (!part) throw badConfiguration(`${file} holds no private key`, anew);
-    const encrypted = part.form !== 'plain';
-    if (encrypted && passphrase === null)
-      throw badConfiguration(
-        `${file} is encrypted, and mtlsd.yaml has no passphrase for it`,
-        'set ca.passphrase: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT, ...] }',
-      );
     return { key: await openKey(part, passphrase, file), encrypted };
   } catch (error) {
-    if (error instanceof MtlsdError || !(error instanceof CodedError)) throw error;
+    if (!(error instanceof CodedError)) throw error;
     const { code, message, hint } = error;
     if (code === 'PASSPHRASE_WRONG')
       throw badConfiguration(`ca.passphrase does not open the key in ${file}`, `${hint}; without it, ${anew}`, error);
@@ -63,7 +63,7 @@ export async function readCaPassphrase(source: PassphraseSource | null): Promise
 }
 
 /** null where it isn't there. The open file is checked, not its name, so that nothing is swapped in between. */
-async function readOwnFile(file: string): Promise<Buffer | null> {
+export async function readOwnFile(file: string): Promise<Buffer | null> {
   const handle = await open(file, constants.O_RDONLY).catch((error: unknown) => {
     if (nativeCode(error) === 'ENOENT') return null;
     throw badConfiguration(`${file} can't be read`, `check that you own it: ls -l ${file}`, error);

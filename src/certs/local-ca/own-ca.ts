@@ -50,6 +50,7 @@ export async function openOwnCa(dir: string, files: OwnCaFiles, options: Options
 class OwnCa implements LocalCa {
   readonly certPath: string;
   readonly bundlePath: string;
+  readonly rotation = null;
   readonly #files: OwnCaFiles;
   readonly #options: Options;
   readonly #watcher = new StoreWatcher(() => void this.#look());
@@ -85,7 +86,7 @@ class OwnCa implements LocalCa {
     if ((await writeIfOther(this.certPath, pemOf(state.anchors))) || (await readIfThere(this.bundlePath)) === null)
       await this.refreshBundle();
     for (const { code, message, hint } of warnings) this.#options.onNotice?.(`ca.cert: ${code}: ${message}; ${hint}`);
-    if (before) this.#options.onChange?.(state, 'reloaded');
+    if (before) await this.#options.onChange?.(state, 'reloaded');
   }
 
   /** One after another: the files of a renewal are replaced in a burst. */
@@ -128,6 +129,7 @@ async function loadState(
   if (wrong) throw fault(wrong, wrong.file === key && key !== null ? 'ca.key' : 'ca.cert');
   const state: CaState = {
     signer: signerOf(chain, pair.key),
+    next: null,
     anchors: [chain.at(-1) ?? pair.leaf],
     refused: [pair.leaf],
     reach: reachOf(chain),

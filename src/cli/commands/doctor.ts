@@ -70,7 +70,7 @@ async function examine(home: string, clients: boolean): Promise<CheckResult[]> {
 
 async function clientsOf(api: Api, home: string): Promise<CheckResult[]> {
   const { ca } = (await api.call<StatusAnswer>('GET', '/api/v1/status')).body;
-  return checkClients(home, ca.tests_trust);
+  return checkClients(home, ca);
 }
 
 /** What can't be looked at is a finding too, and no end of the rest. */

@@ -46,6 +46,12 @@ function statusText(status: StatusAnswer, run: RunFile | null): string {
         `${ca.subject}, until ${ca.not_after.slice(0, 10)}`,
         `SHA-256 ${ca.fingerprint256}`,
         ...(ca.signer === ca.subject ? [] : [`${ca.signer} below it signs`]),
+        ...(ca.rotation
+          ? [
+              paint('yellow', `${ca.rotation.subject} takes over at ${localTime(ca.rotation.takes_over)}`),
+              `SHA-256 ${ca.rotation.fingerprint256}`,
+            ]
+          : []),
       ].join('\n'),
     ],
     ['store', states.filter((state) => state !== null).join(', ')],

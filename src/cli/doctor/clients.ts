@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { OWN_NAME } from '../../core/own-name.ts';
 import { OWN_ANSWER } from '../../proxy/own-name.ts';
-import { readCa } from '../ca-file.ts';
+import type { LocalCaAnswer } from '../../admin/routes/ca.ts';
+import { readCas } from '../ca-file.ts';
 import { clientVariables } from '../client-env.ts';
 import { clientSettings } from '../client-settings.ts';
 import { oldNodeWarning } from '../old-node.ts';
@@ -65,20 +66,20 @@ interface Place {
   /** Where they start: no settings of a project get in, and what they write is removed. */
   readonly folder: string;
   readonly testsTrust: boolean;
+  /** `the local CA`, `the new local CA` */
+  readonly theCa: string;
 }
 
-/**
- * Needs a daemon that runs.
- * @param testsTrust whether the local CA may sign for the name that is asked for
- */
-export async function checkClients(home: string, testsTrust: boolean): Promise<CheckResult[]> {
+/** Needs a daemon that runs. In a rotation the new CA signs for the name that is asked for. */
+export async function checkClients(home: string, ca: LocalCaAnswer): Promise<CheckResult[]> {
   const folder = await mkdtemp(join(tmpdir(), 'mtlsd-doctor-'));
   try {
     const inherited = (process.env.https_proxy ?? process.env.HTTPS_PROXY) !== undefined;
     const own = inherited ? {} : await variables(home);
     const how = inherited ? ' when started from here' : ' under mtlsd run';
     const env = { ...process.env, ...own, GIT_TERMINAL_PROMPT: '0', NODE_NO_WARNINGS: '1' };
-    const place = { env, how, folder, testsTrust };
+    const theCa = ca.rotation ? 'the new local CA' : 'the local CA';
+    const place = { env, how, folder, theCa, testsTrust: ca.tests_trust };
     const findings = await Promise.all(TRIALS.map((trial) => tryOut(trial, place)));
     return [...findings, await checkJava(home, place), ...(await checkBrowsers(home))];
   } finally {
@@ -99,13 +100,13 @@ async function tryOut(trial: Trial, place: Place): Promise<CheckResult> {
   if (client === 'Python requests' && !(await output(path, ['-c', 'import requests;print(1)'], place)).includes('1'))
     return skipped(check, 'not installed');
   if (place.testsTrust && (await reaches(trial, path, `https://${OWN_NAME}/`, place)))
-    return ok(check, `uses the proxy and trusts the local CA${place.how}`);
+    return ok(check, `uses the proxy and trusts ${place.theCa}${place.how}`);
   // In the clear nothing has to be trusted.
   if (await reaches(trial, path, `http://${OWN_NAME}/`, place))
     return place.testsTrust
       ? warning(
           check,
-          `uses the proxy and does not trust the local CA${place.how}`,
+          `uses the proxy and does not trust ${place.theCa}${place.how}`,
           'start it with mtlsd run, or: mtlsd ca install',
         )
       : ok(check, `uses the proxy${place.how}; trust is not tested: ${UNTESTED}`);
@@ -134,25 +135,30 @@ async function checkJava(home: string, place: Place): Promise<CheckResult> {
     return warning(check, `does not use the proxy${place.how}`, 'start it with mtlsd run');
   if (!place.testsTrust) return ok(check, `uses the proxy${place.how}; trust is not tested: ${UNTESTED}`);
   if (place.env.JAVA_TOOL_OPTIONS?.includes(join(home, 'clients')))
-    return ok(check, `uses the proxy and trusts the local CA${place.how}`);
-  const { fingerprint256 } = await readCa(home);
+    return ok(check, `uses the proxy and trusts ${place.theCa}${place.how}`);
+  const { current, next } = await readCas(home);
   const listed = await output(keytool, ['-list', '-cacerts', '-storepass', 'changeit'], place);
-  return listed.includes(fingerprint256)
-    ? ok(check, "uses the proxy, and the JDK's store has the local CA")
-    : warning(check, `uses the proxy and does not trust the local CA${place.how}`, 'start it with mtlsd run');
+  return listed.includes((next ?? current).fingerprint256)
+    ? ok(check, `uses the proxy, and the JDK's store has ${place.theCa}`)
+    : warning(check, `uses the proxy and does not trust ${place.theCa}${place.how}`, 'start it with mtlsd run');
 }
 
 /** A browser without the local CA is what most people want: it is shown where everything is. */
 async function checkBrowsers(home: string): Promise<CheckResult[]> {
-  const { stores, tool } = await nssStores(await readCa(home));
+  const { current, next } = await readCas(home);
+  const { stores, tool } = await nssStores(current);
   if (stores.length === 0) return [];
   if (tool === null) return [skipped('browsers', 'certutil is not installed')];
+  const coming = next && (await nssStores(next)).stores;
   return Promise.all(
-    stores.map(async (store) =>
-      (await store.isInstalled())
-        ? ok(`browser ${store.used}`, `${store.name} has the local CA`)
-        : skipped(`browser ${store.used}`, `${store.name} does not have the local CA: mtlsd ca install --nss`),
-    ),
+    stores.map(async (store, index) => {
+      const check = `browser ${store.used}`;
+      if (!(await store.isInstalled()))
+        return skipped(check, `${store.name} does not have the local CA: mtlsd ca install --nss`);
+      if (coming && !(await coming[index]?.isInstalled()))
+        return warning(check, `${store.name} does not have the new local CA`, 'mtlsd ca install --nss');
+      return ok(check, `${store.name} has the local CA${coming ? ', and the new one' : ''}`);
+    }),
   );
 }
 

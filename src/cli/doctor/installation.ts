@@ -1,5 +1,5 @@
 /** The home folder, its files, the local CA, the ports, the daemon, the clock. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { asMtlsdError } from '../../core/errors.ts';
 import { certificateFacts } from '../../core/facts.ts';
 import { octal } from '../../core/files/own-folder.ts';
 import { readRunFile } from '../../run-file.ts';
+import { readCas } from '../ca-file.ts';
 import { failed, type CheckResult, ok, skipped, warning } from './check.ts';
 
 export async function checkHome(home: string): Promise<CheckResult[]> {
@@ -54,9 +55,10 @@ export async function checkHome(home: string): Promise<CheckResult[]> {
   return findings;
 }
 
-/** The daemon does not start with the first two readable by others; the store may hold passphrases. */
+/** The daemon does not start with the first three readable by others; the store may hold passphrases. */
 const SECRETS = [
   ['ca/ca.key', 'must'],
+  ['ca/next.pem', 'must'],
   ['admin.token', 'must'],
   ['certificates.yaml', 'should'],
 ] as const;
@@ -69,20 +71,30 @@ export async function checkCa(home: string): Promise<CheckResult[]> {
     ? `renew it, and replace ${own}`
     : `remove ${join(home, 'ca')}, start the daemon, and let clients trust the new one`;
   try {
-    const certificate = new X509Certificate(pem);
+    const cas = await readCas(home);
+    const { certificate } = cas.current;
     const { subject, not_after } = certificateFacts(certificate);
     const { validFromDate: from, validToDate: to } = certificate;
     // The passphrase, and a key of the user's own, may be where the daemon alone can read them.
     const key = own ? null : await readFile(join(home, 'ca/ca.key'), 'latin1');
     const encrypted = key?.includes('ENCRYPTED') ?? false;
-    if (key !== null && !encrypted && !certificate.checkPrivateKey(createPrivateKey(key)))
+    const signs = [certificate, ...(cas.next ? [cas.next.certificate] : [])];
+    if (key !== null && !encrypted && !signs.some((each) => each.checkPrivateKey(createPrivateKey(key))))
       return [failed('local CA', 'its key is not the key of its certificate', next)];
     if (to.getTime() < Date.now()) return [failed('local CA', `it expired at ${not_after}`, next)];
     const what = `${subject}, until ${not_after.slice(0, 10)}`;
-    if (expiresSoon(from, to, false)) return [warning('local CA', `it expires soon: ${what}`, next)];
+    if (cas.next)
+      return [
+        ok(
+          'local CA',
+          `${subject} signs; ${certificateFacts(cas.next.certificate).subject} takes over: mtlsd ca show says when`,
+        ),
+      ];
+    if (expiresSoon(from, to, false))
+      return [warning('local CA', `it expires soon: ${what}`, own ? next : 'mtlsd ca rotate, while the daemon runs')];
     return [ok('local CA', `${what}${encrypted ? ', its key encrypted' : own ? `, above the CA in ${own}` : ''}`)];
   } catch (error) {
-    return [failed('local CA', `it can't be read: ${asMtlsdError(error).message}`, next)];
+    return [failed('local CA', `it can't be read: ${(error as Error).message}`, next)];
   }
 }
 

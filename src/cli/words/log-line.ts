@@ -43,7 +43,7 @@ const expiry = ({ name, subject, days_left, not_after }: LogFields<'certificate.
   outcome: `${days_left < 0 ? 'expired' : 'expires'} ${inDays(days_left)}, at ${not_after}: ${subject}`,
   next:
     name === 'local CA'
-      ? 'make a new one, or renew the files of ca.cert'
+      ? 'mtlsd ca rotate, or renew the files of ca.cert'
       : `get a new certificate, and: mtlsd cert set ${name} --cert FILE --key FILE`,
 });
 
@@ -68,9 +68,10 @@ const WORDS: { readonly [E in LogEvent]: (line: LogFields<E>) => Words } = {
       `home ${line.home}`,
     ].join(', '),
   }),
-  'ca.changed': ({ why, subject, fingerprint256 }) => ({
+  'ca.changed': ({ why, subject, fingerprint256, takes_over }) => ({
     about: 'local CA',
-    outcome: `${why}: ${subject} signs, SHA-256 ${fingerprint256}`,
+    outcome: `${why}: ${subject} signs, SHA-256 ${fingerprint256}${takes_over === undefined ? '' : `; a new one takes over at ${takes_over}`}`,
+    ...(takes_over !== undefined && { next: 'mtlsd doctor says which clients do not trust the new one yet' }),
   }),
   'daemon.stopped': ({ reason }) => ({ about: '', outcome: reason }),
   'daemon.warning': ({ message }) => ({ about: '', outcome: message }),

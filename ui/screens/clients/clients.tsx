@@ -38,6 +38,12 @@ export function Clients() {
               ['With the system', <Copied key="bundle" text={place.bundleFile} label="the path of the bundle" />],
               ['Subject', `${now.ca.subject}, until ${localDate(now.ca.not_after)}`],
               ['SHA-256', <Fingerprint key="fingerprint" value={now.ca.fingerprint256} />],
+              ...(now.ca.rotation
+                ? ([
+                    ['New CA', `${now.ca.rotation.subject}, takes over ${localDate(now.ca.rotation.takes_over)}`],
+                    ['SHA-256', <Fingerprint key="next" value={now.ca.rotation.fingerprint256} />],
+                  ] as [string, preact.ComponentChildren][])
+                : []),
               ['In a browser', 'open http://mtlsd.test/ through the proxy: the steps for each platform, and a test'],
               [
                 'Download',

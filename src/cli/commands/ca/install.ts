@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Command } from 'commander';
 import { homeDirectory } from '../../../home.ts';
-import { readCa } from '../../ca-file.ts';
+import { readCas } from '../../ca-file.ts';
 import { CliError, usage } from '../../errors.ts';
 import { count, print } from '../../output.ts';
 import { confirm, isInteractive } from '../../prompt.ts';
@@ -32,16 +32,22 @@ export function installCommand(verb: 'install' | 'uninstall'): Command {
     .addHelpText('after', `\nExamples:\n  mtlsd ca ${verb} --dry-run\n  mtlsd ca ${verb} --nss`)
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<Options>();
-      const ca = await readCa(homeDirectory(options.home, process.env));
-      const stores = await storesFor(ca, options);
-      const concerned: TrustStore[] = [];
-      for (const store of stores) {
-        if ((await store.isInstalled()) !== (verb === 'install')) concerned.push(store);
-        else print(`${store.name}: ${verb === 'install' ? 'installed already' : 'not installed'}`);
+      const { current, next, previous } = await readCas(homeDirectory(options.home, process.env));
+      const changes: Change[] = [];
+      for (const ca of [current, ...(next ? [next] : []), ...previous]) {
+        // What a rotation has replaced is taken out either way.
+        const wanted = previous.includes(ca) ? 'uninstall' : verb;
+        const which =
+          ca === next ? ' (the new CA)' : ca === current ? (next ? ' (the present CA)' : '') : ' (an earlier CA)';
+        for (const store of await storesFor(ca, options, ca !== current)) {
+          const place = `${store.name}${which}`;
+          if ((await store.isInstalled()) !== (wanted === 'install')) changes.push({ place, store, verb: wanted });
+          else if (wanted === verb) print(`${place}: ${verb === 'install' ? 'installed already' : 'not installed'}`);
+        }
       }
-      if (concerned.length === 0) return;
-      for (const store of concerned) {
-        print(`${store.name}, used by ${store.used}:`);
+      if (changes.length === 0) return;
+      for (const { place, store, verb } of changes) {
+        print(`${place}, used by ${store.used}:`);
         for (const step of store[verb]) print(`  ${step.map(shown).join(' ')}`);
       }
       if (options.dryRun) return;
@@ -54,21 +60,29 @@ export function installCommand(verb: 'install' | 'uninstall'): Command {
         if (
           !(await confirm(
             `Run ${count(
-              concerned.reduce((sum, store) => sum + store[verb].length, 0),
+              changes.reduce((sum, { store, verb }) => sum + store[verb].length, 0),
               'command',
             )}?`,
           ))
         )
           throw new CliError('nothing was changed');
       }
-      for (const store of concerned) {
+      for (const { place, store, verb } of changes) {
         for (const step of store[verb]) await runStep(step);
-        print(`${store.name}: ${verb === 'install' ? 'installed' : 'removed'}`);
+        print(`${place}: ${verb === 'install' ? 'installed' : 'removed'}`);
       }
     });
 }
 
-async function storesFor(ca: CaFile, { system, nss }: Options): Promise<TrustStore[]> {
+interface Change {
+  /** For messages. */
+  readonly place: string;
+  readonly store: TrustStore;
+  readonly verb: 'install' | 'uninstall';
+}
+
+/** @param told that browsers are left out */
+async function storesFor(ca: CaFile, { system, nss }: Options, told: boolean): Promise<TrustStore[]> {
   const both = !system && !nss;
   const stores: TrustStore[] = [];
   if (both || system) {
@@ -86,7 +100,7 @@ async function storesFor(ca: CaFile, { system, nss }: Options): Promise<TrustSto
     else if (nss || found.stores.length > 0) {
       const hint = 'install it: libnss3-tools on Debian, nss-tools on Fedora, brew install nss on macOS';
       if (nss) throw new CliError('certutil is not installed, which NSS databases need', hint);
-      process.stderr.write(`mtlsd: browsers are left out: certutil is not installed\nnext: ${hint}\n`);
+      if (!told) process.stderr.write(`mtlsd: browsers are left out: certutil is not installed\nnext: ${hint}\n`);
     }
     if (nss && found.stores.length === 0)
       throw new CliError('there is no NSS database here', 'start the browser once, which makes it');
