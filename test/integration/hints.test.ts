@@ -10,9 +10,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { apiHint } from '../../src/admin/hints.ts';
+import { RENEWAL_FAULTS } from '../../src/certs/renewal/fault.ts';
 import { commandTree } from '../../src/cli/command-tree.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
-import { hintAt, MtlsdError } from '../../src/core/errors.ts';
+import { ERROR_CODES, hintAt, MtlsdError } from '../../src/core/errors.ts';
+import { ALERTS } from '../../src/inspect/verify/alerts.ts';
+import { PROBLEM_CODES, problemHint } from '../../src/inspect/verify/problems.ts';
 import { curl, type CurlResult, through } from '../support/curl.ts';
 import { type RunningDaemon, runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin, type Origin } from '../support/origins.ts';
@@ -494,6 +498,67 @@ verification:
       /POST \/api\/v1\/trust\/anchors .*PUT \/api\/v1\/verification\/rules\/three\.example\/443/,
     );
     expect(error.hint).not.toContain('mtlsd ');
+  });
+
+  test('each route that a hint of the API names is in its OpenAPI document, with the fields that it names', async () => {
+    const { paths } = (await (await daemon.api('/openapi.json')).json()) as {
+      paths: Record<string, Record<string, unknown>>;
+    };
+    const hints = [
+      ...[...Object.values(ERROR_CODES), ...Object.values(ALERTS)].map(({ hint }) => hint),
+      ...Object.values(RENEWAL_FAULTS),
+      ...Object.keys(PROBLEM_CODES).map((code) => problemHint(code, 'a.example', 443)),
+    ];
+    const named = hints.flatMap((hint) => [
+      ...apiHint(hintAt(hint, 'a.example:443')).matchAll(/(GET|POST|PUT|PATCH|DELETE) (\/[^\s;,?]+)([^;]*)/g),
+    ]);
+    expect(named.length).toBeGreaterThan(20);
+    for (const [all, method = '', path = '', rest = ''] of named) {
+      const [, operation] =
+        Object.entries(paths).find(([template]) =>
+          new RegExp(`^${template.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path),
+        ) ?? [];
+      expect(operation?.[method.toLowerCase()], all).toBeDefined();
+      const text = JSON.stringify(paths);
+      for (const [field] of rest.matchAll(/\b(?:[a-z]+_[a-z0-9_]+|allow(?=:)|pins|fingerprint256)\b/g))
+        expect(text, all).toContain(field);
+    }
+  });
+
+  test('the routes of a hint, followed, let the server through', async () => {
+    const failed = async (host: string): Promise<string> => {
+      await get(host);
+      const { error } = (await (await daemon.api(`/api/v1/exchanges/${(await verdict())?.exchange}`)).json()) as {
+        error: { hint: string };
+      };
+      return error.hint;
+    };
+    const call = async (method: string, path: string, body: unknown) => {
+      const answer = await daemon.api(path, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    };
+    const [, authority, host] =
+      /POST (?:\S+) with authority "([^"]+)", the fingerprint256 that POST \/api\/v1\/probe shows, and host "([^"]+)"/.exec(
+        await failed('chain.example'),
+      ) ?? [];
+    const probe = (await call('POST', '/api/v1/probe', { authority, ciphers: false })).body as {
+      server: { sent: { fingerprint256: string; self_signed: boolean; ca: boolean }[] };
+    };
+    const { fingerprint256 } = probe.server.sent.findLast(({ ca }) => ca) ?? { fingerprint256: '' };
+    expect(await call('POST', '/api/v1/trust/anchors', { authority, fingerprint256, host })).toMatchObject({
+      status: 201,
+    });
+    expect((await get('chain.example')).status).toBe(200);
+
+    const [, path = '', codes = ''] =
+      /PUT (\S+) with allow: \[([^\]]+)\] added/.exec(await failed('three.example')) ?? [];
+    expect((await call('PUT', path, { allow: codes.split(', ') })).status).toBeLessThan(300);
+    expect((await get('three.example')).status).toBe(200);
+    await mtlsd('verification', 'remove', 'three.example');
   });
 
   test('each command that a hint in src/ prints has been typed above', () => {
