@@ -45,7 +45,6 @@ export const ERROR_CODES = {
   UPSTREAM_PROXY_FAILED: { side: 'origin', status: 502, proxyStatus: 'proxy_internal_error', hint: 'check upstream_proxy in mtlsd.yaml, and that proxy\'s log' },
   UPSTREAM_PROXY_AUTHENTICATION: { side: 'mtlsd', status: 502, proxyStatus: 'proxy_configuration_error', hint: 'the upstream proxy requires credentials: set them in upstream_proxy' },
   CLIENT_GONE: { side: 'client', status: 499, proxyStatus: 'http_request_error', hint: 'nothing, if you ended the client; else raise the client\'s time-out' },
-  SHUTTING_DOWN: { side: 'mtlsd', status: 503, proxyStatus: 'proxy_internal_response', hint: 'try again when the daemon has restarted' },
   OVERLOADED: { side: 'mtlsd', status: 503, proxyStatus: 'connection_limit_reached', hint: 'raise limits.connections in mtlsd.yaml, or close idle connections' },
   BAD_CONFIGURATION: { side: 'mtlsd', status: 500, proxyStatus: 'proxy_configuration_error', hint: 'correct the file at the place named' },
   INTERNAL: { side: 'mtlsd', status: 500, proxyStatus: 'proxy_internal_error', hint: 'this is a fault of mtlsd; please report it with the log line of this exchange' },

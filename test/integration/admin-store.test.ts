@@ -150,6 +150,9 @@ interception: { passthrough: ["bank.example"], unmatched: intercept }
       const refused = await admin.call<Refusal>(method, path, { body });
       expect(refused.status, `${path} ${JSON.stringify(body)} ${refused.body.detail}`).toBe(status);
     }
+    const pem = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+    const unreadable = await admin.call<Refusal>('POST', '/api/v1/trust/anchors', { body: { cert_pem: pem } });
+    expect(unreadable).toMatchObject({ status: 422, body: { code: 'BAD_CONFIGURATION' } });
     const misspelt = await admin.call<Refusal>('PUT', `${rules}/a.example/443`, { body: { allow: ['CERT_EXPIRED'] } });
     expect(misspelt).toMatchObject({
       status: 422,

@@ -75,6 +75,12 @@ describe('a server that', () => {
     expect(got.connection).toMatchObject({ event: 'tls.failed', address: null, tls: null });
   });
 
+  test('has an address that no way leads to', async () => {
+    // The broadcast address: the system opens no TCP connection to it, and sends nothing.
+    const got = await outcome('255.255.255.255:443');
+    expect(said(got)).toMatch(/^502 destination_ip_unroutable CONNECTION_FAILED: \S+ can't be reached/);
+  });
+
   test('refuses the connection', async () => {
     const port = await tcp(() => {});
     await new Promise((resolve) => servers.pop()?.close(resolve));
@@ -152,7 +158,7 @@ describe('a server that', () => {
   test('has no cipher in common', async () => {
     const port = await tcp((socket) => socket.once('data', () => socket.end(Buffer.of(21, 3, 3, 0, 2, 2, 40))));
     expect(said(await outcome(`localhost:${port}`))).toMatch(
-      /alert 40 handshake_failure: no cipher, group or signature/,
+      /alert 40 handshake_failure: there is no cipher, group or signature/,
     );
   });
 

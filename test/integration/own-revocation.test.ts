@@ -112,7 +112,7 @@ describe('cert inspect', () => {
     const nobody = `http://127.0.0.1:${await freePort()}/a.crl`;
     (await root.issue(naming(nobody))).write(files, 'offline');
     expect(await inspect('offline.crt', undefined, 'offline.key')).toMatch(
-      /REVOCATION_UNKNOWN: .*a\.crl can't be fetched: CONNECTION_REFUSED/,
+      /REVOCATION_UNKNOWN: .*a\.crl can't be fetched: 127\.0\.0\.1:\d+ refused the connection/,
     );
     server.serve(await crlOf(root));
     const second = await root.issue(naming('ldap://127.0.0.1/cn=x', nobody, server.url));
@@ -142,7 +142,7 @@ describe('cert inspect', () => {
   test('says so where the settings are wrong', async () => {
     const where = temporaryDirectory();
     writeFileSync(join(where, 'mtlsd.yaml'), 'upstream_proxy: 7\n');
-    expect(await inspect('whole.crt', where)).toMatch(/REVOCATION_UNKNOWN: .*can't be fetched: BAD_CONFIGURATION/);
+    expect(await inspect('whole.crt', where)).toMatch(/REVOCATION_UNKNOWN: .*can't be fetched: \S+mtlsd\.yaml:1:17: /);
   });
 });
 

@@ -109,6 +109,7 @@ describe('a limit of connections', () => {
     expect(await answered(daemon.proxyPort)).toMatch(
       /^HTTP\/1\.1 503 [^]*2 connections from this address are open, as many as limits\.connections_per_address allows/,
     );
+    expect(await daemon.event('proxy.refused')).toMatchObject({ code: 'OVERLOADED' });
     const others = [String(ready.socks), ...(ready.listeners as string[])];
     for (const address of others) expect(await answered(Number(address.split(':').at(-1)))).toBe('');
     for (const socket of held) socket.destroy();

@@ -1,7 +1,7 @@
 /** One download of a CRL by http, bounded in size and time; what a server sends instead of one is said in words. */
 import type { Socket } from 'node:net';
 import { type Authority, authorityOf } from '../../core/authority.ts';
-import { nativeCode } from '../../core/errors.ts';
+import { MtlsdError, nativeCode } from '../../core/errors.ts';
 import { printable } from '../../core/facts.ts';
 import type { Crl } from '../../core/revocation/crl.ts';
 import { CrlUnusable, MOST_CRL_BYTES, readCrls } from './files.ts';
@@ -64,7 +64,9 @@ function whyFailed(error: unknown, url: string): string {
   if (name === 'TimeoutError') return `${url} did not answer in time`;
   if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `${url} sent more than ${MOST_CRL_BYTES / 1024 / 1024} MiB`;
   if (name === 'HTTPParserError') return `${url} sent something that is not HTTP`;
-  return `${url} can't be fetched: ${nativeCode(error) ?? (error instanceof Error ? error.message : 'unknown error')}`;
+  // Of several mistakes in a file the first.
+  if (error instanceof MtlsdError) return `${url} can't be fetched: ${error.message.split('\n')[0]}`;
+  return `${url} can't be fetched: ${nativeCode(error) ?? (error as Error).message}`;
 }
 
 /** Settles when the signal does, whatever the promise does; a socket that comes too late is closed. */

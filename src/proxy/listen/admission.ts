@@ -1,4 +1,4 @@
-/** Which sockets are let in: as many as the limits allow, together and from one address, and none while the daemon drains. */
+/** Which sockets are let in: as many as the limits allow, together and from one address. While the daemon drains nobody listens. */
 import type { Socket } from 'node:net';
 import { MtlsdError } from '../../core/errors.ts';
 
@@ -44,7 +44,6 @@ export class Admission {
 
   #overload(fromAddress: number): MtlsdError | null {
     const { connections, connectionsPerAddress } = this.#limits;
-    if (this.#draining) return new MtlsdError('SHUTTING_DOWN', 'the daemon is draining');
     const open = this.#sockets.size;
     if (open >= connections)
       return new MtlsdError('OVERLOADED', `${open} connections are open, as many as limits.connections allows`);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ERROR_CODES } from '../../../src/core/errors.ts';
 
@@ -54,6 +54,15 @@ test('docs/errors.md and the table of codes say the same', () => {
     };
   });
   expect(documented).toEqual(Object.entries(ERROR_CODES).map(([code, facts]) => ({ code, ...facts })));
+});
+
+test('every code is expected of a running daemon somewhere', () => {
+  const folder = 'test/integration';
+  const tests = readdirSync(folder)
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => readFileSync(`${folder}/${name}`, 'utf8').replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, ''))
+    .join('\n');
+  expect(Object.keys(ERROR_CODES).filter((code) => !new RegExp(`\\b${code}\\b`).test(tests))).toEqual([]);
 });
 
 test.each(Object.entries(ERROR_CODES))(
