@@ -41,7 +41,7 @@ import { proxyFields, proxyName } from './proxy/upstream/proxy.ts';
 import { writeRunFile } from './run-file.ts';
 import type { Settings } from './settings/load.ts';
 import { settingPasswords } from './settings/secret.ts';
-import { chooseProxies, openPlainThrough, openThrough, upstreamProxyNames } from './upstream-proxies.ts';
+import { followProxies, openPlainThrough, openThrough, upstreamProxyNames } from './upstream-proxies.ts';
 import { keylogTo } from './tls/keylog.ts';
 import { VERSION } from './version.ts';
 
@@ -114,7 +114,9 @@ export async function startDaemon(settings: Settings, log: Log): Promise<Daemon>
   const ownPorts = new Set<number>();
 
   const tcp = { timeoutMs: timeoutsMs.connect, ownPorts, connectTo: settings.network.connectTo };
-  const proxyFor = await chooseProxies(settings.network, warn);
+  const proxies = await followProxies(settings.network, warn, contained('daemon', reportFault, notices.proxyChanged));
+  opened.defer(() => proxies.close());
+  const proxyFor = proxies.choose;
   const { environmentProxy } = settings;
   const upstreamProxies = upstreamProxyNames(settings);
   const openTcp = openThrough(proxyFor, tcp);

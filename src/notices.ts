@@ -9,6 +9,7 @@ import type { StoreChange } from './certs/store/store.ts';
 import { certificateFacts, rfc3339 } from './core/facts.ts';
 import type { Log } from './core/log.ts';
 import type { Crl } from './core/revocation/crl.ts';
+import { proxyName, type UpstreamProxy } from './proxy/upstream/proxy.ts';
 import type { FileProblem } from './core/yaml/read.ts';
 
 export function createNotices(log: Log, metrics: Metrics) {
@@ -55,6 +56,11 @@ export function createNotices(log: Log, metrics: Metrics) {
         anchors: anchors.map((anchor) => anchor.fingerprint256),
         ...(next && { takes_over: next.takesOver.toISOString() }),
       });
+    },
+    proxyChanged(this: void, proxy: UpstreamProxy): void {
+      const facts = proxy.identity?.facts[0];
+      const { subject = null, fingerprint256 = null } = facts ?? {};
+      log('info', 'upstream_proxy.changed', { proxy: proxyName(proxy), subject, fingerprint256 });
     },
     crlUpdated(this: void, url: string, crls: readonly Crl[]): void {
       const facts = crls.map(({ thisUpdate, nextUpdate, entries }) => ({

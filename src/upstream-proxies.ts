@@ -3,9 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { dateProblems } from './certs/identity/chain.ts';
 import type { ClientIdentity } from './certs/identity/identity.ts';
 import { loadIdentity } from './certs/identity/load.ts';
+import { fingerprints, watchedFolders } from './certs/store/files.ts';
+import { StoreWatcher } from './certs/store/watch.ts';
 import { loadTrust } from './certs/trust.ts';
 import { type Authority, isLoopback } from './core/authority.ts';
-import { badConfiguration } from './core/errors.ts';
+import { badConfiguration, type MtlsdError } from './core/errors.ts';
 import {
   connectToProxy,
   type ProxyChoice,
@@ -32,24 +34,94 @@ export function upstreamProxyNames({ network, environmentProxy }: Settings): rea
  * @throws MtlsdError BAD_CONFIGURATION where a file that they name can't be used
  */
 export async function chooseProxies(
-  { upstreamProxies, connectTo }: Settings['network'],
+  network: Settings['network'],
   warn: (message: string) => void,
 ): Promise<ProxyChoice> {
-  const loaded = new Map<UpstreamProxySettings, UpstreamProxy>();
-  for (const proxy of upstreamProxies.values()) {
-    if (proxy === null) continue;
-    const { scheme, authority, credentials, ca, client } = proxy;
-    loaded.set(proxy, {
-      scheme,
-      authority,
-      credentials:
-        credentials === null || 'text' in credentials
-          ? (credentials?.text ?? null)
-          : await settingSecret(credentials, 'upstream_proxy.credentials'),
-      trust: loadTrust({ system: ca === null, ca: ca === null ? [] : [{ pem: await readCa(ca), file: ca }] }),
-      identity: client && (await clientIdentity(client, warn)),
-    });
+  const loaded: Loaded = new Map();
+  for (const proxy of settingsOf(network)) loaded.set(proxy, await loadProxy(proxy, warn));
+  return chooser(network, loaded);
+}
+
+type Loaded = Map<UpstreamProxySettings, UpstreamProxy>;
+
+export interface FollowedProxies {
+  readonly choose: ProxyChoice;
+  close(): void;
+}
+
+/**
+ * The same, and again after each change of their files: the next connection to a proxy is made with what they hold then. Files that
+ * can't be used change nothing.
+ * @param onChanged a proxy is used with new files
+ */
+export async function followProxies(
+  network: Settings['network'],
+  warn: (message: string) => void,
+  onChanged: (proxy: UpstreamProxy) => void,
+): Promise<FollowedProxies> {
+  const proxies = settingsOf(network);
+  const loaded: Loaded = new Map();
+  const prints = new Map<UpstreamProxySettings, string>();
+  const load = async (proxy: UpstreamProxySettings): Promise<void> => {
+    const print = [...(await fingerprints(filesOf(proxy))).values()].join(' ');
+    if (print === prints.get(proxy)) return;
+    prints.set(proxy, print);
+    const before = loaded.get(proxy);
+    const next = await loadProxy(proxy, warn);
+    loaded.set(proxy, next);
+    if (before) onChanged(next);
+  };
+  // Before reading, so that a change while it reads is not missed.
+  const watch = async (): Promise<void> => watcher.update(await watchedFolders(proxies.flatMap(filesOf)));
+  let queue: Promise<void> = Promise.resolve();
+  const look = async (): Promise<void> => {
+    await watch();
+    for (const proxy of proxies)
+      await load(proxy).catch(({ message, hint }: MtlsdError) =>
+        warn(`${message}; the files before stay in use; ${hint}`),
+      );
+  };
+  const watcher = new StoreWatcher(() => {
+    queue = queue
+      .then(look)
+      .catch((error: Error) => warn(`the files of upstream_proxy can't be watched: ${error.message}`));
+  });
+  try {
+    await watch();
+    for (const proxy of proxies) await load(proxy);
+  } catch (error) {
+    watcher.close();
+    throw error;
   }
+  return { choose: chooser(network, loaded), close: () => watcher.close() };
+}
+
+const settingsOf = ({ upstreamProxies }: Settings['network']): UpstreamProxySettings[] => [
+  ...new Set([...upstreamProxies.values()].filter((proxy) => proxy !== null)),
+];
+
+function filesOf({ ca, credentials, client }: UpstreamProxySettings): string[] {
+  const secrets = [credentials, client?.passphrase].map((source) => (source && 'file' in source ? source.file : null));
+  return [ca, client?.cert, client?.key, client?.pfx, ...secrets].filter((file) => typeof file === 'string');
+}
+
+async function loadProxy(
+  { scheme, authority, credentials, ca, client }: UpstreamProxySettings,
+  warn: (message: string) => void,
+): Promise<UpstreamProxy> {
+  return {
+    scheme,
+    authority,
+    credentials:
+      credentials === null || 'text' in credentials
+        ? (credentials?.text ?? null)
+        : await settingSecret(credentials, 'upstream_proxy.credentials'),
+    trust: loadTrust({ system: ca === null, ca: ca === null ? [] : [{ pem: await readCa(ca), file: ca }] }),
+    identity: client && (await clientIdentity(client, warn)),
+  };
+}
+
+function chooser({ upstreamProxies, connectTo }: Settings['network'], loaded: Loaded): ProxyChoice {
   return (authority) => {
     if (loaded.size === 0 || authority.host === 'localhost' || isLoopback(authority.host)) return null;
     if (connectTo.has(authority.text) || connectTo.has(authority.host)) return null;
@@ -77,7 +149,7 @@ export function openPlainThrough(proxyFor: ProxyChoice, tcp: TcpOptions) {
   };
 }
 
-/** Loaded and diagnosed as an entry's. It is not read again while the daemon runs, so an expired one is refused here. */
+/** Loaded and diagnosed as an entry's. An expired one is refused here, where something can be done about it. */
 async function clientIdentity(files: ClientFiles, warn: (message: string) => void): Promise<ClientIdentity> {
   const at = (file: string | null): { path: string } | null => (file === null ? null : { path: file });
   const { identity, problems, file } = await loadIdentity({
@@ -89,11 +161,7 @@ async function clientIdentity(files: ClientFiles, warn: (message: string) => voi
   });
   const setting = `upstream_proxy.${files.pfx === null ? 'cert' : 'pfx'}`;
   const [dated] = identity ? dateProblems(identity.leaf, file) : [];
-  if (dated)
-    throw badConfiguration(
-      `${setting}: ${dated.code}: ${dated.message}`,
-      'renew it, replace its files, and start again',
-    );
+  if (dated) throw badConfiguration(`${setting}: ${dated.code}: ${dated.message}`, 'renew it, and replace its files');
   if (!identity) {
     const fault = problems.find(({ severity }) => severity === 'error');
     throw badConfiguration(

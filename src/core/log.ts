@@ -23,6 +23,7 @@ export const LOG_EVENTS = [
   'ca.changed',
   'crl.updated',
   'crl.failed',
+  'upstream_proxy.changed',
   'tunnel',
   'admin',
   'proxy.refused',

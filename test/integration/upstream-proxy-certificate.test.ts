@@ -140,7 +140,7 @@ describe('what the settings name is checked at the start', () => {
     [
       'an expired certificate',
       `cert: ${files}/old.crt, key: ${files}/old.key`,
-      /upstream_proxy\.cert: CERTIFICATE_EXPIRED: CN=old expired .*start again/s,
+      /upstream_proxy\.cert: CERTIFICATE_EXPIRED: CN=old expired .*replace its files/s,
     ],
     ['a file that is missing', `cert: ${files}/no.crt`, /upstream_proxy\.cert: FILE_MISSING: .*no\.crt/],
     ['no PFX', `pfx: ${files}/gateway.crt`, /upstream_proxy\.pfx: WRONG_KIND: /],
@@ -158,6 +158,60 @@ describe('what the settings name is checked at the start', () => {
     writeFileSync(join(home, 'mtlsd.yaml'), `upstream_proxy: { url: "http://localhost:1", cert: a.crt }\n`);
     const ran = await runMtlsd(['start', '--home', home, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']);
     expect(ran).toMatchObject({ code: 2, stderr: expect.stringMatching(/is sent to an https proxy only/) as string });
+  });
+});
+
+describe('files that change while the daemon runs', () => {
+  const at = (name: string): string => join(files, `follow.${name}`);
+  const show = async (cn: string): Promise<void> => {
+    const { keyPem, certPem } = await root.issue({ cn, eku: ['clientAuth'], freshKey: true });
+    writeFileSync(at('key'), keyPem, { mode: 0o600 });
+    writeFileSync(at('crt'), certPem);
+  };
+  let port = 100;
+  /** On a connection of its own: each authority has one. */
+  const shown = async (): Promise<string | undefined> => {
+    const url = `http://api.example:${++port}/`;
+    await curl(url, ['--proxy', following.proxy]);
+    return proxy.seen
+      .find((line) => line.startsWith(`GET ${url} `))
+      ?.split(' ')
+      .at(-1);
+  };
+  let following: RunningDaemon;
+
+  beforeAll(async () => {
+    await show('first');
+    following = await startDaemon({
+      settings: `upstream_proxy: { url: "https://localhost:${proxy.port}", ca: ${files}/root.crt, cert: ${at('crt')}, key: ${at('key')} }\n`,
+    });
+  });
+  afterAll(() => following.stop());
+
+  test('are shown to the proxy at the next connection', async () => {
+    expect(await shown()).toBe('first');
+    await show('second');
+    const changed = await following.event('upstream_proxy.changed', ({ subject }) => subject === 'CN=second');
+    expect(changed).toMatchObject({ proxy: `https://localhost:${proxy.port}`, fingerprint256: expect.any(String) });
+    expect(await shown()).toBe('second');
+  });
+
+  test('change nothing where they can not be used, and are used once they can', async () => {
+    const stays = (why: RegExp) =>
+      following.event(
+        'daemon.warning',
+        ({ message }) => why.test(String(message)) && /the files before stay in use/.test(String(message)),
+      );
+    writeFileSync(at('crt'), 'nothing');
+    await stays(/^upstream_proxy\.cert: FORMAT_UNKNOWN: /);
+    expect(await shown()).toBe('second');
+    writeFileSync(at('crt'), readFileSync(`${files}/old.crt`));
+    writeFileSync(at('key'), readFileSync(`${files}/old.key`));
+    await stays(/^upstream_proxy\.cert: CERTIFICATE_EXPIRED: CN=old expired /);
+    expect(await shown()).toBe('second');
+    await show('third');
+    await following.event('upstream_proxy.changed', ({ subject }) => subject === 'CN=third');
+    expect(await shown()).toBe('third');
   });
 });
 
