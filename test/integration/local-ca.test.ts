@@ -112,10 +112,10 @@ connect_to: { api.corp.example: ${place}, other.example: ${place}, stolen.corp.e
   const page = await curl('http://mtlsd.test/', ['--proxy', daemon.proxy, '-H', 'Accept: text/html']);
   expect(page.body).toContain(root.x509.fingerprint256);
   const shownCa = (await runMtlsd(['ca', 'show', '--home', home])).stdout;
-  expect(shownCa).toContain('CN=corp root');
+  expect(shownCa).toMatch(/CN=corp root[^]*signs +the CA of ca\.cert in mtlsd\.yaml/);
   expect((await runMtlsd(['status', '--home', home])).stdout).toContain('CN=corp issuing below it signs');
   const doctor = await runMtlsd(['doctor', '--no-clients', '--home', home]);
-  expect(doctor.stdout).toMatch(/local CA: CN=corp root, until .*, above the CA in .*issuing\.crt/);
+  expect(doctor.stdout).toMatch(/local CA: CN=corp root, until .*, for the CA in .*issuing\.crt/);
 
   // Renewed in place: the next leaf is of the new one.
   const renewed = await policy.intermediate({ cn: 'corp issuing 2' });

@@ -194,6 +194,10 @@ upstream_proxy:
     expect(await api('/api/v1/certificates', json('POST', `{"passphrase": "${passphrase}"`))).toBe(400);
     const token = `Bearer ${PLANTED['admin token that is wrong']}`;
     expect(await api('/api/v1/status', { headers: { authorization: token } })).toBe(401);
+    expect(await api('/api/v1/ca/rotation', json('POST', { overlap: '1h' }))).toBe(201);
+    plantKey(
+      readFileSync(join(daemon.home, 'ca/next.pem'), 'utf8').replace(/-----BEGIN CERT[^]+?END CERTIFICATE-----/, ''),
+    );
     const probed = await api('/api/v1/probe', json('POST', { authority: `localhost:${origin.port}` }));
     expect(probed).toBe(200);
   });

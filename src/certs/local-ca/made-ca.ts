@@ -112,7 +112,7 @@ class MadeCa implements LocalCa {
   async #cancel(): Promise<boolean> {
     if (!this.#next) return false;
     const { signer } = this.#current;
-    await this.#files.cancel(signer.certificate);
+    await this.#files.cancel({ certificate: signer.certificate, key: signer.issuer.key });
     this.#next = null;
     await this.#change(signer, 'cancelled');
     return true;
@@ -121,7 +121,10 @@ class MadeCa implements LocalCa {
   async #change(signer: Signer, why: CaChange): Promise<void> {
     this.#current = this.#stateOf(signer);
     this.#arm(LONGEST_WAIT_MS);
-    await this.refreshBundle();
+    // It takes place all the same; the bundle is written again at each start.
+    await this.refreshBundle().catch((error: Error) =>
+      this.#options.onNotice?.(`${this.bundlePath} can't be written: ${error.message}`),
+    );
     await this.#options.onChange?.(this.#current, why);
   }
 

@@ -8,7 +8,7 @@
  * | take over | `previous.pem` gets the certificate of the first | still under way |
  * | | `ca.key`: the key of the second | the rest is done at the start: the key tells which CA signs |
  * | | `ca.pem`: the second alone; `next.pem` goes | over |
- * | cancel | `ca.pem`: the first alone; `next.pem` goes | under way as before, or over |
+ * | cancel | `ca.key`: the key of the first; `ca.pem`: the first alone; `next.pem` goes | under way as before, or over |
  */
 import type { X509Certificate } from 'node:crypto';
 import { rm } from 'node:fs/promises';
@@ -88,7 +88,12 @@ export class MadeFiles {
     const others = [signs, ...(await this.#earlierThan(signs))];
     const next = { ...(await makeCa(this.#reach.constraints, others)), takesOver };
     await this.#writeNext(next);
-    await writeIfOther(this.cert, pemOf([signs, next.certificate]));
+    try {
+      await writeIfOther(this.cert, pemOf([signs, next.certificate]));
+    } catch (error) {
+      await rm(this.#next, { force: true }); // or the next start would continue what was said to have failed
+      throw error;
+    }
     return next;
   }
 
@@ -99,9 +104,10 @@ export class MadeFiles {
     await this.#end(next.certificate);
   }
 
-  /** Also ends a rotation that was cancelled. */
-  cancel(signs: X509Certificate): Promise<void> {
-    return this.#end(signs);
+  async cancel({ certificate, key }: Pair): Promise<void> {
+    // A take-over that failed half-way has written the other.
+    await writeAtomically(this.#key, await keyText(key, this.#passphrase), { mode: 0o600 });
+    await this.#end(certificate);
   }
 
   async #end(signs: X509Certificate): Promise<void> {
@@ -111,6 +117,7 @@ export class MadeFiles {
   }
 
   async #make(): Promise<Pair> {
+    await rm(this.#next, { force: true }); // of a CA that was removed
     const pair = await makeCa(this.#reach.constraints);
     // O_EXCL: of two starts at once one makes the key, and the other fails rather than write over it.
     if (!(await createFile(this.#key, await keyText(pair.key, this.#passphrase), 0o600)))

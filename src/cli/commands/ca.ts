@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { certificateFacts } from '../../core/facts.ts';
@@ -67,7 +67,8 @@ function showCommand(): Command {
         stores: await storesOf(next),
       };
       if (json) return printJson({ path, ...certificateFacts(current.certificate), stores, rotation });
-      print(shown(current, stores, path));
+      const own = (await stat(join(folder, 'ca/ca.key')).catch(() => null)) === null;
+      print(shown(current, stores, path, own));
       if (rotation && next)
         print(`\nA new CA takes over at ${localTime(rotation.takes_over)}:\n${shown(next, rotation.stores, path)}`);
     });
@@ -97,7 +98,7 @@ async function storesOf(ca: ReadCa): Promise<InStore[]> {
   );
 }
 
-function shown({ certificate }: ReadCa, stores: readonly InStore[], path: string): string {
+function shown({ certificate }: ReadCa, stores: readonly InStore[], path: string, own = false): string {
   const facts = certificateFacts(certificate);
   return pairs([
     ['subject', facts.subject],
@@ -105,6 +106,7 @@ function shown({ certificate }: ReadCa, stores: readonly InStore[], path: string
     ['key', facts.key],
     ['SHA-256', facts.fingerprint256],
     ['file', path],
+    ['signs', own ? 'the CA of ca.cert in mtlsd.yaml, which clients trust by this one' : null],
     ...stores.map(
       ({ store, used, installed }) =>
         [installed ? 'trusted' : 'not in', `${installed ? paint('green', store) : store}: ${used}`] as const,

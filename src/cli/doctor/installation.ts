@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expiresSoon } from '../../certs/store/expiry.ts';
 import { asMtlsdError } from '../../core/errors.ts';
-import { certificateFacts } from '../../core/facts.ts';
+import { certificateFacts, isSelfSigned } from '../../core/facts.ts';
 import { octal } from '../../core/files/own-folder.ts';
 import { readRunFile } from '../../run-file.ts';
 import { readCas } from '../ca-file.ts';
@@ -83,6 +83,14 @@ export async function checkCa(home: string): Promise<CheckResult[]> {
       return [failed('local CA', 'its key is not the key of its certificate', next)];
     if (to.getTime() < Date.now()) return [failed('local CA', `it expired at ${not_after}`, next)];
     const what = `${subject}, until ${not_after.slice(0, 10)}`;
+    if (own && !isSelfSigned(certificate))
+      return [
+        warning(
+          'local CA',
+          `${subject} is an intermediate, and some clients accept a root only`,
+          `append the root to ${own}`,
+        ),
+      ];
     if (cas.next)
       return [
         ok(
@@ -92,7 +100,7 @@ export async function checkCa(home: string): Promise<CheckResult[]> {
       ];
     if (expiresSoon(from, to, false))
       return [warning('local CA', `it expires soon: ${what}`, own ? next : 'mtlsd ca rotate, while the daemon runs')];
-    return [ok('local CA', `${what}${encrypted ? ', its key encrypted' : own ? `, above the CA in ${own}` : ''}`)];
+    return [ok('local CA', `${what}${encrypted ? ', its key encrypted' : own ? `, for the CA in ${own}` : ''}`)];
   } catch (error) {
     return [failed('local CA', `it can't be read: ${(error as Error).message}`, next)];
   }

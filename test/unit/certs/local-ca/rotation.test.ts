@@ -1,7 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -105,6 +114,32 @@ describe('a rotation', () => {
     expect(nextOf(await open())).toBeUndefined();
   });
 
+  test('that failed half-way is cancelled all the same, and one that can not begin leaves nothing', async () => {
+    const ca = await open();
+    const first = signerOf(ca);
+    await ca.rotation.begin(DAY);
+    rmSync(file('ca.pem'));
+    mkdirSync(file('ca.pem')); // behind the new key, the certificate can't be written
+    await expect(ca.rotation.finish()).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+    expect([keyIsOf(first), signerOf(ca)]).toEqual([false, first]);
+    rmSync(file('ca.pem'), { recursive: true });
+    expect(await ca.rotation.cancel()).toBe(true);
+    expect(signerOf(await open()).fingerprint256).toBe(first.fingerprint256);
+    rmSync(file('ca.pem'));
+    mkdirSync(file('ca.pem'));
+    await expect(ca.rotation.begin(DAY)).rejects.toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+    expect([existsSync(file('next.pem')), nextOf(ca)]).toEqual([false, undefined]);
+    rmSync(file('ca.pem'), { recursive: true });
+  });
+
+  test('of a CA that was removed is forgotten', async () => {
+    await (await open()).rotation.begin(DAY);
+    for (const name of ['ca.pem', 'ca.key']) rmSync(file(name));
+    const made = signerOf(await open()).fingerprint256;
+    const again = await open();
+    expect([signerOf(again).fingerprint256, nextOf(again)]).toEqual([made, undefined]);
+  });
+
   test('takes place by itself when its time has come, also after a start, and a long way ahead', async () => {
     vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
     let changed = (): void => {};
@@ -205,7 +240,7 @@ describe('after a crash', () => {
 
   test('behind the first step of a cancel, it is under way as before', async () => {
     const { second, crashAfter } = await steps((rotation) => rotation.cancel(), true);
-    crashAfter(['ca.pem']);
+    crashAfter(['ca.key', 'ca.pem']);
     expect(nextOf(await open())?.fingerprint256).toBe(second?.fingerprint256);
     expect(certificatesIn('ca.pem')).toHaveLength(2);
   });
