@@ -60,7 +60,7 @@ export function createNotices(log: Log, metrics: Metrics) {
     proxyChanged(this: void, proxy: UpstreamProxy): void {
       const facts = proxy.identity?.facts[0];
       const { subject = null, fingerprint256 = null } = facts ?? {};
-      log('info', 'upstream_proxy.changed', { proxy: proxyName(proxy), subject, fingerprint256 });
+      log('info', 'proxy.changed', { proxy: proxyName(proxy), subject, fingerprint256 });
     },
     crlUpdated(this: void, url: string, crls: readonly Crl[]): void {
       const facts = crls.map(({ thisUpdate, nextUpdate, entries }) => ({

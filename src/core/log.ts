@@ -23,7 +23,7 @@ export const LOG_EVENTS = [
   'ca.changed',
   'crl.updated',
   'crl.failed',
-  'upstream_proxy.changed',
+  'proxy.changed',
   'tunnel',
   'admin',
   'proxy.refused',

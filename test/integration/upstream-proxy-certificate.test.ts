@@ -191,7 +191,7 @@ describe('files that change while the daemon runs', () => {
   test('are shown to the proxy at the next connection', async () => {
     expect(await shown()).toBe('first');
     await show('second');
-    const changed = await following.event('upstream_proxy.changed', ({ subject }) => subject === 'CN=second');
+    const changed = await following.event('proxy.changed', ({ subject }) => subject === 'CN=second');
     expect(changed).toMatchObject({ proxy: `https://localhost:${proxy.port}`, fingerprint256: expect.any(String) });
     expect(await shown()).toBe('second');
   });
@@ -210,7 +210,7 @@ describe('files that change while the daemon runs', () => {
     await stays(/^upstream_proxy\.cert: CERTIFICATE_EXPIRED: CN=old expired /);
     expect(await shown()).toBe('second');
     await show('third');
-    await following.event('upstream_proxy.changed', ({ subject }) => subject === 'CN=third');
+    await following.event('proxy.changed', ({ subject }) => subject === 'CN=third');
     expect(await shown()).toBe('third');
   });
 });

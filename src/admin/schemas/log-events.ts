@@ -108,7 +108,7 @@ export const LOG_EVENT_FIELDS = {
     crls: Type.Array(Type.Object({ this_update: Time, next_update: Time, entries: count }, closed)),
   },
   'crl.failed': { url: text, message: text, next: Time },
-  'upstream_proxy.changed': { proxy: text, subject: nullable(text), fingerprint256: nullable(text) },
+  'proxy.changed': { proxy: text, subject: nullable(text), fingerprint256: nullable(text) },
   tunnel: {
     tunnel: text,
     started: Time,

@@ -126,7 +126,7 @@ const WORDS: { readonly [E in LogEvent]: (line: LogFields<E>) => Words } = {
       )
       .join('; '),
   }),
-  'upstream_proxy.changed': ({ proxy, subject, fingerprint256 }) => ({
+  'proxy.changed': ({ proxy, subject, fingerprint256 }) => ({
     about: proxy,
     outcome: subject === null ? 'its files were read again' : `is shown ${subject}, SHA-256 ${fingerprint256}`,
   }),

@@ -121,11 +121,12 @@ function refusalOf(socket: Socket, capMs: number): Promise<Error | 'closed' | nu
 
 /** What speaks against the proxy's certificate. */
 function mistrust(socket: TLSSocket, staple: Buffer | null, { authority, trust }: UpstreamProxy): MtlsdError | null {
-  const leaf = socket.getPeerX509Certificate();
+  // The leaf alone of a chain that OpenSSL accepts: each reading of a chain loses memory (docs/decisions/0002-reading-chains.md), and
+  // there is one only, of the leaf too.
+  const leaf = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   const verdict = judge(
     {
-      // A chain that OpenSSL accepts is not read: each reading loses memory (docs/decisions/0002-reading-chains.md).
-      chain: socket.authorized && leaf ? [leaf] : peerChain(socket),
+      chain: leaf ? [leaf] : peerChain(socket),
       opensslError: verifyError(socket),
       host: authority.host,
       protocol: socket.getProtocol() ?? 'unknown',
