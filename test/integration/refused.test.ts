@@ -158,7 +158,7 @@ const SENTENCES: Readonly<Record<string, RegExp>> = {
   43: /of this kind/,
   45: /expired/,
   48: /does not know the CA/,
-  49: /no access/,
+  49: /denies access/,
 };
 
 function hintOf(scenario: Scenario, how: How): RegExp {
@@ -171,8 +171,8 @@ function hintOf(scenario: Scenario, how: How): RegExp {
 }
 
 const HINTS: Readonly<Record<string, RegExp>> = {
-  43: /^the certificate needs the extended key usage clientAuth/,
+  43: /^get a certificate with the extended key usage clientAuth/,
   45: /^renew it, and replace its files/,
   48: /^add the intermediates to the certificate's file; else ask the server's operator which CAs it accepts/,
-  49: /^ask the server's operator whether its CA is known there/,
+  49: /^ask the server's operator whether it trusts the CA of this certificate/,
 };

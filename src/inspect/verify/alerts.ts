@@ -51,7 +51,7 @@ export const ALERTS: Readonly<Record<number, AlertFacts>> = {
   46: { name: 'certificate_unknown', about: 'client_certificate', meaning: 'the server does not accept the client certificate, and does not say why', hint: ASK_CA },
   47: { name: 'illegal_parameter', about: 'protocol', meaning: 'a field of the handshake was out of range', hint: LOG },
   48: { name: 'unknown_ca', about: 'client_certificate', meaning: 'the server does not know the CA that issued the client certificate', hint: `add the intermediates to the certificate's file; else ${ASK_CA}` },
-  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the server denies access to the client certificate', hint: 'ask the server\'s operator to allow this certificate' },
+  49: { name: 'access_denied', about: 'client_certificate', meaning: 'the server denies access to the client certificate', hint: 'ask the server\'s operator whether it trusts the CA of this certificate, and allows the certificate' },
   50: { name: 'decode_error', about: 'protocol', meaning: 'a message could not be read', hint: 'check that the port speaks TLS' },
   51: { name: 'decrypt_error', about: 'protocol', meaning: 'a signature or a finished message did not verify', hint: 'check whether a device between this machine and the server changes TLS' },
   60: { name: 'export_restriction', about: 'protocol', meaning: 'the server follows old export rules', hint: 'ask the server\'s operator to update it: it is very old' },
