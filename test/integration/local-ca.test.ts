@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { curl, through } from '../support/curl.ts';
 import { runMtlsd, startDaemon, temporaryDirectory } from '../support/daemon.ts';
 import { nodeOrigin } from '../support/origins.ts';
-import { createPki } from '../support/pki.ts';
+import { ago, ahead, createPki, DAY } from '../support/pki.ts';
 
 const run = promisify(execFile);
 
@@ -130,13 +130,15 @@ connect_to: { api.corp.example: ${place}, other.example: ${place}, stolen.corp.e
 test('constraints that exclude mtlsd.test leave trust untested, and that is said', { timeout: 60_000 }, async () => {
   const home = temporaryDirectory();
   const root = await (await createPki()).root();
-  const issuing = await root.intermediate({ permittedDns: ['corp.example'] });
+  const dates = { notBefore: ago(60 * DAY), notAfter: ahead(5 * DAY) };
+  const issuing = await root.intermediate({ permittedDns: ['corp.example'], ...dates });
   issuing.write(home, 'issuing');
   writeFileSync(join(home, 'issuing.crt'), issuing.certPem + root.certPem);
   writeFileSync(join(home, 'mtlsd.yaml'), 'ca: { cert: issuing.crt, key: issuing.key }\n');
   const offline = await runMtlsd(['match', 'bank.example', '--home', home]);
   expect(offline.stdout).toContain('the name constraints of ca.cert exclude it');
   const daemon = await startDaemon({ home });
+  expect(await daemon.event('certificate.expiring')).toMatchObject({ name: 'local CA', days_left: 4, threshold: 7 });
   const page = await curl('http://mtlsd.test/', ['--proxy', daemon.proxy, '-H', 'Accept: text/html']);
   expect(page.body).toContain('Not tested: this CA may not sign for mtlsd.test.');
   expect(page.body).not.toContain('<script');

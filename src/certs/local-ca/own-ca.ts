@@ -10,6 +10,7 @@ import { badConfiguration, CodedError, type MtlsdError } from '../../core/errors
 import { requireOwnFolder } from '../../core/files/own-folder.ts';
 import { isSelfSigned, issuedBy } from '../../core/facts.ts';
 import { violationOf } from '../../core/name-constraints.ts';
+import { shellWord } from '../identity/diagnosis.ts';
 import type { Diagnosis } from '../identity/identity.ts';
 import { loadPair, type Pair } from '../identity/load.ts';
 import { partsOf } from '../identity/parts.ts';
@@ -150,9 +151,16 @@ function wholeChain(
   return [[leaf, ...above, ...(end ? [end] : [])], end];
 }
 
-function fault({ code, message, hint }: Pick<Diagnosis, 'code' | 'message' | 'hint'>, setting: string): MtlsdError {
+function fault({ code, message, hint, file }: Omit<Diagnosis, 'severity'>, setting: string): MtlsdError {
   const place = code.startsWith('PASSPHRASE') ? 'ca.passphrase' : setting;
-  return badConfiguration(`${place}: ${code}: ${message}`, code === 'PASSPHRASE_MISSING' ? 'set ca.passphrase' : hint);
+  const apart = shellWord(`${file}.pem`);
+  const next =
+    code === 'PASSPHRASE_MISSING'
+      ? 'set ca.passphrase'
+      : hint.includes('as a PFX') && file !== null
+        ? `take it apart, then name that: openssl pkcs12 -in ${shellWord(file)} -out ${apart} && chmod 600 ${apart}`
+        : hint;
+  return badConfiguration(`${place}: ${code}: ${message}`, next);
 }
 
 function reachOf(chain: readonly X509Certificate[]): CaState['reach'] {

@@ -191,6 +191,12 @@ describe('is refused with its diagnosis', () => {
     expect((await refusal()).message).toBe(`ca.key: FILE_MISSING: ${own.key} does not exist`);
     writeFileSync(own.cert, 'hello');
     expect((await refusal()).message).toMatch(/^ca\.cert: FORMAT_UNKNOWN: /);
+    put(await root.intermediate(), root);
+    const pfx = ['pkcs12', '-export', '-in', own.cert, '-inkey', own.key, '-out', at('own.p12'), '-passout', 'pass:'];
+    execFileSync('openssl', pfx, { stdio: 'pipe' });
+    const error = await refusal({ own: { cert: at('own.p12'), key: null } });
+    expect(error.message).toMatch(/^ca\.cert: WRONG_KIND: .*own\.p12 is a PFX/);
+    expect(error.hint).toMatch(/^take it apart, then name that: openssl pkcs12 -in /);
     rmSync(own.cert);
     expect((await refusal()).message).toBe(`ca.cert: FILE_MISSING: ${own.cert} does not exist`);
   });
