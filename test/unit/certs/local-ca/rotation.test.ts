@@ -1,18 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { leafCache } from '../../../../src/certs/local-ca/leaf-cache.ts';
 import { openLocalCa } from '../../../../src/certs/local-ca/local-ca.ts';
@@ -192,86 +182,45 @@ describe('a rotation', () => {
 });
 
 describe('after a crash', () => {
-  /** The files before and after an action, by name. */
-  async function steps(action: (rotation: Rotation) => Promise<unknown>, begun: boolean) {
-    const ca = await open();
-    if (begun) await ca.rotation.begin(DAY);
-    const [before, after] = [temporaryDirectory(), temporaryDirectory()];
-    const keep = (folder: string): void => {
-      for (const name of readdirSync(dir)) copyFileSync(file(name), path.join(folder, name));
-    };
-    const [first, second] = [signerOf(ca), nextOf(ca)];
-    keep(before);
-    await action(ca.rotation);
-    keep(after);
-    ca.close();
-    /** The state with the first so many of these files as they are after the action. */
-    const crashAfter = (names: readonly string[]): void => {
-      for (const name of readdirSync(dir)) rmSync(file(name));
-      for (const name of readdirSync(before)) copyFileSync(path.join(before, name), file(name));
-      for (const name of names) {
-        if (existsSync(path.join(after, name))) copyFileSync(path.join(after, name), file(name));
-        else rmSync(file(name), { force: true });
-      }
-    };
-    return { first, second, crashAfter };
+  /** Rotates in a process of its own, which is killed in front of the given write. */
+  async function die(
+    action: keyof Rotation,
+    write: number,
+  ): Promise<{ first: string; second: string; killed: boolean }> {
+    rmSync(dir, { recursive: true, force: true });
+    const child = fork(path.join(import.meta.dirname, 'rotation-child.ts'), [dir, action, String(write)], {
+      stdio: 'ignore',
+      execArgv: [], // without what the test runner adds
+    });
+    const exited = once(child, 'exit');
+    const [[first = '', second = '']] = (await once(child, 'message')) as [[string?, string?]];
+    const [code, signal] = (await exited) as [number | null, string | null];
+    expect([code, signal]).toEqual(signal ? [null, 'SIGKILL'] : [0, null]);
+    return { first, second, killed: signal !== null };
   }
 
-  test.each([1, 2, 3, 4])('behind step %i of the take-over, the next start continues', async (done) => {
-    const { first, second, crashAfter } = await steps((rotation) => rotation.finish(), true);
-    crashAfter(['previous.pem', 'ca.key', 'ca.pem', 'next.pem'].slice(0, done));
-    const ca = await open();
-    const over = done >= 2;
-    expect(signerOf(ca).fingerprint256).toBe((over ? second : first)?.fingerprint256);
-    expect(nextOf(ca)?.fingerprint256).toBe(over ? undefined : second?.fingerprint256);
-    expect(certificatesIn('ca.pem')).toEqual([...(over ? [] : [first]), second].map((each) => each?.fingerprint256));
-    expect([keyIsOf(signerOf(ca)), existsSync(file('next.pem'))]).toEqual([true, !over]);
-    if (!over) await ca.rotation.finish();
-    expect(certificatesIn('previous.pem')).toEqual([first.fingerprint256]);
-  });
-
-  test('behind the first step of the beginning, both are trusted after the next start', async () => {
-    const { first, crashAfter } = await steps((rotation) => rotation.begin(DAY), false);
-    crashAfter(['next.pem']);
-    const ca = await open();
-    expect(certificatesIn('ca.pem')).toEqual([first.fingerprint256, nextOf(ca)?.fingerprint256]);
-    expect(certificatesIn('bundle.pem')).toContain(nextOf(ca)?.fingerprint256);
-  });
-
-  test('behind the first step of a cancel, it is under way as before', async () => {
-    const { second, crashAfter } = await steps((rotation) => rotation.cancel(), true);
-    crashAfter(['ca.key', 'ca.pem']);
-    expect(nextOf(await open())?.fingerprint256).toBe(second?.fingerprint256);
-    expect(certificatesIn('ca.pem')).toHaveLength(2);
-  });
-
-  test('what a killed writer left is removed, since it may hold a key', async () => {
-    await open();
-    for (const name of ['.ca.key.1.ab.tmp', '.next.pem.1.ab.tmp']) writeFileSync(file(name), 'half a key');
-    await open();
-    expect(readdirSync(dir).filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  });
-
-  const kills = 20;
-  test(`${kills} processes that rotate without end, killed at random moments: each start finds a CA`, {
-    timeout: 200_000,
-  }, async () => {
-    let lost = 0;
-    for (let round = 0; round < kills; round++) {
-      const child: ChildProcess = fork(path.join(import.meta.dirname, 'rotation-child.ts'), [dir], {
-        stdio: 'ignore',
-        execArgv: [], // without what the test runner adds
-      });
-      const exited = once(child, 'exit');
-      await once(child, 'message');
-      await wait(Math.random() * 60); // the moment of the kill, not a wait for something
-      child.kill('SIGKILL');
-      await exited;
+  test.each<[keyof Rotation, readonly string[]]>([
+    ['begin', ['none', 'under way', 'under way', 'under way']],
+    ['finish', ['under way', 'under way', 'over', 'over', 'over', 'over']],
+    ['cancel', ['under way', 'under way', 'under way', 'none', 'none']],
+  ])('in front of each write of %s, the next start continues', { timeout: 120_000 }, async (action, expected) => {
+    const outcomes: string[] = [];
+    for (let write = 0, killed = true; killed; write++) {
+      const child = await die(action, write);
+      killed = child.killed;
       const ca = await open();
-      const trusted = [signerOf(ca), ...(nextOf(ca) ? [nextOf(ca)] : [])].map((each) => each?.fingerprint256);
-      if (JSON.stringify(certificatesIn('ca.pem')) !== JSON.stringify(trusted) || !keyIsOf(signerOf(ca))) lost++;
-      ca.close();
+      const second = child.second || nextOf(ca)?.fingerprint256;
+      const over = signerOf(ca).fingerprint256 === second;
+      expect(over || signerOf(ca).fingerprint256 === child.first).toBe(true);
+      outcomes.push(over ? 'over' : nextOf(ca) ? 'under way' : 'none');
+      const trusted = over ? [second] : nextOf(ca) ? [child.first, second] : [child.first];
+      expect(certificatesIn('ca.pem')).toEqual(trusted);
+      expect(certificatesIn('bundle.pem').slice(-trusted.length)).toEqual(trusted);
+      expect([keyIsOf(signerOf(ca)), existsSync(file('next.pem'))]).toEqual([true, nextOf(ca) !== undefined]);
+      expect(readdirSync(dir).filter((name) => /^\.(ca\.key|next\.pem)\./.test(name))).toEqual([]);
+      if (nextOf(ca)) await ca.rotation.finish();
+      if (over || nextOf(ca)) expect(certificatesIn('previous.pem')).toEqual([child.first]);
     }
-    expect(lost).toBe(0);
+    expect(outcomes).toEqual(expected);
   });
 });
