@@ -137,6 +137,11 @@ describe('the OpenAPI document', () => {
     await call('POST', '/api/v1/probe', { authority: `localhost:${origin.port}` });
     await call('GET', '/api/v1/status');
     await call('POST', '/api/v1/reload');
+    await call('POST', '/api/v1/ca/rotation', { overlap: '1h' });
+    await call('GET', '/api/v1/status');
+    await call('DELETE', '/api/v1/ca/rotation');
+    await call('POST', '/api/v1/ca/rotation', {});
+    await call('POST', '/api/v1/ca/rotation/finish');
     await call('GET', '/api/v1/export.har');
     await call('GET', '/metrics');
     const all = Object.values(admin.document.paths).flatMap((path) =>
