@@ -413,6 +413,20 @@ verification:
     expect((await type('mtlsd ca show')).output).toContain(fingerprint256);
   });
 
+  test('a rotation of the local CA that is in progress, and none', async () => {
+    const hintOf = async (command: string): Promise<string> => {
+      const refused = await type(command);
+      expect(refused.code).toBe(1);
+      return /^next: (.*)$/m.exec(refused.output)?.[1] ?? '';
+    };
+    const begin = commandIn((await hintOf('mtlsd ca rotate --finish')).replace(' begins one', ''));
+    for (const words of ['finish it: ', 'cancel it: ']) {
+      expect(await type(begin)).toMatchObject({ code: 0, output: expect.stringContaining('mtlsd ca install') });
+      expect(await type(commandIn(await hintOf('mtlsd ca rotate'), words))).toMatchObject({ code: 0 });
+    }
+    expect((await get('plain.example')).status).toBe(200);
+  });
+
   test('what is not there is listed', async () => {
     for (const [command, hint, output] of [
       ['mtlsd trust remove nobody', 'mtlsd trust list', 'other root'],
