@@ -141,6 +141,20 @@ export function mayUseKey(parts: CertificateParts, usage: KeyUsage): boolean {
   return ((bits?.value[1] ?? 0) & (0x80 >> KEY_USAGE_BITS[usage])) !== 0;
 }
 
+/**
+ * RFC 5280 §4.2.1.12, as OIDs in dots; null where the extension is absent. Node's `keyUsage` is not used: on a damaged extension
+ * it leaves an error in OpenSSL's queue, and the next key that is read fails with it (24.21).
+ * @throws RangeError where the DER is damaged
+ */
+export function extendedKeyUsage(x509: X509Certificate): string[] | null {
+  const extension = certificateParts(x509).extensions.get(OID.extendedKeyUsage);
+  if (!extension) return null;
+  return children(extension.value).map(({ tag, value }) => {
+    if (tag !== TAG.oid) throw new RangeError('an extended key usage is no OID');
+    return oidText(value);
+  });
+}
+
 /** RFC 5280 §4.2.1.2; null where the extension is absent. */
 export function subjectKeyIdentifier(parts: CertificateParts): Buffer | null {
   const extension = parts.extensions.get(OID.subjectKeyIdentifier);

@@ -1,7 +1,7 @@
 /** The facts of a certificate, read from it. */
 import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { publicKeyInfo, validityOf } from './extensions.ts';
+import { extendedKeyUsage, publicKeyInfo, validityOf } from './extensions.ts';
 import type { CertificateFacts, NameFacts } from './facts-schema.ts';
 import { Lru } from './lru.ts';
 import { tryOr } from './try-or.ts';
@@ -49,7 +49,8 @@ function read(x509: X509Certificate): CertificateFacts {
     ca: tryOr(() => x509.ca, false),
     key: tryOr(() => keyName(x509.publicKey), 'unknown'),
     signature: tryOr(() => x509.signatureAlgorithm ?? x509.signatureAlgorithmOid, 'unknown'),
-    extended_key_usage: tryOr(() => extendedKeyUsage(x509), null),
+    // What can't be read allows nothing.
+    extended_key_usage: tryOr(() => extendedKeyUsage(x509)?.map((oid) => EXTENDED_KEY_USAGES[oid] ?? oid) ?? null, []),
   };
 }
 
@@ -177,9 +178,3 @@ const EXTENDED_KEY_USAGES: Record<string, string> = {
   '1.3.6.1.5.5.7.3.9': 'OCSPSigning',
   '2.5.29.37.0': 'anyExtendedKeyUsage',
 };
-
-function extendedKeyUsage(x509: X509Certificate): string[] | null {
-  // Node calls it keyUsage; it is the extended one.
-  const usages = x509.keyUsage as readonly string[] | undefined;
-  return usages?.map((oid) => EXTENDED_KEY_USAGES[oid] ?? oid) ?? null;
-}

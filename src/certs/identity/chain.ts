@@ -1,5 +1,6 @@
 /** Finds the leaf and its chain among certificates in any order, and diagnoses them. */
 import type { KeyObject, X509Certificate } from 'node:crypto';
+import { extendedKeyUsage } from '../../core/extensions.ts';
 import { certificateFacts, isSelfSigned, issuedBy, rfc3339 } from '../../core/facts.ts';
 import { tryOr } from '../../core/try-or.ts';
 import type { TrustAnchors } from '../trust.ts';
@@ -127,7 +128,7 @@ function gapProblems(
 export function usageProblems(leaf: X509Certificate, file: string): Diagnosis[] {
   const problems: Diagnosis[] = [];
   const { subject } = certificateFacts(leaf);
-  const usages = leaf.keyUsage as string[] | undefined; // Node gives the extended key usage under this name
+  const usages = tryOr(() => extendedKeyUsage(leaf), null);
   if (usages && usages.length > 0 && !usages.includes(CLIENT_AUTH) && !usages.includes(ANY_USAGE)) {
     const names = certificateFacts(leaf).extended_key_usage?.join(', ') ?? usages.join(', ');
     problems.push(

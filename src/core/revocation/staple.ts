@@ -4,7 +4,7 @@
  */
 import { hash, X509Certificate } from 'node:crypto';
 import { children, type Element, explicitElements, oidText, TAG, timeOf } from '../der.ts';
-import { certificateParts, publicKeyInfo, serialNumber, validityOf } from '../extensions.ts';
+import { certificateParts, extendedKeyUsage, publicKeyInfo, serialNumber, validityOf } from '../extensions.ts';
 import { rfc3339 } from '../facts.ts';
 import { isSignedBy, reasonName, type Revocation, type Signed, signedOf, type Span, spanOf } from './signed.ts';
 
@@ -123,7 +123,7 @@ function isEntitled(signed: Signed, signers: Element | undefined, issuer: X509Ce
     .some(({ raw }) => {
       const signer = new X509Certificate(raw);
       const validity = validityOf(signer);
-      const usages = signer.keyUsage as readonly string[] | undefined;
+      const usages = extendedKeyUsage(signer);
       return (
         usages?.includes(OCSP_SIGNING) === true &&
         signer.issuer === issuer.subject &&

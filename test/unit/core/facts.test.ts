@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { certificateFacts, printable } from '../../../src/core/facts.ts';
 import { type Authority, createPki, type KeyKind, type Pki } from '../../support/pki.ts';
@@ -12,6 +12,16 @@ beforeAll(async () => {
 });
 
 describe('certificateFacts', () => {
+  test('a damaged extended key usage allows nothing, and the next key is read', async () => {
+    const leaf = await root.issue();
+    const usage = Buffer.from('06082b06010505070302', 'hex');
+    const der = Buffer.from(leaf.x509.raw);
+    expect(der.includes(usage)).toBe(true);
+    der[der.indexOf(usage)] = 0x04; // an OCTET STRING where the OID of clientAuth was
+    expect(certificateFacts(new X509Certificate(der)).extended_key_usage).toEqual([]);
+    expect(createPrivateKey(leaf.keyPem).type).toBe('private');
+  });
+
   test('reads what a person asks of a certificate', async () => {
     const leaf = await root.issue({
       cn: 'api.example',
