@@ -12,11 +12,14 @@ export type TurnStage = 'read' | 'request' | 'response';
 
 const due: Record<TurnStage, Work[]> = { read: [], request: [], response: [] };
 let scheduled = false;
+/** More heads than this are read in several rows: what the first of them allocated would have left the caches. */
+const MOST_READS = 32;
 
 export function atTurnEnd(work: Work, stage: TurnStage): void {
   if (!scheduled) setImmediate(endTurn);
   scheduled = true;
   due[stage].push(work);
+  if (stage === 'read' && due.read.length >= MOST_READS) run('read');
 }
 
 function endTurn(): void {
