@@ -18,6 +18,8 @@ if (call) {
   (await import('node:module')).default.enableCompileCache?.();
   // A daemon stays, and what its start leaves behind with it: 5 MB less where V8's young generation does not grow meanwhile.
   if (args.includes('start')) (await import('node:v8')).setFlagsFromString('--semi-space-growth-factor=1');
+  // Half of the threads resolve names; with 4, two hosts whose name servers hang would block all others. Read at the first use.
+  if (args.includes('start')) process.env.UV_THREADPOOL_SIZE ??= '32';
   // A checkout has src/ and runs it as it stands; the package has dist/ alone.
   const { main } = await import(existsSync(here('../src/cli/main.ts')) ? '../src/cli/main.ts' : '../dist/cli/main.js');
   await main(args);

@@ -5,6 +5,7 @@ import type { Authority } from '../../core/authority.ts';
 import { isLoopback } from '../../core/authority.ts';
 import { MtlsdError } from '../../core/errors.ts';
 import { classify } from '../failure/classify.ts';
+import { sharedLookup } from './lookup.ts';
 
 export interface TcpConnection {
   readonly socket: Socket;
@@ -21,10 +22,10 @@ export interface TcpOptions {
   readonly ownPorts: ReadonlySet<number>;
 }
 
-/** @throws MtlsdError DNS_FAILED, CONNECTION_REFUSED, CONNECTION_TIMEOUT, CONNECTION_FAILED, LOOP_DETECTED */
+/** @throws MtlsdError DNS_FAILED, DNS_TIMEOUT, CONNECTION_REFUSED, CONNECTION_TIMEOUT, CONNECTION_FAILED, LOOP_DETECTED */
 export function connectTcp(target: Authority, options: TcpOptions): Promise<TcpConnection> {
   const started = performance.now();
-  let resolved = started;
+  let resolved: number | null = null;
   const override = options.connectTo.get(target.text) ?? options.connectTo.get(target.host);
   const host = override?.host ?? target.host;
   const port = override?.port ?? target.port;
@@ -36,13 +37,19 @@ export function connectTcp(target: Authority, options: TcpOptions): Promise<TcpC
       allowHalfOpen: options.allowHalfOpen ?? false,
       noDelay: true,
       keepAlive: true,
+      lookup: sharedLookup,
     });
     const timer = setTimeout(() => {
       socket.destroy();
+      const seconds = options.timeoutMs / 1000;
       reject(
-        new MtlsdError('CONNECTION_TIMEOUT', `${target.text} did not answer within ${options.timeoutMs / 1000} s`, {
-          nothingSent: true,
-        }),
+        resolved === null
+          ? new MtlsdError('DNS_TIMEOUT', `the name servers gave no answer for ${host} within ${seconds} s`, {
+              nothingSent: true,
+            })
+          : new MtlsdError('CONNECTION_TIMEOUT', `${target.text} did not answer within ${seconds} s`, {
+              nothingSent: true,
+            }),
       );
     }, options.timeoutMs);
     const fail = (error: Error): void => {
@@ -71,7 +78,8 @@ export function connectTcp(target: Authority, options: TcpOptions): Promise<TcpC
         );
         return;
       }
-      resolve({ socket, ms: { dns: resolved - started, connect: performance.now() - resolved } });
+      const from = resolved ?? started;
+      resolve({ socket, ms: { dns: from - started, connect: performance.now() - from } });
     });
   });
 }
