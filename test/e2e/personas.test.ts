@@ -92,7 +92,7 @@ test('an operator with 41 entries and rotating files', async () => {
   mkdirSync(join(desk, 'certs'));
   writeFileSync(join(desk, 'partner-root.pem'), partner.certPem);
   const rotate = async (at: number, cn: string, folder = 'certs') =>
-    (await partner.issue({ cn, sans: [], eku: ['clientAuth'], freshKey: true })).write(
+    (await partner.issue({ cn, sans: [], eku: ['clientAuth'], freshKey: true, notBefore: ago(335 * DAY) })).write(
       join(desk, folder),
       `team-${at}.tmp`,
     );
