@@ -5,5 +5,6 @@ import { ends } from './scenarios/ends.ts';
 import { identities } from './scenarios/identities.ts';
 import { idle } from './scenarios/idle.ts';
 import { resets } from './scenarios/resets.ts';
+import { slow } from './scenarios/slow.ts';
 
-export const SCENARIOS: readonly Scenario[] = [identities, ends, resets, drain, descriptors, idle];
+export const SCENARIOS: readonly Scenario[] = [identities, ends, resets, drain, descriptors, idle, slow];

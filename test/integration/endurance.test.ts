@@ -10,6 +10,7 @@ const SCALES: Readonly<Record<string, number>> = {
   idle: 0.02,
   drain: 0.4,
   descriptors: 0.2,
+  slow: 0.05,
 };
 
 test.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))(
