@@ -90,15 +90,19 @@ test('none: requests wait for as long as a response may take, and all cost one s
   expect(shut.connections()).toBe(1);
 });
 
-test('none at first, and some later: who waits is served', async () => {
-  const refused = Promise.withResolvers<Socket>();
-  const late = await origin(most(0), (socket, stream) => {
-    socket.write(late.requests.length > 1 ? accept(stream) : refuse(stream));
-    refused.resolve(socket);
+test('none for a while: who waits is served', async () => {
+  const shut = Promise.withResolvers<Socket>();
+  const late = await origin(most(1), (socket, stream) => {
+    if (late.requests.length > 1) return socket.write(accept(stream));
+    socket.write(Buffer.concat([most(0), refuse(stream)]));
+    shut.resolve(socket);
   });
   const send = await clientOf(late);
   const answer = send('/waits');
-  (await refused.promise).write(most(10));
+  const socket = await shut.promise;
+  const waiting = /^mtlsd_upstream_requests\{state="waiting"\} 1$/m;
+  while (!waiting.test(await (await daemon.api('/metrics')).text()));
+  socket.write(most(10));
   expect(await answer).toBe('200');
   expect(late.connections()).toBe(1);
 });
